@@ -1,0 +1,97 @@
+"""A measured value, its drawing, and "not computed" as a value of its own."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Unit(StrEnum):
+    """UCUM units of measured values (PS3.16 CID 7460 and following)."""
+
+    MILLIMETRE = "mm"
+    SQUARE_CENTIMETRE = "cm2"
+    DEGREE = "deg"
+    RATIO = "1"
+    PERCENT = "%"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What a reader needs to see to believe a number: points joined in order.
+
+    Attributes:
+        name: What it shows, such as "heart width".
+        points: (column, row) pairs, two or more, in image coordinates where the top left pixel covers
+            [0, 1) x [0, 1): the coordinates of SCOORD, PS3.3 C.18.6.1.1.
+        closed: Whether the last point is joined to the first (an outline).
+    """
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+    closed: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.points) < 2:
+            raise ValueError(f"drawing {self.name!r} needs at least 2 points, found {len(self.points)}")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A value that may be reported.
+
+    Attributes:
+        name: Identifier, such as "cardiothoracic ratio"; docs/measurements.md has a heading for each.
+        value: In `unit`.
+        unit: UCUM.
+        drawings: At least one.
+        structures: Label names that it was measured on.
+        remarks: What limits it, one sentence each, such as "view AP: the heart is magnified".
+    """
+
+    name: str
+    value: float
+    unit: Unit
+    drawings: tuple[Drawing, ...]
+    structures: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.drawings:
+            raise ValueError(f"measurement {self.name!r} has no drawing: a number is never sent without one")
+        if self.value != self.value or self.value in {float("inf"), float("-inf")}:
+            raise ValueError(f"measurement {self.name!r} is {self.value}: report NotComputed instead")
+
+
+@dataclass(frozen=True)
+class NotComputed:
+    """A measurement that could not be made, and why, in words for a radiologist."""
+
+    name: str
+    reason: str
+    structures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Everything measured on one radiograph, in a fixed order; each name occurs once."""
+
+    results: tuple[Measurement | NotComputed, ...]
+
+    def __iter__(self) -> Iterator[Measurement | NotComputed]:
+        return iter(self.results)
+
+    def __getitem__(self, name: str) -> Measurement | NotComputed:
+        for result in self.results:
+            if result.name == name:
+                return result
+        raise KeyError(name)
+
+    @property
+    def computed(self) -> tuple[Measurement, ...]:
+        """Those with a value."""
+        return tuple(r for r in self.results if isinstance(r, Measurement))
+
+    @property
+    def not_computed(self) -> tuple[NotComputed, ...]:
+        """Those without, with their reasons."""
+        return tuple(r for r in self.results if isinstance(r, NotComputed))

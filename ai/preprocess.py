@@ -1,0 +1,100 @@
+"""From display values to the network's input, and the way back: shared by training and node."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+LOW_PERCENTILE = 0.5
+HIGH_PERCENTILE = 99.5
+"""Values beyond these percentiles are clipped (FleXray's input normalisation, see docs/method.md)."""
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """Where an image of (rows, columns) pixels lies on a square network grid; the aspect ratio is kept.
+
+    Attributes:
+        rows: Rows of the native image.
+        columns: Columns of the native image.
+        size: Rows and columns of the network grid.
+    """
+
+    rows: int
+    columns: int
+    size: int
+
+    @property
+    def scale(self) -> float:
+        """Network pixels for each native pixel."""
+        return self.size / max(self.rows, self.columns)
+
+    @property
+    def top(self) -> float:
+        """Network row of the native image's upper edge."""
+        return (self.size - self.rows * self.scale) / 2
+
+    @property
+    def left(self) -> float:
+        """Network column of the native image's left edge."""
+        return (self.size - self.columns * self.scale) / 2
+
+    def to_network(self, pixels: npt.NDArray[np.float32], fill: float = 0.0) -> npt.NDArray[np.float32]:
+        """Return the image (rows, columns) on the network grid (size, size), area-averaged, padded with `fill`."""
+        blurred = ndimage.gaussian_filter(pixels, max(0.0, (1 / self.scale - 1) / 2)) if self.scale < 1 else pixels
+        rows = (np.arange(self.size) + 0.5 - self.top) / self.scale - 0.5
+        columns = (np.arange(self.size) + 0.5 - self.left) / self.scale - 0.5
+        inside_rows = (rows > -0.5) & (rows < self.rows - 0.5)
+        inside_columns = (columns > -0.5) & (columns < self.columns - 0.5)
+        sampled = separable_bilinear(blurred, rows[inside_rows], columns[inside_columns])
+        grid = np.full((self.size, self.size), fill, np.float32)
+        grid[np.ix_(inside_rows, inside_columns)] = sampled
+        return grid
+
+    def network_rows(self, top: int, bottom: int) -> npt.NDArray[np.float64]:
+        """Return the network row coordinates of the centres of native rows top..bottom-1."""
+        return (np.arange(top, bottom) + 0.5) * self.scale + self.top - 0.5
+
+    def network_columns(self, left: int, right: int) -> npt.NDArray[np.float64]:
+        """Return the network column coordinates of the centres of native columns left..right-1."""
+        return (np.arange(left, right) + 0.5) * self.scale + self.left - 0.5
+
+
+def separable_bilinear(
+    image: npt.NDArray[np.float32], rows: npt.NDArray[np.float64], columns: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float32]:
+    """Return image (H, W) sampled bilinearly at every pair of row and column coordinates, edges held."""
+    by_rows = _interpolate(image, rows)
+    return np.ascontiguousarray(_interpolate(np.ascontiguousarray(by_rows.T), columns).T)
+
+
+def _interpolate(image: npt.NDArray[np.float32], at: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    last = image.shape[0] - 1
+    at = np.clip(at, 0, last)
+    below = np.minimum(at.astype(np.intp), max(last - 1, 0))
+    weight = (at - below).astype(np.float32)[:, None]
+    above = np.minimum(below + 1, last)
+    return image[below] * (1 - weight) + image[above] * weight
+
+
+def normalise(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the values clipped at the 0.5th and 99.5th percentile and scaled to [0, 1], same shape."""
+    low, high = np.percentile(pixels, [LOW_PERCENTILE, HIGH_PERCENTILE])
+    if high <= low:
+        low, high = float(pixels.min()), float(pixels.max())
+    return np.clip((pixels - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
+
+
+def network_input(pixels: npt.NDArray[np.float32], size: int) -> tuple[npt.NDArray[np.float32], Letterbox]:
+    """Return what the network sees of display values (rows, columns) in [0, 1], and how it lies on the grid.
+
+    The picture is shrunk onto a (size, size) grid with its aspect ratio kept, normalised by percentiles over the
+    picture alone, and padded with 0.
+    """
+    box = Letterbox(*pixels.shape, size)
+    grid = box.to_network(pixels, fill=np.nan)
+    inside = ~np.isnan(grid)
+    grid[inside] = normalise(grid[inside])
+    grid[~inside] = 0
+    return grid, box

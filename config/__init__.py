@@ -1,0 +1,1 @@
+"""Typed, frozen settings and the commented default files that an admin edits."""

@@ -1,0 +1,1 @@
+"""The clinical node: DICOM in, DICOM out. Nothing imports it."""

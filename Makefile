@@ -1,0 +1,58 @@
+# One command for each chore; the same ones run in CI (.ci/run). `make` alone lists them.
+# Needs Python 3.11 or newer (PYTHON=python3.12 picks another), make and git. No root, no GPU, no database server.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help demo test lint format gates kill bench clean
+.DEFAULT_GOAL := help
+
+help: ## list the chores
+	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+demo: .venv/.node-installed ## send a radiograph through a node (DICOM=path takes your own)
+	@$(BIN)/paxnode demo $(if $(DICOM),'$(DICOM)')
+
+test: .venv/.all-installed ## every test, doctests included
+	@$(BIN)/python -m pytest -q
+
+lint: .venv/.all-installed ## ruff, mypy strict, import directions
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-timings > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+	@echo "lint: ruff, mypy and import-linter found nothing"
+
+format: .venv/.all-installed ## let ruff format and repair what it can
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --fix --quiet .
+
+gates: .venv/.all-installed ## plant a violation of each gate in a copy of the tree and see it caught
+	@$(BIN)/python tests/house/plant_violations.py
+
+kill: .venv/.all-installed ## SIGKILL the node at random moments under a stream of images (minutes)
+	@$(BIN)/python tests/end_to_end/kill_proof.py
+
+bench: .venv/.node-installed ## time and memory of one image, stage by stage
+	@$(BIN)/paxnode segment $(if $(DICOM),'$(DICOM)',node/sample/radiograph.dcm) --out out/bench --profile
+
+clean: ## remove what the chores made, .venv included
+	@rm -rf .venv build demo out *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+.venv/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+		"paxnode needs Python 3.11 or newer, this is %d.%d: make PYTHON=/path/to/python3.11" % sys.version_info[:2])'
+	@echo "creating .venv"
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.node-installed: pyproject.toml | .venv/.created
+	@echo "installing the node (about 500 MB, once)"
+	@$(INSTALL) --editable .
+	@touch $@
+
+.venv/.all-installed: pyproject.toml | .venv/.created
+	@echo "installing the node, its training pipeline and the developers' tools (about 2 GB with torch, once)"
+	@$(INSTALL) --editable '.[dev,training]'
+	@touch $@ .venv/.node-installed

@@ -1,0 +1,38 @@
+"""What can go wrong between CT volumes and a model bundle.
+
+PipelineError
+├── VolumeError            a CT or its label map that cannot be used: orientation, grid, labels
+├── DatasetError           projections that cannot be trained on: missing, unreadable, a leaking split
+├── TrainingError          a training run that cannot start, go on or be resumed
+├── ExportError            an exported network that differs from its checkpoint, an incomplete manifest
+└── EvaluationError        an evaluation that cannot be made
+    └── RadiographSetError     a folder of radiographs and masks that cannot be compared with our labels
+"""
+
+
+class PipelineError(Exception):
+    """The root of this package's errors."""
+
+
+class VolumeError(PipelineError):
+    """A CT or its label map cannot be used."""
+
+
+class DatasetError(PipelineError):
+    """Projections on disk cannot be trained on."""
+
+
+class TrainingError(PipelineError):
+    """A training run cannot start, go on or be resumed."""
+
+
+class ExportError(PipelineError):
+    """An exported network differs from its checkpoint, or its manifest is incomplete."""
+
+
+class EvaluationError(PipelineError):
+    """An evaluation cannot be made."""
+
+
+class RadiographSetError(EvaluationError):
+    """A folder of radiographs and masks cannot be compared with our labels."""

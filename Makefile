@@ -21,7 +21,7 @@ lint: .venv/.all-installed ## ruff, mypy strict, import directions
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-timings > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+	@$(BIN)/lint-imports --no-logo > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 	@echo "lint: ruff, mypy and import-linter found nothing"
 
 format: .venv/.all-installed ## let ruff format and repair what it can

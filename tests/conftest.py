@@ -1,0 +1,101 @@
+"""What several tests share: a synthetic chest and its DX object. Nothing here comes from a patient."""
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+
+BITS_STORED = 12
+
+
+def _ellipse(
+    shape: tuple[int, int], centre: tuple[float, float], radii: tuple[float, float]
+) -> npt.NDArray[np.bool_]:
+    rows, columns = np.mgrid[0 : shape[0], 0 : shape[1]]
+    down = (rows / shape[0] - centre[0]) / radii[0]
+    across = (columns / shape[1] - centre[1]) / radii[1]
+    return np.asarray(down**2 + across**2 < 1)
+
+
+def _chest(rows: int, columns: int) -> npt.NDArray[np.float32]:
+    """Return display values in [0, 1]: a bright trunk with two dark lungs, a heart, a spine and some ribs."""
+    shape = (rows, columns)
+    picture = np.full(shape, 0.05, np.float32)
+    picture[_ellipse(shape, (0.6, 0.5), (0.62, 0.48))] = 0.6
+    for centre in (0.3, 0.7):
+        lung = _ellipse(shape, (0.45, centre), (0.3, 0.15))
+        ribs = np.sin(np.arange(rows) / rows * 60)[:, None] > 0.7
+        picture[lung] = 0.2
+        picture[lung & ribs] = 0.3
+    picture[_ellipse(shape, (0.58, 0.55), (0.13, 0.14))] = 0.7
+    picture[:, int(0.47 * columns) : int(0.53 * columns)] += 0.15
+    noise = np.random.default_rng(0).normal(0, 0.01, shape)
+    return np.clip(picture + noise, 0, 1).astype(np.float32)
+
+
+class MakeDx(Protocol):
+    """Makes a Digital X-Ray Image for presentation (PS3.3 A.26); keywords replace its attributes."""
+
+    def __call__(self, rows: int = 256, columns: int = 224, **attributes: object) -> Dataset: ...
+
+
+def _dx(rows: int = 256, columns: int = 224, **attributes: object) -> Dataset:
+    pixels = (_chest(rows, columns) * (2**BITS_STORED - 1)).astype("<u2")
+    dataset = Dataset()
+    dataset.SOPClassUID = DigitalXRayImageStorageForPresentation
+    dataset.SOPInstanceUID, dataset.SeriesInstanceUID = generate_uid(), generate_uid()
+    dataset.StudyInstanceUID = generate_uid()
+    dataset.PatientID, dataset.PatientName = "SYNTHETIC-1", "Synthetic^Chest"
+    dataset.PatientBirthDate, dataset.PatientSex = "19600101", "O"
+    dataset.StudyDate = dataset.SeriesDate = dataset.AcquisitionDate = dataset.ContentDate = "20250102"
+    dataset.StudyTime = dataset.SeriesTime = dataset.AcquisitionTime = dataset.ContentTime = "101112"
+    dataset.AccessionNumber, dataset.StudyID, dataset.ReferringPhysicianName = "A1", "1", ""
+    dataset.Modality, dataset.Manufacturer, dataset.SeriesNumber, dataset.InstanceNumber = (
+        "DX",
+        "Synthetic",
+        1,
+        1,
+    )
+    dataset.PresentationIntentType, dataset.BodyPartExamined = "FOR PRESENTATION", "CHEST"
+    dataset.ViewPosition, dataset.PatientOrientation = "PA", ["L", "F"]
+    dataset.ImageType, dataset.ImageLaterality = ["ORIGINAL", "PRIMARY"], "U"
+    dataset.BurnedInAnnotation, dataset.LossyImageCompression = "NO", "00"
+    dataset.ImagerPixelSpacing = [350 / rows, 350 / rows]
+    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = rows, columns, 1
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, BITS_STORED, BITS_STORED - 1
+    dataset.PixelRepresentation, dataset.PhotometricInterpretation = 0, "MONOCHROME2"
+    dataset.PresentationLUTShape = "IDENTITY"
+    dataset.PixelIntensityRelationship, dataset.PixelIntensityRelationshipSign = "LOG", -1
+    dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType = "0", "1", "US"
+    dataset.WindowCenter, dataset.WindowWidth = "2048", "4096"
+    dataset.PixelData = pixels.tobytes()
+    for keyword, value in attributes.items():
+        setattr(dataset, keyword, value)
+    return _with_meta(dataset)
+
+
+def _with_meta(dataset: Dataset) -> Dataset:
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    return dataset
+
+
+@pytest.fixture(scope="session")
+def make_dx() -> MakeDx:
+    """A function that makes synthetic DX objects of chests."""
+    return _dx
+
+
+@pytest.fixture
+def dx_file(tmp_path: Path, make_dx: MakeDx) -> Path:
+    """A file with a synthetic DX object of a chest."""
+    path = tmp_path / "chest.dcm"
+    make_dx().save_as(path, enforce_file_format=True)
+    return path

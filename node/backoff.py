@@ -1,0 +1,97 @@
+"""How long to wait before trying again, and when to stop asking a peer that does not answer."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+# Doubling from 1 s passes any longest wait that an admin may set (a day) long before this many attempts.
+_DOUBLINGS = 32
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """Exponential waiting with jitter, so that many senders do not come back in the same second.
+
+    Attributes:
+        first_s: The wait after the first failure in seconds, above 0, before jitter.
+        longest_s: No wait is longer, in seconds; at least first_s.
+
+    Source: "equal jitter" of M. Brooker, Exponential Backoff and Jitter, AWS Architecture Blog 2015: half of
+    each wait is fixed and the other half drawn.
+    """
+
+    first_s: float
+    longest_s: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.first_s <= self.longest_s:
+            raise ValueError(
+                f"0 < first_s <= longest_s must hold, found {self.first_s:g} and {self.longest_s:g}"
+            )
+
+    def delay_s(self, failures: int, draw: Callable[[], float] = random.random) -> float:
+        """Return the wait in seconds after so many failures in a row (1 or more); `draw` gives [0, 1).
+
+        >>> Backoff(5, 600).delay_s(3, draw=lambda: 0.5)
+        15.0
+        """
+        full = min(self.first_s * 2.0 ** min(failures - 1, _DOUBLINGS), self.longest_s)
+        return full * (0.5 + 0.5 * draw())
+
+
+class BreakerState(StrEnum):
+    """What the sender may do with its destination now."""
+
+    CLOSED = "closed"  # send everything that is due
+    OPEN = "open"  # the destination is taken for dead: wait
+    HALF_OPEN = "half-open"  # try with one object
+
+
+class Breaker:
+    """Stops a sender from spending its time on a dead peer.
+
+    Every failed association is followed by a wait that grows. From `threshold` failures in a row the
+    destination counts as dead: after each wait one object probes it. The first answer closes the breaker.
+    Not safe for several threads: each sender owns one.
+    """
+
+    def __init__(
+        self,
+        threshold: int,
+        backoff: Backoff,
+        clock: Callable[[], float] = time.monotonic,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        if threshold < 1:
+            raise ValueError(f"the breaker's threshold must be at least 1, found {threshold}")
+        self._threshold = threshold
+        self._backoff = backoff
+        self._clock = clock
+        self._draw = draw
+        self._failures = 0
+        self._not_before = 0.0
+
+    @property
+    def state(self) -> BreakerState:
+        """The state now."""
+        if self._failures < self._threshold:
+            return BreakerState.CLOSED
+        return BreakerState.OPEN if self.wait_s > 0 else BreakerState.HALF_OPEN
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds until the destination may be tried again, 0 when it may be tried now."""
+        return max(0.0, self._not_before - self._clock()) if self._failures else 0.0
+
+    def failed(self) -> float:
+        """Record an association that gave no answer; return the wait in seconds that follows."""
+        self._failures += 1
+        delay = self._backoff.delay_s(self._failures, self._draw)
+        self._not_before = self._clock() + delay
+        return delay
+
+    def answered(self) -> None:
+        """Record that the destination answered."""
+        self._failures = 0

@@ -1,0 +1,194 @@
+"""Segmentation by the network of a model bundle, run with ONNX Runtime."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as runtime_state
+
+from ai.bundle import Bundle
+from ai.errors import BundleError
+from ai.labels import LABELS
+from ai.plausibility import check_lungs, check_seen_view, check_stated_view, frontal_probability
+from ai.postprocess import put_sides_right, side_pairs, to_mask
+from ai.preprocess import Letterbox, network_input
+from ai.radiograph import Radiograph
+from ai.segmentation import Mask, ModelIdentity, Segmentation
+
+Observe = Callable[[str, float], None]
+"""Told the name of a stage ("preprocess", "inference", "postprocess") and the seconds that it took."""
+
+MAX_BATCH = 4
+"""Images in one run of the network: logits of 161 structures at 512 x 512 take 169 MB each."""
+
+_LOG_ERRORS_ONLY = 3
+_LOAD_ERRORS = (
+    runtime_state.Fail,
+    runtime_state.InvalidArgument,
+    runtime_state.InvalidGraph,
+    runtime_state.InvalidProtobuf,
+    runtime_state.NotImplemented,
+    runtime_state.RuntimeException,
+)
+_SIDE_PAIRS = side_pairs()
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkOutput:
+    """What the network says of one radiograph.
+
+    Attributes:
+        logits: float32, shape (L, S, S), L in the order of the manifest's labels.
+        view: float32, shape (2,), logits of (frontal, lateral).
+    """
+
+    logits: npt.NDArray[np.float32]
+    view: npt.NDArray[np.float32]
+
+
+class OnnxSegmenter:
+    """Finds structures with the weights of a bundle.
+
+    Args:
+        bundle: Verified weights.
+        providers: Execution providers in order of preference; None takes CUDA where it is present.
+        threads: CPU threads of the network; None leaves the choice to ONNX Runtime.
+        observe: Told how long each stage took.
+
+    Raises:
+        BundleError: If the network does not load, or its inputs and outputs are not those of the manifest.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        providers: Sequence[str] | None = None,
+        threads: int | None = None,
+        observe: Observe | None = None,
+    ) -> None:
+        self.manifest = bundle.manifest
+        self.model: ModelIdentity = bundle.identity
+        self._observe = observe or (lambda stage, seconds: None)
+        self._session = _start(bundle, providers or available_providers(), threads or 0)
+        channels = {name: channel for channel, name in enumerate(self.manifest.labels)}
+        self._channels = {item.name: channels[item.name] for item in LABELS if item.name in channels}
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Execution providers in use, the preferred one first."""
+        return tuple(self._session.get_providers())
+
+    def segment(self, radiographs: Sequence[Radiograph]) -> list[Segmentation]:
+        """Return one segmentation for each radiograph, in order.
+
+        Raises:
+            NotAChestError: If one does not look like a chest radiograph of a supported view.
+        """
+        segmentations: list[Segmentation] = []
+        for start in range(0, len(radiographs), MAX_BATCH):
+            batch = radiographs[start : start + MAX_BATCH]
+            inputs, boxes = self.prepare(batch)
+            outputs = self.infer(inputs)
+            segmentations += map(self.finish, batch, boxes, outputs)
+        return segmentations
+
+    def prepare(self, radiographs: Sequence[Radiograph]) -> tuple[npt.NDArray[np.float32], list[Letterbox]]:
+        """Return the network's input (N, 1, S, S) and how each radiograph lies on it.
+
+        Raises:
+            NotAChestError: If a view is stated that the model does not support.
+        """
+        with self._timed("preprocess"):
+            for radiograph in radiographs:
+                check_stated_view(radiograph, self.manifest.views)
+            seen = [network_input(radiograph.pixels, self.manifest.input_size) for radiograph in radiographs]
+            return np.stack([grid for grid, _ in seen])[:, None], [box for _, box in seen]
+
+    def infer(self, inputs: npt.NDArray[np.float32]) -> list[NetworkOutput]:
+        """Return the network's output for each of the inputs (N, 1, S, S)."""
+        with self._timed("inference"):
+            logits, view = self._session.run(["logits", "view"], {"image": inputs})
+        return [NetworkOutput(*each) for each in zip(logits, view, strict=True)]
+
+    def finish(self, radiograph: Radiograph, box: Letterbox, output: NetworkOutput) -> Segmentation:
+        """Return the segmentation on the radiograph's own grid.
+
+        Raises:
+            NotAChestError: If the pixels do not look like a chest radiograph of a supported view.
+        """
+        with self._timed("postprocess"):
+            frontal = frontal_probability(output.view)
+            check_seen_view(frontal, self.manifest.views)
+            shape = (radiograph.rows, radiograph.columns)
+            masks, repairs = self._masks(output.logits, box)
+            if frontal >= 0.5:
+                check_lungs(masks, shape, self.manifest.labels)
+                masks, exchanges = put_sides_right(masks, _SIDE_PAIRS)
+                repairs += exchanges
+            return self._segmentation(shape, masks, repairs, frontal)
+
+    def _masks(
+        self, logits: npt.NDArray[np.float32], box: Letterbox
+    ) -> tuple[dict[str, Mask], tuple[str, ...]]:
+        masks: dict[str, Mask] = {}
+        repairs: tuple[str, ...] = ()
+        for name, channel in self._channels.items():
+            cleaned = to_mask(name, logits[channel], self.manifest.thresholds[name], box)
+            repairs += cleaned.repairs
+            if cleaned.mask is not None:
+                masks[name] = cleaned.mask
+        return masks, repairs
+
+    def _segmentation(
+        self, shape: tuple[int, int], masks: dict[str, Mask], repairs: tuple[str, ...], frontal: float
+    ) -> Segmentation:
+        return Segmentation(
+            shape=shape,
+            masks=masks,
+            model=self.model,
+            empty=tuple(name for name in self._channels if name not in masks),
+            unsupported=tuple(item.name for item in LABELS if item.name not in self._channels),
+            repairs=repairs,
+            frontal_probability=frontal,
+        )
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self._observe(stage, time.perf_counter() - start)
+
+
+def available_providers() -> list[str]:
+    """Return the execution providers to use on this machine: CUDA where it is present, then the CPU."""
+    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    return [provider for provider in wanted if provider in onnxruntime.get_available_providers()]
+
+
+def _start(bundle: Bundle, providers: Sequence[str], threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _LOG_ERRORS_ONLY
+    options.intra_op_num_threads = threads
+    try:
+        session = onnxruntime.InferenceSession(bundle.onnx_bytes, options, providers=list(providers))
+    except (*_LOAD_ERRORS, RuntimeError, ValueError) as exc:
+        raise BundleError(f"the network of {bundle.identity.id} does not load: {exc}") from exc
+    _check_edges(session, len(bundle.manifest.labels), bundle.manifest.input_size)
+    return session
+
+
+def _check_edges(session: onnxruntime.InferenceSession, labels: int, size: int) -> None:
+    """Raise BundleError unless inputs and outputs are named and shaped as the manifest says."""
+    found = {edge.name: edge.shape for edge in (*session.get_inputs(), *session.get_outputs())}
+    expected = {"image": (None, 1, size, size), "logits": (None, labels, size, size), "view": (None, 2)}
+    for name, shape in expected.items():
+        if name not in found:
+            raise BundleError(f"the network has no input or output {name!r}, only {sorted(found)}")
+        axes = found[name]
+        fixed = [(a, e) for a, e in zip(axes, shape, strict=False) if isinstance(a, int) and e is not None]
+        if len(axes) != len(shape) or any(a != e for a, e in fixed):
+            raise BundleError(f"{name!r} of the network has the shape {axes}, its manifest asks for {shape}")

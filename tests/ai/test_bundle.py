@@ -1,0 +1,102 @@
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ai.bundle import Bundle
+from ai.errors import BundleError
+
+MakeBundle = Callable[..., Bundle]
+
+
+@pytest.fixture
+def folder(make_bundle: MakeBundle, tmp_path: Path) -> Path:
+    fields = {"heart": np.zeros((64, 64), np.float32), "right lung": np.ones((64, 64), np.float32)}
+    make_bundle(fields).save(tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+def change(folder: Path, key: str, value: Any) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest[key] = value
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_saved_bundle_loads_as_it_was(make_bundle: MakeBundle, folder: Path) -> None:
+    bundle = Bundle.load(folder)
+    assert bundle.manifest.labels == ("heart", "right lung")
+    assert bundle.manifest.thresholds == {"heart": 0.5, "right lung": 0.5}
+    assert bundle.manifest.training_data[0].licence == "Apache-2.0"
+    assert (bundle.identity.id, bundle.identity.version) == ("tiny", "1.2")
+    assert bundle.identity.sha256 == bundle.manifest.sha256
+    assert Bundle.load(folder).manifest == bundle.manifest
+
+
+@pytest.mark.parametrize("prefix", ["", "tiny-1.2/"])
+def test_zipped_bundle_loads_with_and_without_an_enclosing_folder(folder: Path, prefix: str) -> None:
+    archive = folder.with_suffix(".zip")
+    with zipfile.ZipFile(archive, "w") as file:
+        for part in ("model.onnx", "manifest.json"):
+            file.write(folder / part, prefix + part)
+    assert Bundle.load(archive).onnx_bytes == (folder / "model.onnx").read_bytes()
+
+
+def test_changed_weights_are_refused(folder: Path) -> None:
+    weights = (folder / "model.onnx").read_bytes()
+    (folder / "model.onnx").write_bytes(weights + b"\0")
+    with pytest.raises(BundleError, match="sha256"):
+        Bundle.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("labels_digest", "0" * 64, "labels_digest"),
+        ("labels", ["heart", "right lugn"], r"right lugn.*right lung"),
+        ("labels", ["heart", "heart"], "once"),
+        ("labels", ["heart", "left lung"], r"thresholds\['left lung'\]"),
+        ("thresholds", {"heart": 1.5, "right lung": 0.5}, r"thresholds\['heart'\].*1\.5"),
+        ("thresholds", {"heart": "high", "right lung": 0.5}, "not readable"),
+        ("views", ["oblique"], "oblique"),
+        ("views", [], "views"),
+        ("input_size", 8, "32..4096"),
+        ("id", "", "id"),
+        ("normalisation", {"low_percentile": 0, "high_percentile": 100}, "normalisation"),
+        ("normalisation", {}, "low_percentile"),
+        ("training_data", [{"name": "CT"}], "licence"),
+    ],
+)
+def test_manifest_that_breaks_a_rule_is_refused_by_name(
+    folder: Path, key: str, value: Any, told: str
+) -> None:
+    change(folder, key, value)
+    with pytest.raises(BundleError, match=told):
+        Bundle.load(folder)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"id": "x"}', "null"])
+def test_manifest_that_is_not_one_is_refused(folder: Path, text: str) -> None:
+    (folder / "manifest.json").write_text(text)
+    with pytest.raises(BundleError, match="manifest"):
+        Bundle.load(folder)
+
+
+def test_missing_parts_are_named(folder: Path, tmp_path: Path) -> None:
+    (folder / "model.onnx").unlink()
+    with pytest.raises(BundleError, match=r"model\.onnx"):
+        Bundle.load(folder)
+    with pytest.raises(BundleError, match=r"manifest\.json"):
+        Bundle.load(tmp_path / "nowhere")
+
+
+def test_zip_without_a_manifest_and_a_file_that_is_no_zip_are_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
+        pass
+    (tmp_path / "text.zip").write_text("not a zip")
+    for name in ("empty.zip", "text.zip"):
+        with pytest.raises(BundleError, match=r"manifest\.json"):
+            Bundle.load(tmp_path / name)

@@ -1,0 +1,159 @@
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from ai.bundle import Bundle, bundle_digest
+from ai.errors import BundleError, NotAChestError
+from ai.labels import LABELS
+from ai.onnx_segmenter import MAX_BATCH, OnnxSegmenter, available_providers
+from ai.radiograph import Radiograph, View
+from ai.segmenter import Segmenter
+
+Field = npt.NDArray[np.float32]
+Disc = Callable[..., Field]
+MakeBundle = Callable[..., Bundle]
+
+SIZE = 64
+
+
+@pytest.fixture
+def chest(disc: Disc) -> dict[str, Field]:
+    """Channels in another order than the table's, the heart not found."""
+    return {
+        "visible lung left": disc(SIZE, 44, 32, 12),
+        "heart": np.full((SIZE, SIZE), -3, np.float32),
+        "visible lung right": disc(SIZE, 20, 32, 12),
+    }
+
+
+def radiograph(rows: int = 320, columns: int = 256, view: View = View.UNKNOWN, seed: int = 0) -> Radiograph:
+    pixels = np.random.default_rng(seed).random((rows, columns), np.float32)
+    return Radiograph(pixels, view=view)
+
+
+def test_masks_come_in_table_order_on_the_native_grid(
+    make_bundle: MakeBundle, chest: dict[str, Field]
+) -> None:
+    segmenter: Segmenter = OnnxSegmenter(make_bundle(chest), threads=1)
+    [found] = segmenter.segment([radiograph()])
+    assert list(found.masks) == ["visible lung right", "visible lung left"]
+    assert found.shape == (320, 256)
+    assert found.masks["visible lung right"].centroid == pytest.approx((20.5 * 5 - 32, 32.5 * 5), abs=1)
+
+
+def test_absent_and_unsupported_structures_are_told_apart(
+    make_bundle: MakeBundle, chest: dict[str, Field]
+) -> None:
+    [found] = OnnxSegmenter(make_bundle(chest)).segment([radiograph()])
+    assert found.empty == ("heart",)
+    assert len(found.unsupported) == len(LABELS) - 3
+    assert "spine" in found.unsupported
+    assert found.model.version == "1.2"
+    assert found.frontal_probability == pytest.approx(1 / (1 + np.exp(-8)))
+
+
+def test_batch_larger_than_one_run_keeps_its_order(make_bundle: MakeBundle, chest: dict[str, Field]) -> None:
+    images = [radiograph(rows=200 + 10 * i) for i in range(MAX_BATCH + 2)]
+    found = OnnxSegmenter(make_bundle(chest)).segment(images)
+    assert [each.shape[0] for each in found] == [image.rows for image in images]
+    assert OnnxSegmenter(make_bundle(chest)).segment([]) == []
+
+
+def test_network_sees_the_normalised_picture_and_black_padding(make_bundle: MakeBundle) -> None:
+    segmenter = OnnxSegmenter(make_bundle({"heart": np.zeros((SIZE, SIZE), np.float32)}, gain=1.0))
+    inputs, _ = segmenter.prepare([radiograph(320, 160)])
+    [output] = segmenter.infer(inputs)
+    assert inputs.shape == (1, 1, SIZE, SIZE)
+    assert output.logits[0, :, :16].max() == 0
+    assert 0.9 < output.logits[0].max() <= 1
+
+
+def test_thresholds_hold_for_each_label(make_bundle: MakeBundle, chest: dict[str, Field]) -> None:
+    thresholds = {"visible lung left": 0.99, "visible lung right": 0.5, "heart": 0.01}
+    [found] = OnnxSegmenter(make_bundle(chest, thresholds=thresholds)).segment([radiograph()])
+    assert found.masks["visible lung left"].area < 0.7 * found.masks["visible lung right"].area
+    assert "heart" in found.masks
+
+
+def test_stages_are_timed_by_name(make_bundle: MakeBundle, chest: dict[str, Field]) -> None:
+    stages: list[str] = []
+    seconds: list[float] = []
+
+    def observe(stage: str, took: float) -> None:
+        stages.append(stage)
+        seconds.append(took)
+
+    OnnxSegmenter(make_bundle(chest), observe=observe).segment([radiograph(), radiograph()])
+    assert stages == ["preprocess", "inference", "postprocess", "postprocess"]
+    assert min(seconds) > 0
+
+
+def test_stated_lateral_is_refused_by_a_frontal_model(
+    make_bundle: MakeBundle, chest: dict[str, Field]
+) -> None:
+    with pytest.raises(NotAChestError, match=r"lateral \(LL\)"):
+        OnnxSegmenter(make_bundle(chest)).segment([radiograph(view=View.LEFT_LATERAL)])
+
+
+def test_seen_lateral_is_refused_by_a_frontal_model(make_bundle: MakeBundle, chest: dict[str, Field]) -> None:
+    with pytest.raises(NotAChestError, match=r"looks like a lateral view \(probability 0\.98\)"):
+        OnnxSegmenter(make_bundle(chest, view=(-2.0, 2.0))).segment([radiograph()])
+
+
+def test_lateral_is_segmented_by_a_model_for_laterals(
+    make_bundle: MakeBundle, chest: dict[str, Field]
+) -> None:
+    bundle = make_bundle(chest, view=(-2.0, 2.0), views=("frontal", "lateral"))
+    [found] = OnnxSegmenter(bundle).segment([radiograph(view=View.LEFT_LATERAL)])
+    assert found.frontal_probability == pytest.approx(0.018, abs=0.001)
+    assert found.masks
+
+
+def test_image_without_lungs_is_no_chest(make_bundle: MakeBundle, chest: dict[str, Field]) -> None:
+    nothing = dict.fromkeys(chest, np.full((SIZE, SIZE), -1, np.float32))
+    with pytest.raises(NotAChestError, match="no lungs were found"):
+        OnnxSegmenter(make_bundle(nothing)).segment([radiograph()])
+
+
+def test_specks_of_lung_are_no_chest(make_bundle: MakeBundle, chest: dict[str, Field], disc: Disc) -> None:
+    specks = chest | {"visible lung left": disc(SIZE, 44, 32, 2), "visible lung right": disc(SIZE, 20, 32, 2)}
+    with pytest.raises(NotAChestError, match="% of the image"):
+        OnnxSegmenter(make_bundle(specks)).segment([radiograph()])
+
+
+def test_lungs_above_each_other_are_no_frontal_chest(make_bundle: MakeBundle, disc: Disc) -> None:
+    stacked = {"right lung": disc(SIZE, 32, 14, 11), "left lung": disc(SIZE, 32, 50, 11)}
+    with pytest.raises(NotAChestError, match="one above the other"):
+        OnnxSegmenter(make_bundle(stacked)).segment([radiograph()])
+
+
+def test_model_without_lungs_is_not_judged_by_them(make_bundle: MakeBundle, disc: Disc) -> None:
+    [found] = OnnxSegmenter(make_bundle({"heart": disc(SIZE, 32, 32, 3)})).segment([radiograph()])
+    assert "heart" in found.masks
+
+
+def test_repairs_reach_the_segmentation(make_bundle: MakeBundle, chest: dict[str, Field], disc: Disc) -> None:
+    chest["heart"] = np.maximum(disc(SIZE, 34, 40, 8), disc(SIZE, 34, 10, 4))
+    [found] = OnnxSegmenter(make_bundle(chest)).segment([radiograph()])
+    assert any(sentence.startswith("heart: 1 detached") for sentence in found.repairs)
+
+
+def test_cpu_is_always_a_provider_and_comes_last(make_bundle: MakeBundle, chest: dict[str, Field]) -> None:
+    assert available_providers()[-1] == "CPUExecutionProvider"
+    assert OnnxSegmenter(make_bundle(chest), ["CPUExecutionProvider"]).providers == ("CPUExecutionProvider",)
+
+
+def test_weights_that_are_no_network_are_refused(make_bundle: MakeBundle, chest: dict[str, Field]) -> None:
+    manifest = make_bundle(chest, sha256=bundle_digest(make_bundle(chest).onnx_bytes)).manifest
+    junk = b"not a network"
+    changed = {**vars(manifest), "sha256": bundle_digest(junk)}
+    with pytest.raises(BundleError, match="does not load"):
+        OnnxSegmenter(Bundle(type(manifest)(**changed), junk))
+
+
+def test_network_of_another_shape_than_its_manifest_is_refused(make_bundle: MakeBundle, disc: Disc) -> None:
+    bundle = make_bundle({"heart": disc(SIZE, 32, 32, 9)}, input_size=128)
+    with pytest.raises(BundleError, match=r"'image'.*128"):
+        OnnxSegmenter(bundle)

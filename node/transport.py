@@ -1,0 +1,248 @@
+"""Carrying result objects to a destination by C-STORE, with an outcome for each object.
+
+PS3.4 Annex B (Storage Service Class, SCU), PS3.7 9.1.1 (C-STORE), PS3.8 9.3 (association).
+"""
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import AE, _config, build_context, evt
+from pynetdicom.presentation import PresentationContext
+
+from node.outcome import Outcome, Verdict, judge
+
+MAX_OBJECTS = 64
+"""Objects in one association: each may need two of the 128 presentation contexts (PS3.8 9.3.2.2)."""
+
+PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+"""The transfer syntaxes for any native object; the second is the default one (PS3.5 10.1)."""
+
+DIAGNOSIS_S = 2.0
+"""How long to look for the reason why a connection failed."""
+
+# Result files are sent as they lie on disk, in pieces, never decoded.
+_config.STORE_SEND_CHUNKED_DATASET = True
+
+
+@dataclass(frozen=True)
+class Destination:
+    """An archive that takes results.
+
+    Attributes:
+        name: What the admin calls it.
+        ae_title: Its AE title.
+        host: Its name or address.
+        port: Its TCP port.
+        timeout_s: How long to wait for a connection, for an association, and for each answer.
+    """
+
+    name: str
+    ae_title: str
+    host: str
+    port: int
+    timeout_s: float = 30.0
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """An object to be sent: its identity, and the DICOM file that holds it."""
+
+    sop_instance_uid: str
+    path: Path
+
+
+class Transport(Protocol):
+    """Sends objects to a destination.
+
+    The real one is `DimseTransport`; `PlainTransport` is for tests of everything around it.
+    """
+
+    def send(self, destination: Destination, objects: Sequence[Outgoing]) -> Iterator[Outcome]:
+        """Yield an outcome per object, in order, each as soon as it is known; never raise for the peer."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """An outgoing object with what decides its presentation context."""
+
+    outgoing: Outgoing
+    sop_class: UID
+    transfer_syntax: UID
+
+    @property
+    def is_native(self) -> bool:
+        """Whether its pixel data are not encapsulated, so that it can be encoded in any plain syntax."""
+        return not self.transfer_syntax.is_compressed
+
+    def outcome(self, verdict: Verdict, reason: str) -> Outcome:
+        """Return an outcome for which the peer gave no status."""
+        return Outcome(self.outgoing.sop_instance_uid, verdict, None, reason)
+
+
+class DimseTransport:
+    """A C-STORE SCU.
+
+    It proposes each SOP class in the transfer syntax that the file has and, for native pixel data, in the
+    plain ones, into which it re-encodes when the peer accepts no other (PS3.5 10.1).
+
+    Args:
+        ae_title: The calling AE title.
+    """
+
+    def __init__(self, ae_title: str) -> None:
+        self._ae_title = ae_title
+
+    def send(self, destination: Destination, objects: Sequence[Outgoing]) -> Iterator[Outcome]:
+        """Send all objects in one association; see `Transport.send`."""
+        if len(objects) > MAX_OBJECTS:
+            raise ValueError(f"at most {MAX_OBJECTS} objects go into one association, found {len(objects)}")
+        read = [_read(outgoing) for outgoing in objects]
+        encoded = [item for item in read if isinstance(item, _Encoded)]
+        if not encoded:
+            yield from (item for item in read if isinstance(item, Outcome))
+            return
+        try:
+            call = _Call(self._ae_title, destination, encoded)
+        except OSError as error:  # the host's name is unknown
+            reason = f"no connection to {destination.ae_title} at {destination.host} ({error})"
+            yield from (_unsent(item, reason) for item in read)
+            return
+        try:
+            for item in read:
+                yield item if isinstance(item, Outcome) else call.store(item)
+        finally:
+            call.end()
+
+
+def _read(outgoing: Outgoing) -> _Encoded | Outcome:
+    try:
+        meta = read_file_meta_info(outgoing.path)
+        return _Encoded(outgoing, UID(meta.MediaStorageSOPClassUID), UID(meta.TransferSyntaxUID))
+    except (OSError, InvalidDicomError, AttributeError) as error:
+        reason = f"the result's file cannot be read ({type(error).__name__})"
+        return Outcome(outgoing.sop_instance_uid, Verdict.PERMANENT, None, reason)
+
+
+def _unsent(item: _Encoded | Outcome, reason: str) -> Outcome:
+    return item if isinstance(item, Outcome) else item.outcome(Verdict.UNSENT, reason)
+
+
+def _connection_error(destination: Destination) -> str:
+    """Return in words why no connection can be made; pynetdicom does not tell."""
+    address = (destination.host, destination.port)
+    try:
+        socket.create_connection(address, timeout=min(destination.timeout_s, DIAGNOSIS_S)).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return "a second attempt went well"
+
+
+class _Call:
+    """One association with one destination."""
+
+    def __init__(self, ae_title: str, destination: Destination, objects: Sequence[_Encoded]) -> None:
+        self._destination = destination
+        self._peer = f"{destination.ae_title} at {destination.host}:{destination.port}"
+        self._timeout = f"{destination.timeout_s:g} s"
+        self._connected = False
+        ae = AE(ae_title)
+        ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = destination.timeout_s
+        ae.network_timeout = destination.timeout_s
+        self._association = ae.associate(
+            destination.host,
+            destination.port,
+            contexts=_contexts(objects),
+            ae_title=destination.ae_title,
+            evt_handlers=[(evt.EVT_CONN_OPEN, self._note_connection)],
+        )
+        self._ended = "" if self._association.is_established else self._why_no_association()
+
+    def store(self, item: _Encoded) -> Outcome:
+        """Send one object and return its outcome."""
+        if self._ended:
+            return self._not_sent(item)
+        if not self._fits(item):
+            return self._refused_context(item)
+        try:
+            answer = self._association.send_c_store(self._payload(item))
+        except (OSError, RuntimeError, ValueError, AttributeError, InvalidDicomError) as error:
+            return self._unsendable(item, error)
+        if "Status" not in answer:
+            self._ended = f"the association with {self._peer} ended before this object was sent"
+            reason = f"{self._peer} gave no answer within {self._timeout}, or the connection broke"
+            return item.outcome(Verdict.TRANSIENT, reason)
+        return judge(item.outgoing.sop_instance_uid, int(answer.Status))
+
+    def end(self) -> None:
+        """Release the association; one that broke is aborted."""
+        if self._association.is_established:
+            (self._association.abort if self._ended else self._association.release)()
+
+    def _note_connection(self, _event: evt.Event) -> None:
+        self._connected = True
+
+    def _accepted(self, sop_class: UID) -> set[UID]:
+        contexts = self._association.accepted_contexts
+        return {context.transfer_syntax[0] for context in contexts if context.abstract_syntax == sop_class}
+
+    def _fits(self, item: _Encoded) -> bool:
+        accepted = self._accepted(item.sop_class)
+        return item.transfer_syntax in accepted or (item.is_native and bool(accepted))
+
+    def _payload(self, item: _Encoded) -> Path | Dataset:
+        if item.transfer_syntax in self._accepted(item.sop_class):
+            return item.outgoing.path
+        return dcmread(item.outgoing.path)  # pynetdicom encodes it in the syntax that was accepted
+
+    def _not_sent(self, item: _Encoded) -> Outcome:
+        if self._association.rejected_contexts and not self._association.accepted_contexts:
+            return self._refused_context(item)
+        return _unsent(item, self._ended)
+
+    def _why_no_association(self) -> str:
+        if not self._connected:
+            return f"no connection to {self._peer} ({_connection_error(self._destination)})"
+        answer = self._association.acceptor.primitive
+        if self._association.is_rejected and answer is not None:
+            return f"{self._peer} rejected the association ({answer.result_str}: {answer.reason_str})"
+        return f"{self._peer} aborted the association, or did not answer within {self._timeout}"
+
+    def _refused_context(self, item: _Encoded) -> Outcome:
+        wanted = f"{item.sop_class.name} in {item.transfer_syntax.name}"
+        return item.outcome(Verdict.PERMANENT, f"{self._peer} accepts no presentation context for {wanted}")
+
+    def _unsendable(self, item: _Encoded, error: Exception) -> Outcome:
+        if not self._association.is_established:
+            self._ended = f"the association with {self._peer} ended before this object was sent"
+            return self._not_sent(item)
+        return item.outcome(Verdict.PERMANENT, f"it cannot be encoded for the peer ({type(error).__name__})")
+
+
+def _contexts(objects: Sequence[_Encoded]) -> list[PresentationContext]:
+    as_it_is = [(item.sop_class, (item.transfer_syntax,)) for item in objects]
+    native = [item for item in objects if item.is_native]
+    otherwise = [(i.sop_class, tuple(s for s in PLAIN if s != i.transfer_syntax)) for i in native]
+    return [build_context(sop_class, list(syntaxes)) for sop_class, syntaxes in {*as_it_is, *otherwise}]
+
+
+class PlainTransport:
+    """A transport that keeps what it is given in a list and answers what it is told to."""
+
+    def __init__(self, answer: Callable[[Destination, Outgoing], Outcome] | None = None) -> None:
+        self.sent: list[tuple[str, str]] = []
+        """(destination name, SOP Instance UID) in the order of sending."""
+        self._answer = answer or (lambda _destination, outgoing: judge(outgoing.sop_instance_uid, 0x0000))
+
+    def send(self, destination: Destination, objects: Sequence[Outgoing]) -> Iterator[Outcome]:
+        """Record and answer; see `Transport.send`."""
+        for outgoing in objects:
+            self.sent.append((destination.name, outgoing.sop_instance_uid))
+            yield self._answer(destination, outgoing)

@@ -1,0 +1,198 @@
+"""Objects travel by C-STORE; each has its own outcome, and what went wrong is said in words."""
+
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import (
+    UID,
+    Comprehensive3DSRStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    SegmentationStorage,
+    generate_uid,
+)
+from pynetdicom import AE, build_context, evt
+
+from node.archive import Archive
+from node.outcome import Outcome, Verdict
+from node.transport import MAX_OBJECTS, Destination, DimseTransport, Outgoing
+
+# pynetdicom 3.0.4 leaves a socket that could not connect to the garbage collector.
+UNCONNECTED = "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+pytestmark = pytest.mark.filterwarnings(UNCONNECTED)
+
+
+def _write(
+    folder: Path, sop_class: str = SegmentationStorage, syntax: UID = ExplicitVRLittleEndian
+) -> Outgoing:
+    dataset = Dataset()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = sop_class, generate_uid()
+    dataset.PatientID = "SYNTHETIC-1"
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = syntax
+    path = folder / f"{dataset.SOPInstanceUID}.dcm"
+    dataset.save_as(path, enforce_file_format=True)
+    return Outgoing(dataset.SOPInstanceUID, path)
+
+
+def _at(port: int, timeout_s: float = 5) -> Destination:
+    return Destination("archive", "ARCHIVE", "127.0.0.1", port, timeout_s)
+
+
+def _send(port: int, objects: Sequence[Outgoing], timeout_s: float = 5) -> list[Outcome]:
+    return list(DimseTransport("PAXNODE").send(_at(port, timeout_s), objects))
+
+
+@contextmanager
+def _archive(folder: Path, *syntaxes: str, sop_class: str = SegmentationStorage) -> Iterator[Archive]:
+    contexts = [build_context(sop_class, list(syntaxes))] if syntaxes else None
+    with Archive(folder / "archive", contexts=contexts) as archive:
+        yield archive
+
+
+def test_objects_of_several_kinds_travel_in_one_association(tmp_path: Path) -> None:
+    objects = [_write(tmp_path), _write(tmp_path, Comprehensive3DSRStorage), _write(tmp_path)]
+    objects.append(_write(tmp_path, SegmentationStorage, DeflatedExplicitVRLittleEndian))
+    with _archive(tmp_path) as archive:
+        outcomes = _send(archive.port, objects)
+    assert [outcome.verdict for outcome in outcomes] == [Verdict.STORED] * 4
+    assert [a.sop_instance_uid for a in archive.arrivals] == [o.sop_instance_uid for o in objects]
+    for outgoing in objects:
+        sent, kept = dcmread(outgoing.path), dcmread(archive.path(outgoing.sop_instance_uid))
+        assert kept == sent
+        assert kept.file_meta.TransferSyntaxUID == sent.file_meta.TransferSyntaxUID
+
+
+@pytest.mark.parametrize("accepted", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_deflated_object_is_encoded_anew_for_a_peer_that_takes_only_a_plain_syntax(
+    tmp_path: Path, accepted: UID
+) -> None:
+    deflated = _write(tmp_path, SegmentationStorage, DeflatedExplicitVRLittleEndian)
+    with _archive(tmp_path, accepted) as archive:
+        (outcome,) = _send(archive.port, [deflated])
+    assert outcome.verdict is Verdict.STORED
+    kept = dcmread(archive.path(deflated.sop_instance_uid))
+    assert kept.file_meta.TransferSyntaxUID == accepted
+    assert kept.PatientID == "SYNTHETIC-1"
+
+
+def test_refused_context_is_named_and_does_not_stop_the_others(tmp_path: Path) -> None:
+    report, segmentation = _write(tmp_path, Comprehensive3DSRStorage), _write(tmp_path)
+    with _archive(tmp_path, ExplicitVRLittleEndian) as archive:
+        first, second = _send(archive.port, [report, segmentation])
+    assert first.verdict is Verdict.PERMANENT
+    assert "no presentation context for Comprehensive 3D SR Storage in Explicit VR" in first.reason
+    assert second.verdict is Verdict.STORED
+
+
+def test_refusal_of_every_context_is_told_per_object(tmp_path: Path) -> None:
+    encapsulated = _write(tmp_path, SegmentationStorage, JPEG2000Lossless)
+    with _archive(tmp_path, ExplicitVRLittleEndian) as archive:
+        (outcome,) = _send(archive.port, [encapsulated])
+    assert outcome.verdict is Verdict.PERMANENT
+    assert "Segmentation Storage in JPEG 2000" in outcome.reason
+
+
+def test_each_object_has_the_status_that_the_peer_gave_it(tmp_path: Path) -> None:
+    objects = [_write(tmp_path) for _ in range(4)]
+    statuses = dict(zip((o.sop_instance_uid for o in objects), [0, 0xA700, 0xC000, 0x0111], strict=True))
+    with Archive(tmp_path / "archive", answer=lambda uid, _before: statuses[uid]) as archive:
+        outcomes = _send(archive.port, objects)
+    assert [o.status for o in outcomes] == list(statuses.values())
+    assert [str(o.verdict) for o in outcomes] == ["stored", "transient", "permanent", "stored"]
+
+
+def test_peer_that_is_down_leaves_every_object_unsent(tmp_path: Path) -> None:
+    with socket.socket() as unused:  # bound but not listening: connections are refused
+        unused.bind(("127.0.0.1", 0))
+        outcomes = _send(unused.getsockname()[1], [_write(tmp_path), _write(tmp_path)])
+    assert [o.verdict for o in outcomes] == [Verdict.UNSENT] * 2
+    assert "no connection to ARCHIVE at 127.0.0.1" in outcomes[0].reason
+    assert "(Connection refused)" in outcomes[0].reason
+    assert outcomes[0].unanswered
+
+
+def test_unknown_host_leaves_every_object_unsent(tmp_path: Path) -> None:
+    nowhere = Destination("archive", "ARCHIVE", "archive.invalid", 104, 5)
+    (outcome,) = DimseTransport("PAXNODE").send(nowhere, [_write(tmp_path)])
+    assert outcome.verdict is Verdict.UNSENT
+
+
+def test_rejected_association_is_told_with_its_reason(tmp_path: Path) -> None:
+    ae = AE("OTHER")
+    ae.add_supported_context(SegmentationStorage)
+    ae.require_called_aet = True
+    server = ae.start_server(("127.0.0.1", 0), block=False)
+    assert server is not None
+    (outcome,) = _send(server.server_address[1], [_write(tmp_path)])
+    ae.shutdown()
+    assert outcome.verdict is Verdict.UNSENT
+    assert "rejected the association (Rejected Permanent: Called AE title not recognised)" in outcome.reason
+
+
+def test_peer_that_accepts_connections_and_says_nothing_is_given_up_in_time(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        (outcome,) = _send(silent.getsockname()[1], [_write(tmp_path)], timeout_s=0.5)
+    assert outcome.verdict is Verdict.UNSENT
+    assert "did not answer within 0.5 s" in outcome.reason
+
+
+def test_peer_that_breaks_off_leaves_the_object_in_hand_transient_and_the_rest_unsent(tmp_path: Path) -> None:
+    objects = [_write(tmp_path) for _ in range(3)]
+
+    def abort_at_the_second(event: evt.Event) -> int:
+        if getattr(event.request, "AffectedSOPInstanceUID", "") == objects[1].sop_instance_uid:
+            event.assoc.abort()
+        return 0x0000
+
+    ae = AE("ARCHIVE")
+    ae.add_supported_context(SegmentationStorage)
+    handlers: list[evt.EventHandlerType] = [(evt.EVT_C_STORE, abort_at_the_second)]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    assert server is not None
+    outcomes = _send(server.server_address[1], objects)
+    ae.shutdown()
+    assert [str(o.verdict) for o in outcomes] == ["stored", "transient", "unsent"]
+    assert "broke" in outcomes[1].reason
+    assert "ended before this object was sent" in outcomes[2].reason
+
+
+def test_peer_that_never_answers_a_c_store_is_given_up_in_time(tmp_path: Path) -> None:
+    released = threading.Event()
+
+    def hang(_uid: str, _before: int) -> int:
+        released.wait(10)
+        return 0x0000
+
+    with Archive(tmp_path / "archive", answer=hang) as archive:
+        outcomes = _send(archive.port, [_write(tmp_path), _write(tmp_path)], timeout_s=0.5)
+        released.set()
+    assert [str(o.verdict) for o in outcomes] == ["transient", "unsent"]
+
+
+def test_missing_file_is_permanent_and_does_not_stop_the_others(tmp_path: Path) -> None:
+    gone = Outgoing("1.2.3", tmp_path / "gone.dcm")
+    broken = Outgoing("1.2.4", tmp_path / "broken.dcm")
+    broken.path.write_bytes(b"not DICOM")
+    with _archive(tmp_path) as archive:
+        outcomes = _send(archive.port, [gone, broken, _write(tmp_path)])
+    assert [str(o.verdict) for o in outcomes] == ["permanent", "permanent", "stored"]
+    assert "cannot be read (FileNotFoundError)" in outcomes[0].reason
+
+
+def test_only_missing_files_need_no_association(tmp_path: Path) -> None:
+    (outcome,) = _send(1, [Outgoing("1.2.3", tmp_path / "gone.dcm")])
+    assert outcome.verdict is Verdict.PERMANENT
+
+
+def test_too_many_objects_for_one_association_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at most 64"):
+        _send(1, [Outgoing("1.2.3", tmp_path / "a.dcm")] * (MAX_OBJECTS + 1))

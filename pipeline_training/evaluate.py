@@ -1,0 +1,289 @@
+"""A model against readers: every radiograph segmented once, compared, and never pooled across sets."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ai.bundle import DEFAULT_BUNDLE, Bundle
+from ai.errors import RadiographError
+from ai.measure import measure
+from ai.measurement import Measurement
+from ai.onnx_segmenter import OnnxSegmenter
+from ai.radiograph import Radiograph
+from ai.segmentation import Segmentation
+from ai.segmenter import Segmenter
+from pipeline_training.errors import EvaluationError
+from pipeline_training.evaluation_report import (
+    Evaluation,
+    RatioResult,
+    RatioScore,
+    Refusal,
+    Score,
+    SetResult,
+    StructureResult,
+    Summary,
+)
+from pipeline_training.metrics import (
+    RESAMPLES,
+    Interval,
+    agreement,
+    bootstrap_interval,
+    diagonal,
+    dice,
+    hausdorff95,
+    iou,
+)
+from pipeline_training.radiograph_folders import (
+    RadiographSet,
+    Structure,
+    read_mask,
+    read_radiograph,
+    read_sets,
+)
+
+BATCH = 8
+"""Radiographs held in memory at once."""
+RATIO = "cardiothoracic ratio"
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What to evaluate on what.
+
+    Attributes:
+        data: A set, or a folder of sets, as `radiograph_folders` describes them.
+        bundle: The model bundle: folder or .zip.
+        sets: Names of the sets to take; none takes all.
+        limit: At most so many images of each set, evenly spaced by name; None takes all.
+        threads: CPU threads of the network; None leaves the choice to ONNX Runtime.
+        resamples: Of the bootstrap.
+        seed: Of the bootstrap.
+    """
+
+    data: Path
+    bundle: Path = DEFAULT_BUNDLE
+    sets: tuple[str, ...] = ()
+    limit: int | None = None
+    threads: int | None = None
+    resamples: int = RESAMPLES
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise EvaluationError(f"limit must be 1 or more images, found {self.limit}")
+        if self.resamples < 1:
+            raise EvaluationError(f"resamples must be 1 or more, found {self.resamples}")
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What came of one image: a segmentation, or a refusal."""
+
+    image: Path
+    radiograph: Radiograph | None
+    segmentation: Segmentation | None
+    reason: str = ""
+
+
+def evaluate(options: EvaluateOptions, on_image: Callable[[], None] = lambda: None) -> Evaluation:
+    """Return how the bundle does on the data; `on_image` is called after each image.
+
+    Raises:
+        ai.errors.BundleError: If the bundle cannot be trusted.
+        EvaluationError: If the data cannot be compared.
+    """
+    return evaluate_sets(load_segmenter(options), chosen_sets(options), options, on_image)
+
+
+def load_segmenter(options: EvaluateOptions) -> Segmenter:
+    """Return the bundle's segmenter.
+
+    Raises:
+        ai.errors.BundleError: If the bundle cannot be trusted.
+    """
+    return OnnxSegmenter(Bundle.load(options.bundle), threads=options.threads)
+
+
+def evaluate_sets(
+    segmenter: Segmenter,
+    sets: Sequence[RadiographSet],
+    options: EvaluateOptions,
+    on_image: Callable[[], None] = lambda: None,
+) -> Evaluation:
+    """Return how any segmenter does on sets that have been read."""
+    results = tuple(_evaluate_set(segmenter, each, options, on_image) for each in sets)
+    return Evaluation(segmenter.model, options.resamples, options.seed, results)
+
+
+def chosen_sets(options: EvaluateOptions) -> tuple[RadiographSet, ...]:
+    """Return the sets and images that the options ask for.
+
+    Raises:
+        EvaluationError: If a set asked for is not there.
+    """
+    found = {each.name: each for each in read_sets(options.data)}
+    absent = [name for name in options.sets if name not in found]
+    if absent:
+        raise EvaluationError(f"{options.data} holds no set {absent}, only {sorted(found)}")
+    names = options.sets or tuple(found)
+    return tuple(_limited(found[name], options.limit) for name in names)
+
+
+def answers(segmenter: Segmenter, images: Sequence[Path]) -> Iterator[Answer]:
+    """Yield the answer for each image, in order; at most BATCH radiographs are held."""
+    for start in range(0, len(images), BATCH):
+        read = [_read(path) for path in images[start : start + BATCH]]
+        readable = [answer.radiograph for answer in read if answer.radiograph is not None]
+        found = iter(_segment_each(segmenter, readable))
+        for answer in read:
+            yield answer if answer.radiograph is None else _answered(answer, next(found))
+
+
+def found_mask(segmentation: Segmentation, labels: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Return the union of the masks of those labels, bool (rows, columns); what is not found adds none."""
+    union = np.zeros(segmentation.shape, np.bool_)
+    for name in labels:
+        if name in segmentation.masks:
+            mask = segmentation.masks[name]
+            union[mask.top : mask.bottom, mask.left : mask.right] |= mask.pixels
+    return union
+
+
+def _limited(found: RadiographSet, limit: int | None) -> RadiographSet:
+    if limit is None or limit >= len(found.images):
+        return found
+    places = np.linspace(0, len(found.images) - 1, limit).round().astype(int)
+    images = tuple(found.images[place] for place in places)
+    return RadiographSet(found.name, found.folder, images, found.structures, found.ratios)
+
+
+def _read(path: Path) -> Answer:
+    try:
+        radiograph = read_radiograph(path)
+    except RadiographError as exc:
+        return Answer(path, None, None, str(exc))
+    return Answer(path, radiograph, None)
+
+
+def _segment_each(segmenter: Segmenter, radiographs: Sequence[Radiograph]) -> list[Segmentation | str]:
+    """Return a segmentation, or the reason of the refusal, for each; one refusal must not cost the others."""
+    try:
+        return list(segmenter.segment(radiographs))
+    except RadiographError as exc:
+        if len(radiographs) == 1:
+            return [str(exc)]
+    return [result for each in radiographs for result in _segment_each(segmenter, [each])]
+
+
+def _answered(answer: Answer, result: Segmentation | str) -> Answer:
+    if isinstance(result, str):
+        return Answer(answer.image, answer.radiograph, None, result)
+    return Answer(answer.image, answer.radiograph, result)
+
+
+def _evaluate_set(
+    segmenter: Segmenter, found: RadiographSet, options: EvaluateOptions, on_image: Callable[[], None]
+) -> SetResult:
+    refusals: list[Refusal] = []
+    ratios: list[RatioScore] = []
+    scores: dict[str, list[Score]] = {structure.folder: [] for structure in found.structures}
+    unsupported: frozenset[str] = frozenset()
+    for answer in answers(segmenter, found.images):
+        if answer.segmentation is None:
+            refusals.append(Refusal(answer.image.name, answer.reason))
+        else:
+            unsupported = frozenset(answer.segmentation.unsupported)
+        for structure in found.structures:
+            scores[structure.folder] += _score(found, structure, answer)
+        ratios += _ratio(found, answer)
+        on_image()
+    return SetResult(
+        name=found.name,
+        images=len(found.images),
+        refusals=tuple(refusals),
+        structures=tuple(
+            _structure_result(s, unsupported, scores[s.folder], options) for s in found.structures
+        ),
+        cardiothoracic_ratio=_ratio_result(ratios, options),
+    )
+
+
+def _score(found: RadiographSet, structure: Structure, answer: Answer) -> list[Score]:
+    """Return the score of one structure in one image, or nothing if there is nothing to compare."""
+    if answer.segmentation is None:
+        return _miss(found, structure, answer.image)
+    truth = found.truth(structure, answer.image, answer.segmentation.shape)
+    if truth is None:
+        return []
+    mask = found_mask(answer.segmentation, structure.labels)
+    overlap, union, distance = dice(truth, mask), iou(truth, mask), hausdorff95(truth, mask)
+    if overlap is None or union is None or distance is None:
+        return []
+    return [Score(answer.image.name, overlap, union, distance)]
+
+
+def _miss(found: RadiographSet, structure: Structure, image: Path) -> list[Score]:
+    """Return the score of a refused image: that of an empty mask."""
+    path = found.mask_path(structure, image)
+    truth = None if path is None else read_mask(path)
+    if truth is None or not truth.any():
+        return []
+    return [Score(image.name, 0.0, 0.0, diagonal((truth.shape[0], truth.shape[1])), refused=True)]
+
+
+def _structure_result(
+    structure: Structure, unsupported: frozenset[str], scores: Sequence[Score], options: EvaluateOptions
+) -> StructureResult:
+    missing = tuple(name for name in structure.labels if name in unsupported)
+    counted = () if len(missing) == len(structure.labels) else tuple(scores)
+    return StructureResult(
+        structure=structure.folder,
+        labels=structure.labels,
+        unsupported=missing,
+        note=structure.note,
+        answered=_summary([score for score in counted if not score.refused], options),
+        with_refusals=_summary(counted, options),
+        images=counted,
+    )
+
+
+def _summary(scores: Sequence[Score], options: EvaluateOptions) -> Summary | None:
+    if not scores:
+        return None
+
+    def interval(values: list[float]) -> Interval:
+        return bootstrap_interval(values, options.resamples, options.seed)
+
+    return Summary(
+        n=len(scores),
+        dice=interval([score.dice for score in scores]),
+        iou=interval([score.iou for score in scores]),
+        hausdorff95_px=interval([score.hausdorff95_px for score in scores]),
+    )
+
+
+def _ratio(found: RadiographSet, answer: Answer) -> list[RatioScore]:
+    truth = found.ratios.get(answer.image.name)
+    if truth is None:
+        return []
+    if answer.radiograph is None or answer.segmentation is None:
+        return [RatioScore(answer.image.name, truth, None, f"refused: {answer.reason}")]
+    result = measure(answer.radiograph, answer.segmentation)[RATIO]
+    if isinstance(result, Measurement):
+        return [RatioScore(answer.image.name, truth, result.value)]
+    return [RatioScore(answer.image.name, truth, None, result.reason)]
+
+
+def _ratio_result(scores: Sequence[RatioScore], options: EvaluateOptions) -> RatioResult | None:
+    if not scores:
+        return None
+    pairs = [(score.truth, score.found) for score in scores if score.found is not None]
+    agreed = (
+        agreement([t for t, _ in pairs], [f for _, f in pairs], options.resamples, options.seed)
+        if pairs
+        else None
+    )
+    return RatioResult(agreed, len(scores) - len(pairs), tuple(scores))

@@ -1,0 +1,118 @@
+"""The command `paxnode-train`: from labelled CT volumes to an evaluated model bundle.
+
+torch and nibabel are imported by the commands that need them, so that `evaluate` runs without.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from ai.bundle import DEFAULT_BUNDLE
+from ai.errors import AiError
+from pipeline_training.contact_sheet import draw_contact_sheet, write_contact_sheet
+from pipeline_training.errors import EvaluationError, PipelineError
+from pipeline_training.evaluate import EvaluateOptions, chosen_sets, evaluate_sets, load_segmenter
+from pipeline_training.evaluation_report import Evaluation, ratio_table, remarks, score_table
+
+PIPED_WIDTH = 190
+"""Columns of a table that is not written to a terminal, wide enough for every heading."""
+FAILED = 1
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="From labelled CT volumes to a model bundle, and the bundle against readers.",
+)
+
+
+@app.callback()
+def _commands() -> None:
+    """Keep the name of a command necessary."""
+
+
+@app.command()
+def evaluate(
+    data: Annotated[Path, typer.Option(help="A set (images/, masks/<structure>/) or a folder of sets.")],
+    bundle: Annotated[Path, typer.Option(help="The model bundle: folder or .zip.")] = DEFAULT_BUNDLE,
+    json: Annotated[
+        Path | None, typer.Option(help="Write every figure, image by image, to this file.")
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Draw worst, median and best image of each structure here (PNG).")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--set", help="Take this set only; may be repeated.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="At most so many images of each set.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+) -> None:
+    """Compare a bundle with readers: Dice, IoU, 95 % Hausdorff distance, with 95 % bootstrap intervals."""
+    options = EvaluateOptions(data=data, bundle=bundle, sets=tuple(only or ()), limit=limit, seed=seed)
+    _make_room(json, sheet)
+    segmenter, sets = load_segmenter(options), chosen_sets(options)
+    with _progress(sum(len(each.images) for each in sets)) as on_image:
+        evaluation = evaluate_sets(segmenter, sets, options, on_image)
+    _show(evaluation)
+    if json is not None:
+        _write(json, evaluation.to_json())
+    if sheet is not None:
+        write_contact_sheet(sheet, draw_contact_sheet(segmenter, sets, evaluation))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; an error of ours becomes one line and exit status 1."""
+    try:
+        app(arguments)
+    except (PipelineError, AiError) as exc:
+        _console(stderr=True).print(f"paxnode-train: {exc}", style="red", markup=False, highlight=False)
+        raise SystemExit(FAILED) from exc
+
+
+def _console(stderr: bool = False) -> Console:
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=PIPED_WIDTH)
+
+
+def _make_room(*paths: Path | None) -> None:
+    """Make the folders of the files to be written, before hours are spent on what goes into them."""
+    for path in paths:
+        if path is not None:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as exc:
+                raise EvaluationError(f"cannot make the folder of {path}: {exc}") from exc
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise EvaluationError(f"cannot write {path}: {exc}") from exc
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    """Show a bar on standard error where that is a terminal; yield what moves it on by one."""
+    with Progress(console=_console(stderr=True), transient=True) as bar:
+        task = bar.add_task("images", total=total)
+        yield lambda: bar.advance(task)
+
+
+def _show(evaluation: Evaluation) -> None:
+    console = _console()
+    if any(found.structures for found in evaluation.sets):
+        console.print(score_table(evaluation))
+    if any(found.cardiothoracic_ratio for found in evaluation.sets):
+        console.print(ratio_table(evaluation))
+    for line in remarks(evaluation):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -15,7 +15,7 @@ from rich.progress import Progress
 from ai.bundle import DEFAULT_BUNDLE
 from ai.errors import AiError
 from pipeline_training.contact_sheet import draw_contact_sheet, write_contact_sheet
-from pipeline_training.errors import EvaluationError, PipelineError
+from pipeline_training.errors import OutputError, PipelineError
 from pipeline_training.evaluate import EvaluateOptions, chosen_sets, evaluate_sets, load_segmenter
 from pipeline_training.evaluation_report import Evaluation, ratio_table, remarks, score_table
 
@@ -37,6 +37,28 @@ def _commands() -> None:
 
 
 @app.command()
+def project(
+    cases: Annotated[list[Path], typer.Argument(help="Folders with labels.nii.gz, labels.json, ct.nii.gz.")],
+    out: Annotated[Path, typer.Option(help="Folder for the projections; what is there is not made again.")],
+    per_case: Annotated[int, typer.Option(min=1, help="Projections of each case.")] = 150,
+    size: Annotated[int, typer.Option(min=64, help="Rows and columns.")] = 320,
+    lateral_share: Annotated[float, typer.Option(min=0, max=1, help="Share of lateral views.")] = 0.1,
+    seed: Annotated[int, typer.Option(help="The whole data set is a function of it.")] = 1,
+) -> None:
+    """Project labelled CT volumes to images and masks: bodies deformed, poses drawn at random."""
+    from pipeline_training.projections import ProjectOptions, build_projections
+
+    options = ProjectOptions(cases, out, per_case, size, lateral_share, seed)
+    _make_folders(out)
+    made = 0
+    with _progress(len(cases) * per_case) as on_projection:
+        for _ in build_projections(options):
+            made += 1
+            on_projection()
+    _console().print(f"{made} projections made in {out}", markup=False, soft_wrap=True)
+
+
+@app.command()
 def evaluate(
     data: Annotated[Path, typer.Option(help="A set (images/, masks/<structure>/) or a folder of sets.")],
     bundle: Annotated[Path, typer.Option(help="The model bundle: folder or .zip.")] = DEFAULT_BUNDLE,
@@ -54,7 +76,7 @@ def evaluate(
 ) -> None:
     """Compare a bundle with readers: Dice, IoU, 95 % Hausdorff distance, with 95 % bootstrap intervals."""
     options = EvaluateOptions(data=data, bundle=bundle, sets=tuple(only or ()), limit=limit, seed=seed)
-    _make_room(json, sheet)
+    _make_folders(*(path.parent for path in (json, sheet) if path is not None))
     segmenter, sets = load_segmenter(options), chosen_sets(options)
     with _progress(sum(len(each.images) for each in sets)) as on_image:
         evaluation = evaluate_sets(segmenter, sets, options, on_image)
@@ -79,21 +101,20 @@ def _console(stderr: bool = False) -> Console:
     return console if console.is_terminal else Console(stderr=stderr, width=PIPED_WIDTH)
 
 
-def _make_room(*paths: Path | None) -> None:
-    """Make the folders of the files to be written, before hours are spent on what goes into them."""
-    for path in paths:
-        if path is not None:
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as exc:
-                raise EvaluationError(f"cannot make the folder of {path}: {exc}") from exc
+def _make_folders(*folders: Path) -> None:
+    """Make the folders to be written into, before hours are spent on what goes there."""
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise OutputError(f"cannot make the folder {folder}: {exc}") from exc
 
 
 def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as exc:
-        raise EvaluationError(f"cannot write {path}: {exc}") from exc
+        raise OutputError(f"cannot write {path}: {exc}") from exc
 
 
 @contextmanager

@@ -9,8 +9,8 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from ai.segmenter import Segmenter
-from pipeline_training.errors import EvaluationError
-from pipeline_training.evaluate import Answer, answers, found_mask
+from pipeline_training.answers import Answer, answers, found_mask
+from pipeline_training.errors import EvaluationError, OutputError
 from pipeline_training.evaluation_report import Evaluation, Score, SetResult
 from pipeline_training.metrics import border
 from pipeline_training.radiograph_folders import RadiographSet, Structure, read_radiograph
@@ -56,12 +56,12 @@ def write_contact_sheet(path: Path, sheet: ColourImage) -> None:
     """Write the sheet as a picture; the suffix of the path says in which format.
 
     Raises:
-        EvaluationError: If it cannot be written.
+        OutputError: If it cannot be written.
     """
     try:
         Image.fromarray(sheet).save(path)
     except (OSError, ValueError) as exc:
-        raise EvaluationError(f"cannot write the contact sheet {path}: {exc}") from exc
+        raise OutputError(f"cannot write the contact sheet {path}: {exc}") from exc
 
 
 @dataclass(frozen=True, eq=False)

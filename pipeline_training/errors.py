@@ -5,6 +5,7 @@ PipelineError
 ├── DatasetError           projections that cannot be trained on: missing, unreadable, a leaking split
 ├── TrainingError          a training run that cannot start, go on or be resumed
 ├── ExportError            an exported network that differs from its checkpoint, an incomplete manifest
+├── OutputError            a file or folder that cannot be written
 └── EvaluationError        an evaluation that cannot be made
     └── RadiographSetError     a folder of radiographs and masks that cannot be compared with our labels
 """
@@ -28,6 +29,10 @@ class TrainingError(PipelineError):
 
 class ExportError(PipelineError):
     """An exported network differs from its checkpoint, or its manifest is incomplete."""
+
+
+class OutputError(PipelineError):
+    """A file or folder cannot be written."""
 
 
 class EvaluationError(PipelineError):

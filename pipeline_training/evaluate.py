@@ -1,20 +1,17 @@
 """A model against readers: every radiograph segmented once, compared, and never pooled across sets."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from ai.bundle import DEFAULT_BUNDLE, Bundle
-from ai.errors import RadiographError
 from ai.measure import measure
 from ai.measurement import Measurement
 from ai.onnx_segmenter import OnnxSegmenter
-from ai.radiograph import Radiograph
-from ai.segmentation import Segmentation
 from ai.segmenter import Segmenter
+from pipeline_training.answers import Answer, answers, found_mask
 from pipeline_training.errors import EvaluationError
 from pipeline_training.evaluation_report import (
     Evaluation,
@@ -40,12 +37,9 @@ from pipeline_training.radiograph_folders import (
     RadiographSet,
     Structure,
     read_mask,
-    read_radiograph,
     read_sets,
 )
 
-BATCH = 8
-"""Radiographs held in memory at once."""
 RATIO = "cardiothoracic ratio"
 
 
@@ -76,16 +70,6 @@ class EvaluateOptions:
             raise EvaluationError(f"limit must be 1 or more images, found {self.limit}")
         if self.resamples < 1:
             raise EvaluationError(f"resamples must be 1 or more, found {self.resamples}")
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """What came of one image: a segmentation, or a refusal."""
-
-    image: Path
-    radiograph: Radiograph | None
-    segmentation: Segmentation | None
-    reason: str = ""
 
 
 def evaluate(options: EvaluateOptions, on_image: Callable[[], None] = lambda: None) -> Evaluation:
@@ -132,56 +116,12 @@ def chosen_sets(options: EvaluateOptions) -> tuple[RadiographSet, ...]:
     return tuple(_limited(found[name], options.limit) for name in names)
 
 
-def answers(segmenter: Segmenter, images: Sequence[Path]) -> Iterator[Answer]:
-    """Yield the answer for each image, in order; at most BATCH radiographs are held."""
-    for start in range(0, len(images), BATCH):
-        read = [_read(path) for path in images[start : start + BATCH]]
-        readable = [answer.radiograph for answer in read if answer.radiograph is not None]
-        found = iter(_segment_each(segmenter, readable))
-        for answer in read:
-            yield answer if answer.radiograph is None else _answered(answer, next(found))
-
-
-def found_mask(segmentation: Segmentation, labels: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Return the union of the masks of those labels, bool (rows, columns); what is not found adds none."""
-    union = np.zeros(segmentation.shape, np.bool_)
-    for name in labels:
-        if name in segmentation.masks:
-            mask = segmentation.masks[name]
-            union[mask.top : mask.bottom, mask.left : mask.right] |= mask.pixels
-    return union
-
-
 def _limited(found: RadiographSet, limit: int | None) -> RadiographSet:
     if limit is None or limit >= len(found.images):
         return found
     places = np.linspace(0, len(found.images) - 1, limit).round().astype(int)
     images = tuple(found.images[place] for place in places)
     return RadiographSet(found.name, found.folder, images, found.structures, found.ratios)
-
-
-def _read(path: Path) -> Answer:
-    try:
-        radiograph = read_radiograph(path)
-    except RadiographError as exc:
-        return Answer(path, None, None, str(exc))
-    return Answer(path, radiograph, None)
-
-
-def _segment_each(segmenter: Segmenter, radiographs: Sequence[Radiograph]) -> list[Segmentation | str]:
-    """Return a segmentation, or the reason of the refusal, for each; one refusal must not cost the others."""
-    try:
-        return list(segmenter.segment(radiographs))
-    except RadiographError as exc:
-        if len(radiographs) == 1:
-            return [str(exc)]
-    return [result for each in radiographs for result in _segment_each(segmenter, [each])]
-
-
-def _answered(answer: Answer, result: Segmentation | str) -> Answer:
-    if isinstance(result, str):
-        return Answer(answer.image, answer.radiograph, None, result)
-    return Answer(answer.image, answer.radiograph, result)
 
 
 def _evaluate_set(

@@ -1,5 +1,7 @@
 """The command line as a user meets it: arguments in, tables and files out, errors in one line."""
 
+import dataclasses
+import inspect
 import json
 import subprocess
 import sys
@@ -9,7 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline_training.cli import main
+from pipeline_training.cli import main, project
+from pipeline_training.projections import ProjectOptions
 
 
 def run(*arguments: object) -> int:
@@ -78,7 +81,22 @@ def test_a_report_that_cannot_be_written_is_told_before_the_work(
     (tmp_path / "file").write_text("")
     data = make_reader_set("jsrt")
     assert run("evaluate", "--data", data, "--json", tmp_path / "file" / "report.json") == 1
-    assert "cannot make the folder of" in capsys.readouterr().err
+    assert "cannot make the folder" in capsys.readouterr().err
+
+
+def test_a_case_that_is_not_there_is_one_line_and_status_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("project", tmp_path / "case", "--out", tmp_path / "out") == 1
+    assert "paxnode-train: case: a case needs labels.nii.gz and labels.json" in capsys.readouterr().err
+
+
+def test_options_of_the_command_line_default_to_those_of_the_functions() -> None:
+    for command, options in ((project, ProjectOptions),):
+        shown = {name: each.default for name, each in inspect.signature(command).parameters.items()}
+        fields = [each for each in dataclasses.fields(options) if each.default is not dataclasses.MISSING]
+        stated = {each.name: each.default for each in fields}
+        assert {name: shown[name] for name in stated} == stated
 
 
 def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,63 @@
+"""Whether what a measurement needs is there, and what limits its value, in words for a radiologist."""
+
+from collections.abc import Sequence
+
+from ai.mask_geometry import cut_off
+from ai.radiograph import Radiograph, View
+from ai.segmentation import Segmentation
+
+LUNG_PAIRS = (("visible lung right", "visible lung left"), ("right lung", "left lung"))
+"""(right, left); the visible lungs are preferred, for readers draw those."""
+
+
+def not_frontal(radiograph: Radiograph, segmentation: Segmentation) -> str | None:
+    """Return why a measurement defined on frontal views cannot be made here; None if it can."""
+    probability = segmentation.frontal_probability
+    if radiograph.view.is_lateral:
+        return f"the view is stated to be lateral ({radiograph.view}); this is defined on frontal views"
+    if probability is not None and probability < 0.5:
+        return f"the image looks like a lateral view (probability {1 - probability:.2f})"
+    return None
+
+
+def missing(segmentation: Segmentation, names: Sequence[str]) -> str | None:
+    """Return why the first of the structures that is not usable is not; None if all are there and whole."""
+    for name in names:
+        if name in segmentation.unsupported:
+            return f"the model does not support {name}"
+        if name not in segmentation.masks:
+            return f"{name} was not found"
+        if cut_off(segmentation.masks[name], segmentation.shape):
+            return f"{name} is cut off by the edge of the image"
+    return None
+
+
+def lungs(segmentation: Segmentation) -> tuple[str, str]:
+    """Return the names of the right and left lung to measure on: the first pair that was found."""
+    for pair in LUNG_PAIRS:
+        if all(name in segmentation.masks for name in pair):
+            return pair
+    return next((p for p in LUNG_PAIRS if not set(p) & set(segmentation.unsupported)), LUNG_PAIRS[0])
+
+
+def sides_swapped(segmentation: Segmentation, right: str, left: str) -> str | None:
+    """Return a sentence if the right structure does not lie at the image's left of the left one."""
+    if segmentation.masks[right].centroid[0] < segmentation.masks[left].centroid[0]:
+        return None
+    return f"{right} does not lie at the image's left of {left}: the image may be mirrored"
+
+
+def view_remarks(radiograph: Radiograph) -> tuple[str, ...]:
+    """Return what the view does to widths of the heart."""
+    if radiograph.view is View.AP:
+        return ("view AP: the heart is magnified",)
+    if radiograph.view is View.UNKNOWN:
+        return ("the view is not stated: in an AP view the heart is magnified",)
+    return ()
+
+
+def length_remarks(radiograph: Radiograph) -> tuple[str, ...]:
+    """Return what limits lengths and areas made from this pixel spacing."""
+    if radiograph.spacing is None or radiograph.spacing.calibrated:
+        return ()
+    return (f"measured at the detector, the patient is smaller: {radiograph.spacing.source}",)

@@ -1,0 +1,73 @@
+"""Projected areas of lungs and heart."""
+
+from ai.availability import length_remarks, lungs, missing, not_frontal, sides_swapped, view_remarks
+from ai.mask_geometry import outlines
+from ai.measure_heart import NO_SPACING
+from ai.measurement import Drawing, Measurement, NotComputed, Unit
+from ai.radiograph import Radiograph
+from ai.segmentation import Segmentation
+
+SQUARE_MM_PER_SQUARE_CM = 100.0
+
+
+def right_lung_area(radiograph: Radiograph, segmentation: Segmentation) -> Measurement | NotComputed:
+    """Return the projected area of the right lung.
+
+    Definition: the pixels of the visible lung (without what lies behind heart, mediastinum and diaphragm), or
+    of the whole lung where the model does not know the visible one; `structures` tells which. Drawn as its
+    outline.
+    Unit: cm2.
+    """
+    return _area("right lung area", lungs(segmentation)[0], radiograph, segmentation)
+
+
+def left_lung_area(radiograph: Radiograph, segmentation: Segmentation) -> Measurement | NotComputed:
+    """Return the projected area of the left lung, defined as that of the right one.
+
+    Unit: cm2.
+    """
+    return _area("left lung area", lungs(segmentation)[1], radiograph, segmentation)
+
+
+def lung_area_ratio(radiograph: Radiograph, segmentation: Segmentation) -> Measurement | NotComputed:
+    """Return the area of the right lung over that of the left one.
+
+    Unit: 1. Both areas are counted in pixels, so pixel spacing is not needed.
+    """
+    name, pair = "lung area ratio", lungs(segmentation)
+    reason = not_frontal(radiograph, segmentation) or missing(segmentation, pair)
+    reason = reason or sides_swapped(segmentation, *pair)
+    if reason:
+        return NotComputed(name, reason, pair)
+    right, left = (segmentation.masks[lung].area for lung in pair)
+    drawings = (*_drawings(pair[0], segmentation), *_drawings(pair[1], segmentation))
+    return Measurement(name, right / left, Unit.RATIO, drawings, pair)
+
+
+def heart_area(radiograph: Radiograph, segmentation: Segmentation) -> Measurement | NotComputed:
+    """Return the projected area of the heart, drawn as its outline.
+
+    Unit: cm2.
+    """
+    return _area("heart area", "heart", radiograph, segmentation)
+
+
+def _area(
+    name: str, structure: str, radiograph: Radiograph, segmentation: Segmentation
+) -> Measurement | NotComputed:
+    reason = not_frontal(radiograph, segmentation) or missing(segmentation, [structure])
+    if reason is None and radiograph.spacing is None:
+        reason = NO_SPACING
+    if reason or radiograph.spacing is None:
+        return NotComputed(name, reason or NO_SPACING, (structure,))
+    pixel = radiograph.spacing.row_mm * radiograph.spacing.column_mm / SQUARE_MM_PER_SQUARE_CM
+    value = segmentation.masks[structure].area * pixel
+    remarks = length_remarks(radiograph) + (view_remarks(radiograph) if structure == "heart" else ())
+    return Measurement(
+        name, value, Unit.SQUARE_CENTIMETRE, _drawings(structure, segmentation), (structure,), remarks
+    )
+
+
+def _drawings(structure: str, segmentation: Segmentation) -> tuple[Drawing, ...]:
+    paths = outlines(segmentation.masks[structure])
+    return tuple(Drawing(f"outline of {structure}", path, closed=True) for path in paths)

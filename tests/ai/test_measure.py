@@ -1,0 +1,263 @@
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from ai.labels import LABELS
+from ai.measure import MEASURES, measure
+from ai.measurement import Measurement, NotComputed, Unit
+from ai.radiograph import PixelSpacing, Radiograph, View
+from ai.segmentation import Mask, ModelIdentity, Segmentation
+
+Field = npt.NDArray[np.bool_]
+
+ROWS, COLUMNS = 600, 500
+NAMES = (
+    "cardiothoracic ratio",
+    "heart width",
+    "thoracic width",
+    "spine-centre distance",
+    "spine angle",
+    "right lung area",
+    "left lung area",
+    "lung area ratio",
+    "heart area",
+)
+SPACING = PixelSpacing(0.8, 0.5, "Pixel Spacing", calibrated=True)
+
+
+def ellipse(centre: tuple[float, float], radii: tuple[float, float]) -> Field:
+    rows, columns = np.mgrid[:ROWS, :COLUMNS] + 0.5
+    inside: Field = ((columns - centre[0]) / radii[0]) ** 2 + ((rows - centre[1]) / radii[1]) ** 2 <= 1
+    return inside
+
+
+def spine(offset: npt.NDArray[np.float64]) -> dict[str, Field]:
+    """T1 to T12 as ellipses, 40 rows apart, `offset` columns from column 250."""
+    return {
+        f"vertebrae T{i + 1}": ellipse((250 + float(offset[i]), 60.5 + 40 * i), (15, 12)) for i in range(12)
+    }
+
+
+def chest() -> dict[str, Field]:
+    """Heart 180 wide; lungs from column 50 to 450 on row 250; a straight spine."""
+    return {
+        "heart": ellipse((260, 350), (90, 70)),
+        "visible lung right": ellipse((130, 250), (80, 180)),
+        "visible lung left": ellipse((370, 250), (80, 160)),
+    } | spine(np.zeros(12))
+
+
+def segmentation(
+    structures: Mapping[str, Field], frontal: float | None = 0.99, unsupported: tuple[str, ...] = ()
+) -> Segmentation:
+    masks = {item.name: Mask.from_dense(structures[item.name]) for item in LABELS if item.name in structures}
+    found = {name: mask for name, mask in masks.items() if mask is not None}
+    model = ModelIdentity("shapes", "1", "0" * 64)
+    return Segmentation((ROWS, COLUMNS), found, model, unsupported=unsupported, frontal_probability=frontal)
+
+
+def radiograph(spacing: PixelSpacing | None = SPACING, view: View = View.PA) -> Radiograph:
+    return Radiograph(np.random.default_rng(0).random((ROWS, COLUMNS), np.float32), spacing, view)
+
+
+def value(name: str, image: Radiograph, found: Segmentation) -> Measurement:
+    result = measure(image, found)[name]
+    assert isinstance(result, Measurement), result
+    return result
+
+
+def reason(name: str, image: Radiograph, found: Segmentation) -> str:
+    result = measure(image, found)[name]
+    assert isinstance(result, NotComputed), result
+    return result.reason
+
+
+def test_everything_is_reported_in_a_fixed_order() -> None:
+    results = measure(radiograph(), segmentation(chest()))
+    assert tuple(result.name for result in results) == NAMES
+    assert not results.not_computed
+    assert len(MEASURES) == len(NAMES)
+
+
+def test_every_drawing_lies_on_the_image() -> None:
+    for result in measure(radiograph(), segmentation(chest())).computed:
+        for drawing in result.drawings:
+            points = np.array(drawing.points)
+            assert (points >= 0).all()
+            assert (points <= [COLUMNS, ROWS]).all()
+
+
+def test_cardiothoracic_ratio_of_ellipses() -> None:
+    ratio = value("cardiothoracic ratio", radiograph(), segmentation(chest()))
+    assert ratio.value == pytest.approx(180 / 400, abs=0.005)
+    assert ratio.unit is Unit.RATIO
+    assert ratio.structures == ("heart", "visible lung right", "visible lung left")
+    right, left, thorax = ratio.drawings
+    np.testing.assert_allclose(right.points, [(170, 350), (250, 350)], atol=1)
+    np.testing.assert_allclose(left.points, [(250, 350), (350, 350)], atol=1)
+    np.testing.assert_allclose(thorax.points, [(50, 250), (450, 250)], atol=5)
+    assert thorax.points[0][1] == thorax.points[1][1]
+
+
+def test_lines_of_the_ratio_add_up_to_its_value() -> None:
+    ratio = value("cardiothoracic ratio", radiograph(), segmentation(chest()))
+    right, left, thorax = (abs(d.points[1][0] - d.points[0][0]) for d in ratio.drawings)
+    assert (right + left) / thorax == pytest.approx(ratio.value)
+
+
+def test_widths_use_the_column_spacing_and_areas_both() -> None:
+    image, found = radiograph(), segmentation(chest())
+    assert value("heart width", image, found).value == pytest.approx(180 * 0.5, abs=0.6)
+    assert value("thoracic width", image, found).value == pytest.approx(400 * 0.5, abs=0.6)
+    area = value("heart area", image, found)
+    assert area.value == pytest.approx(np.pi * 90 * 70 * 0.8 * 0.5 / 100, rel=0.01)
+    assert area.unit is Unit.SQUARE_CENTIMETRE
+    right = value("right lung area", image, found).value
+    assert right == pytest.approx(np.pi * 80 * 180 * 0.4 / 100, rel=0.01)
+    assert value("lung area ratio", image, found).value == pytest.approx(180 / 160, rel=0.01)
+    assert area.drawings[0].closed
+
+
+def test_without_spacing_only_ratios_and_angles_are_made() -> None:
+    image, found = radiograph(spacing=None), segmentation(chest())
+    made = {result.name for result in measure(image, found).computed}
+    assert made == {"cardiothoracic ratio", "spine angle", "lung area ratio"}
+    for result in measure(image, found).not_computed:
+        assert result.reason == "no pixel spacing"
+    assert any("square" in remark for remark in value("spine angle", image, found).remarks)
+
+
+def test_spacing_at_the_detector_is_remarked() -> None:
+    spacing = PixelSpacing(0.2, 0.2, "Imager Pixel Spacing (at the detector)", calibrated=False)
+    image, found = radiograph(spacing), segmentation(chest())
+    for name in ("heart width", "thoracic width", "heart area", "spine-centre distance"):
+        assert any("at the detector" in remark for remark in value(name, image, found).remarks)
+    assert not value("cardiothoracic ratio", image, found).remarks
+
+
+@pytest.mark.parametrize(("view", "told"), [(View.AP, "view AP"), (View.UNKNOWN, "not stated")])
+def test_view_that_magnifies_the_heart_is_remarked(view: View, told: str) -> None:
+    ratio = value("cardiothoracic ratio", radiograph(view=view), segmentation(chest()))
+    assert told in ratio.remarks[0]
+
+
+def test_lateral_views_are_not_measured() -> None:
+    for image, found in (
+        (radiograph(view=View.LEFT_LATERAL), segmentation(chest())),
+        (radiograph(), segmentation(chest(), frontal=0.1)),
+    ):
+        results = measure(image, found)
+        assert not results.computed
+        assert all("lateral" in result.reason for result in results.not_computed)
+
+
+def test_absent_and_unsupported_structures_are_told_apart() -> None:
+    without = {name: field for name, field in chest().items() if name != "heart"}
+    assert reason("cardiothoracic ratio", radiograph(), segmentation(without)) == "heart was not found"
+    found = segmentation(without, unsupported=("heart",))
+    assert reason("heart area", radiograph(), found) == "the model does not support heart"
+
+
+def test_missing_lung_stops_what_needs_both_and_no_more() -> None:
+    without = {name: field for name, field in chest().items() if name != "visible lung left"}
+    results = measure(radiograph(), segmentation(without))
+    assert {r.name for r in results.not_computed} == {
+        "cardiothoracic ratio",
+        "thoracic width",
+        "left lung area",
+        "lung area ratio",
+    }
+    assert reason("left lung area", radiograph(), segmentation(without)) == "visible lung left was not found"
+
+
+def test_whole_lungs_stand_in_for_visible_ones_that_a_model_does_not_know() -> None:
+    structures = {name.replace("visible lung right", "right lung"): f for name, f in chest().items()}
+    structures = {name.replace("visible lung left", "left lung"): f for name, f in structures.items()}
+    found = segmentation(structures, unsupported=("visible lung right", "visible lung left"))
+    assert value("right lung area", radiograph(), found).structures == ("right lung",)
+
+
+def test_structure_cut_off_by_the_edge_is_not_measured() -> None:
+    structures = chest() | {"visible lung right": ellipse((40, 250), (80, 180))}
+    assert "cut off" in reason("cardiothoracic ratio", radiograph(), segmentation(structures))
+    assert "visible lung right is cut off" in reason(
+        "right lung area", radiograph(), segmentation(structures)
+    )
+
+
+def test_swapped_lungs_are_not_measured_against_each_other() -> None:
+    structures = chest()
+    structures["visible lung right"], structures["visible lung left"] = (
+        structures["visible lung left"],
+        structures["visible lung right"],
+    )
+    assert "mirrored" in reason("lung area ratio", radiograph(), segmentation(structures))
+
+
+def test_implausible_ratio_is_not_reported() -> None:
+    structures = chest() | {"heart": ellipse((260, 350), (20, 15))}
+    assert "implausible" in reason("cardiothoracic ratio", radiograph(), segmentation(structures))
+
+
+def test_lungs_without_a_common_row_have_no_width() -> None:
+    structures = chest() | {
+        "visible lung right": ellipse((130, 120), (60, 80)),
+        "visible lung left": ellipse((370, 420), (60, 80)),
+    }
+    assert "no row in common" in reason("thoracic width", radiograph(), segmentation(structures))
+
+
+def test_heart_beside_the_midline_is_one_line() -> None:
+    structures = chest() | {"heart": ellipse((360, 350), (90, 70))}
+    [line] = value("heart width", radiograph(), segmentation(structures)).drawings
+    assert line.name == "heart width"
+
+
+def test_straight_spine_has_no_distance_and_no_angle_even_when_tilted() -> None:
+    for slope in (0.0, 6.0):
+        found = segmentation(chest() | spine(slope * np.arange(12.0)))
+        assert value("spine-centre distance", radiograph(), found).value == pytest.approx(0, abs=0.2)
+        assert value("spine angle", radiograph(), found).value == pytest.approx(0, abs=1.5)
+
+
+def test_bent_spine_has_the_angle_and_distance_of_its_parabola() -> None:
+    rows = 40 * np.arange(12.0) - 220
+    offset = 0.0005 * rows**2
+    image = radiograph(PixelSpacing(0.8, 0.4, "Pixel Spacing", calibrated=True))
+    found = segmentation(chest() | spine(offset))
+    steepest = np.degrees(np.arctan(2 * 0.0005 * 220 * 0.4 / 0.8))
+    assert value("spine angle", image, found).value == pytest.approx(2 * steepest, abs=1)
+    expected = float(np.abs(offset - offset.mean()).mean()) * 0.4
+    assert value("spine-centre distance", image, found).value == pytest.approx(expected, abs=0.1)
+
+
+def test_double_curve_shows_its_largest_angle() -> None:
+    rows = 40 * np.arange(12.0) - 220
+    offset = 40 * np.sin(np.pi * rows / 220)
+    image = radiograph(PixelSpacing(1, 1, "Pixel Spacing", calibrated=True))
+    steepest = np.degrees(np.arctan(40 * np.pi / 220))
+    found = segmentation(chest() | spine(offset))
+    assert value("spine angle", image, found).value == pytest.approx(2 * steepest, abs=4)
+
+
+def test_tangents_of_the_angle_are_drawn_at_named_vertebrae() -> None:
+    angle = value("spine angle", radiograph(), segmentation(chest() | spine(0.3 * np.arange(12.0) ** 2)))
+    assert [d.name for d in angle.drawings] == ["tangent at T1", "tangent at T12", "spine curve"]
+
+
+def test_few_or_disordered_vertebrae_give_no_angle() -> None:
+    few = {n: f for n, f in chest().items() if not n.startswith("vertebrae T1")}
+    few = {n: f for n, f in few.items() if n not in {f"vertebrae T{i}" for i in range(6, 10)}}
+    assert reason("spine angle", radiograph(), segmentation(few)) == "4 vertebrae were found, 5 are needed"
+    swapped = chest()
+    swapped["vertebrae T3"], swapped["vertebrae T8"] = swapped["vertebrae T8"], swapped["vertebrae T3"]
+    assert "order" in reason("spine-centre distance", radiograph(), segmentation(swapped))
+
+
+def test_model_without_single_vertebrae_is_told() -> None:
+    structures = {name: f for name, f in chest().items() if "vertebrae" not in name}
+    vertebrae = tuple(item.name for item in LABELS if item.name.startswith("vertebrae "))
+    told = reason("spine angle", radiograph(), segmentation(structures, unsupported=vertebrae))
+    assert told == "the model does not support single vertebrae"

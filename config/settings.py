@@ -1,0 +1,236 @@
+"""The settings of a node: read once from a TOML file and the environment, checked, frozen, passed in.
+
+`node.toml` beside this module describes each one for the person who edits them, and holds the defaults.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as VariableError
+
+from config.errors import SettingsError as SettingsError
+from config.source import Source, first_problem
+
+DEFAULT_FILE = Path(__file__).with_name("node.toml")
+"""The commented file that holds every default."""
+
+ENVIRONMENT_PREFIX = "PAXNODE_"
+"""PAXNODE_NODE__PORT=104 overrides `port` in `[node]`."""
+
+_AE_TITLE = re.compile(r"[ -\[\]-~]{1,16}")  # PS3.5 6.2, AE: no backslash, no control character
+_UID_ROOT = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")  # PS3.5 9.1
+
+
+def _no_truth_value(value: object) -> object:
+    """Refuse true and false where a number is asked for; Python would take them for 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number, found true or false")
+    return value
+
+
+def _ae_title(value: str) -> str:
+    if not _AE_TITLE.fullmatch(value) or not value.strip():
+        rule = "must be an AE title: 1 to 16 characters of ASCII without a backslash"
+        raise ValueError(f"{rule}, found {value!r}")
+    return value.strip()
+
+
+def _uid_root(value: str) -> str:
+    if value and not (_UID_ROOT.fullmatch(value) and len(value) <= 24):
+        raise ValueError(f"must be empty, or digits and dots of at most 24 characters, found {value!r}")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_truth_value)]
+Seconds = Annotated[float, BeforeValidator(_no_truth_value), Field(gt=0, le=86_400)]
+Port = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=65_535)]
+AeTitle = Annotated[str, AfterValidator(_ae_title)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
+
+
+class NodeSettings(_Section):
+    """`[node]`: how the node is reached, and where it keeps things."""
+
+    ae_title: AeTitle = "PAXNODE"
+    host: str = "0.0.0.0"
+    port: Annotated[Whole, Field(ge=0, le=65_535)] = 11112
+    data_dir: Path = Path("./paxnode-data")
+    called_ae_titles: tuple[AeTitle, ...] = ()
+    calling_ae_titles: tuple[AeTitle, ...] = ()
+    max_associations: Annotated[Whole, Field(ge=1, le=1000)] = 25
+    max_pdu: Annotated[Whole, Field(ge=4096, le=1_048_576)] = 131_072
+    network_timeout_s: Seconds = 60.0
+    max_object_bytes: Annotated[Whole, Field(ge=1_048_576)] = 2_147_483_648
+    disk_reserve_mb: Annotated[Whole, Field(ge=0)] = 1024
+
+
+class DatabaseSettings(_Section):
+    """`[database]`: where jobs and deliveries are kept."""
+
+    url: SecretStr = SecretStr("")
+
+
+class ModelSettings(_Section):
+    """`[model]`: which weights segment, and on how many threads."""
+
+    bundle: str = ""
+    threads: Annotated[Whole, Field(ge=0, le=1024)] = 0
+
+
+class WorkerSettings(_Section):
+    """`[worker]`: how jobs are worked on."""
+
+    count: Annotated[Whole, Field(ge=1, le=64)] = 1
+    lease_s: Annotated[Seconds, Field(ge=5)] = 120.0
+    max_attempts: Annotated[Whole, Field(ge=1, le=100)] = 3
+
+
+class ResultSettings(_Section):
+    """`[results]`: which objects are made, and how they are marked."""
+
+    seg: bool = True
+    sr: bool = True
+    ohif_orientation: bool = True
+    series_number_base: Annotated[Whole, Field(ge=1, le=2_000_000_000)] = 9000
+    content_qualification: Literal["RESEARCH", "PRODUCT", "SERVICE"] = "RESEARCH"
+    uid_root: Annotated[str, AfterValidator(_uid_root)] = ""
+
+
+class Destination(_Section):
+    """`[[destination]]`: an archive that gets every result."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
+    ae_title: AeTitle
+    host: Annotated[str, Field(min_length=1)]
+    port: Port
+    timeout_s: Seconds = 30.0
+
+
+class DeliverySettings(_Section):
+    """`[delivery]`: how often a destination is tried."""
+
+    first_retry_s: Seconds = 5.0
+    longest_retry_s: Seconds = 600.0
+    breaker_failures: Annotated[Whole, Field(ge=1, le=1000)] = 5
+
+    @field_validator("longest_retry_s")
+    @classmethod
+    def _is_not_the_shorter(cls, value: float, info: ValidationInfo) -> float:
+        first = info.data.get("first_retry_s", 0.0)
+        if value < first:
+            raise ValueError(f"must be at least first_retry_s ({first:g}), found {value:g}")
+        return value
+
+
+class LoggingSettings(_Section):
+    """`[logging]`: what is written to standard error."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    format: Literal["json", "console"] = "json"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Frozen; the database URL prints as stars."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_nested_delimiter="__",
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    node: NodeSettings = NodeSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    model: ModelSettings = ModelSettings()
+    worker: WorkerSettings = WorkerSettings()
+    results: ResultSettings = ResultSettings()
+    destination: tuple[Destination, ...] = ()
+    delivery: DeliverySettings = DeliverySettings()
+    logging: LoggingSettings = LoggingSettings()
+
+    @property
+    def destinations(self) -> tuple[Destination, ...]:
+        """Every `[[destination]]`, in the order of the file."""
+        return self.destination
+
+    @field_validator("destination")
+    @classmethod
+    def _names_differ(cls, value: tuple[Destination, ...]) -> tuple[Destination, ...]:
+        names = [destination.name for destination in value]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"must each have a name of their own, found twice: {', '.join(twice)}")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment override the file, and nothing else have a say."""
+        return env_settings, init_settings
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Return the settings in a TOML file, overridden by the environment.
+
+    Args:
+        path: The file; None reads the packaged one, which holds the defaults.
+
+    Raises:
+        SettingsError: Something cannot be read, is not known, or has a value that is not allowed. The message
+            names the file and line (or the environment variable), the key, the rule and what was found.
+    """
+    source = Source.read(path or DEFAULT_FILE, _our_environment())
+    source.check_keys(_known_keys())
+    try:
+        return Settings(**source.content)
+    except ValidationError as error:
+        raise SettingsError(first_problem(error, source)) from None  # its chain would show secret values
+    except VariableError:
+        raise SettingsError(
+            'environment variables of lists must be JSON, such as ["A", "B"]: '
+            + ", ".join(sorted(source.environment))
+        ) from None
+
+
+def _known_keys() -> dict[str, list[str]]:
+    sections: dict[str, type[BaseModel]] = {
+        "node": NodeSettings,
+        "database": DatabaseSettings,
+        "model": ModelSettings,
+        "worker": WorkerSettings,
+        "results": ResultSettings,
+        "destination": Destination,
+        "delivery": DeliverySettings,
+        "logging": LoggingSettings,
+    }
+    return {name: list(section.model_fields) for name, section in sections.items()}
+
+
+def _our_environment() -> Mapping[str, str]:
+    return {name: value for name, value in os.environ.items() if name.upper().startswith(ENVIRONMENT_PREFIX)}

@@ -1,6 +1,7 @@
 """The documentation is complete, and its commands and code work."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -11,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import BaseModel, SecretStr
 
 from ai.labels import LABELS
 from ai.measure import measure
 from ai.radiograph import PixelSpacing, Radiograph
 from ai.stand_in import StandInSegmenter
+from config.settings import Destination, Settings
 from node import statuses
 from node.states import State
 
@@ -35,11 +38,32 @@ def sections(page: str) -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
+def rows_of_section(name: str) -> str:
+    found = [body for heading, body in sections(text("configuration.md")).items() if f"[{name}]" in heading]
+    assert found, f"docs/configuration.md has no section [{name}]"
+    return found[0]
+
+
 def settings_of_the_packaged_file() -> Iterator[tuple[str, str]]:
     content: dict[str, Any] = tomllib.loads((ROOT / "config" / "node.toml").read_text(encoding="utf-8"))
-    for section, keys in content.items():
-        table = keys[0] if isinstance(keys, list) else keys
-        yield from ((section, key) for key in table)
+    yield from ((section, key) for section, table in content.items() for key in table)
+
+
+def settings_with_defaults() -> Iterator[tuple[str, str, str]]:
+    """Yield section, key and default, the latter as the documentation writes it."""
+    sections: dict[str, type[BaseModel]] = {
+        name: Destination if name == "destination" else type(field.default)
+        for name, field in Settings.model_fields.items()
+    }
+    for section, model in sections.items():
+        for key, field in model.model_fields.items():
+            yield section, key, "required" if field.is_required() else f"`{_as_toml(field.default)}`"
+
+
+def _as_toml(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return json.dumps(value.get_secret_value())
+    return json.dumps(str(value) if isinstance(value, Path) else value)
 
 
 def error_classes() -> Iterator[tuple[str, str]]:
@@ -65,13 +89,20 @@ def test_setting_has_a_row_in_its_section(section: str, key: str) -> None:
     assert f"| `{key}` |" in rows
 
 
+@pytest.mark.parametrize(("section", "key", "default"), list(settings_with_defaults()))
+def test_setting_is_documented_with_its_default(section: str, key: str, default: str) -> None:
+    rows = rows_of_section(section)
+
+    assert f"| `{key}` | {default} |" in rows
+
+
 def test_measurement_has_a_heading() -> None:
     pixels = np.linspace(0, 1, 256 * 256, dtype=np.float32).reshape(256, 256)
     radiograph = Radiograph(pixels, PixelSpacing(1.0, 1.0, "Pixel Spacing", calibrated=True))
     measured = measure(radiograph, StandInSegmenter().segment([radiograph])[0])
 
     assert [result.name for result in measured] == [
-        name for name in sections(text("measurements.md")) if name[0].islower() and not name.endswith(".json")
+        name for name in sections(text("measurements.md")) if name[0].islower()
     ]
 
 

@@ -1,0 +1,76 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset
+
+from ai.measure import measure
+from ai.radiograph import PixelSpacing, Radiograph, View
+from ai.stand_in import StandInSegmenter
+from node.measurements_file import SCHEMA, Json, measurements_json
+
+MakeDx = Callable[..., Dataset]
+AT_DETECTOR = PixelSpacing(1.5, 1.5, "Imager Pixel Spacing (at the detector)", calibrated=False)
+
+
+def content(dataset: Dataset, spacing: PixelSpacing | None = AT_DETECTOR) -> Json:
+    pixels = (dataset.pixel_array / 4095).astype("float32")
+    radiograph = Radiograph(pixels, spacing, View.PA, notes=("The window is odd.",))
+    segmentation = StandInSegmenter().segment([radiograph])[0]
+    return measurements_json(dataset, radiograph, segmentation, measure(radiograph, segmentation))
+
+
+def test_file_tells_the_source_and_its_geometry(make_dx: MakeDx) -> None:
+    dataset = make_dx()
+    source = content(dataset)["source"]
+
+    assert source["sop_instance_uid"] == dataset.SOPInstanceUID
+    assert (source["rows"], source["columns"], source["view"]) == (256, 224, "PA")
+    assert source["pixel_spacing"]["calibrated"] is False
+
+
+def test_file_tells_the_model_and_the_schema(make_dx: MakeDx) -> None:
+    found = content(make_dx())
+
+    assert found["schema"] == SCHEMA
+    assert found["model"]["id"] == "stand-in"
+
+
+def test_every_value_has_a_unit_and_a_drawing(make_dx: MakeDx) -> None:
+    measured = content(make_dx())["measurements"]
+
+    assert {value["name"] for value in measured} >= {"cardiothoracic ratio", "heart area"}
+    assert all(value["unit"] and value["drawings"][0]["points"] for value in measured)
+
+
+def test_without_spacing_lengths_are_not_computed_and_say_why(make_dx: MakeDx) -> None:
+    found = content(make_dx(), spacing=None)
+
+    assert found["source"]["pixel_spacing"] is None
+    reasons = {each["name"]: each["reason"] for each in found["not_computed"]}
+    assert reasons["heart width"] == "no pixel spacing"
+    assert "cardiothoracic ratio" in {value["name"] for value in found["measurements"]}
+
+
+def test_structures_are_found_not_found_or_not_supported(make_dx: MakeDx) -> None:
+    structures = content(make_dx())["structures"]
+
+    assert {"name", "pixels"} == set(structures["found"][0])
+    assert "left kidney" in structures["not_supported"] or "kidney left" in structures["not_supported"]
+
+
+def test_file_names_no_patient(make_dx: MakeDx) -> None:
+    text = json.dumps(content(make_dx(PatientName="CANARY^NAME", PatientID="CANARY-ID")))
+
+    assert "CANARY" not in text
+
+
+@pytest.mark.parametrize(
+    "key", ["schema", "source", "model", "measurements", "not_computed", "structures", "notes"]
+)
+def test_key_is_documented(make_dx: MakeDx, key: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "measurements.md").read_text(encoding="utf-8")
+
+    assert key in content(make_dx())
+    assert f"| `{key}` |" in page

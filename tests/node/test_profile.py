@@ -1,0 +1,21 @@
+from node.profile import STAGES, Profile, peak_memory_mb
+
+
+def test_stages_come_in_the_order_in_which_they_run() -> None:
+    profile = Profile()
+    for stage in reversed(STAGES):
+        profile.observe(stage, 1.0)
+
+    assert [stage for stage, _, _ in profile.rows()] == list(STAGES)
+
+
+def test_mean_and_longest_time_of_a_stage() -> None:
+    profile = Profile()
+    profile.observe_all({"read": 1.0})
+    profile.observe_all({"read": 3.0})
+
+    assert profile.rows() == [("read", 2.0, 3.0)]
+
+
+def test_peak_memory_is_that_of_a_python_process() -> None:
+    assert 10 < peak_memory_mb() < 100_000

@@ -20,10 +20,10 @@ from pynetdicom.dsutils import split_dataset
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
+from node.statuses import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SUCCESS
+
 if TYPE_CHECKING:
     from pynetdicom.dimse_primitives import C_STORE
-
-SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xC000
 
 LOG_NAME = "arrivals.log"
 

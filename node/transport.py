@@ -16,6 +16,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.presentation import PresentationContext
 
+from config.settings import Destination
 from node.outcome import Outcome, Verdict, judge
 
 MAX_OBJECTS = 64
@@ -29,25 +30,6 @@ DIAGNOSIS_S = 2.0
 
 # Result files are sent as they lie on disk, in pieces, never decoded.
 _config.STORE_SEND_CHUNKED_DATASET = True
-
-
-@dataclass(frozen=True)
-class Destination:
-    """An archive that takes results.
-
-    Attributes:
-        name: What the admin calls it.
-        ae_title: Its AE title.
-        host: Its name or address.
-        port: Its TCP port.
-        timeout_s: How long to wait for a connection, for an association, and for each answer.
-    """
-
-    name: str
-    ae_title: str
-    host: str
-    port: int
-    timeout_s: float = 30.0
 
 
 @dataclass(frozen=True)

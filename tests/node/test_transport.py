@@ -21,9 +21,10 @@ from pydicom.uid import (
 )
 from pynetdicom import AE, build_context, evt
 
+from config.settings import Destination
 from node.archive import Archive
 from node.outcome import Outcome, Verdict
-from node.transport import MAX_OBJECTS, Destination, DimseTransport, Outgoing
+from node.transport import MAX_OBJECTS, DimseTransport, Outgoing
 
 # pynetdicom 3.0.4 leaves a socket that could not connect to the garbage collector.
 UNCONNECTED = "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
@@ -44,7 +45,7 @@ def _write(
 
 
 def _at(port: int, timeout_s: float = 5) -> Destination:
-    return Destination("archive", "ARCHIVE", "127.0.0.1", port, timeout_s)
+    return Destination(name="archive", ae_title="ARCHIVE", host="127.0.0.1", port=port, timeout_s=timeout_s)
 
 
 def _send(port: int, objects: Sequence[Outgoing], timeout_s: float = 5) -> list[Outcome]:
@@ -121,7 +122,7 @@ def test_peer_that_is_down_leaves_every_object_unsent(tmp_path: Path) -> None:
 
 
 def test_unknown_host_leaves_every_object_unsent(tmp_path: Path) -> None:
-    nowhere = Destination("archive", "ARCHIVE", "archive.invalid", 104, 5)
+    nowhere = _at(104).model_copy(update={"host": "archive.invalid"})
     (outcome,) = DimseTransport("PAXNODE").send(nowhere, [_write(tmp_path)])
     assert outcome.verdict is Verdict.UNSENT
 

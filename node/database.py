@@ -1,0 +1,252 @@
+"""The tables that hold the node's state, and engines for SQLite and PostgreSQL."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+    UniqueConstraint,
+    create_engine,
+    event,
+    make_url,
+)
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from node.errors import DatabaseUnavailableError
+
+FILE_NAME = "paxnode.sqlite"
+"""The SQLite file in the data folder."""
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+BUSY_TIMEOUT_S = 20.0
+"""How long a transaction waits for another that writes (SQLite), or for a free connection."""
+
+CONNECT_TIMEOUT_S = 5
+"""How long to wait for a PostgreSQL server to answer; senders wait for this, so it is short."""
+
+_MIGRATION_LOCK = 0x7061786E6F6465
+"""The PostgreSQL advisory lock under which tables are changed: "paxnode" in ASCII."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC; SQLite has no time zones, so they are taken off and put back on."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the moment in UTC, naive for SQLite."""
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the moment with its zone, UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _text(name: str, **options: Any) -> Column[str]:
+    return Column(name, String, nullable=False, **options)
+
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _text("state"),
+    _text("reason"),
+    Column("attempts", Integer, nullable=False),
+    Column("not_before", UtcDateTime, nullable=False),
+    # The SOP Instance UID again, in the one job that may be worked on; null in those that conflict with it.
+    Column("primary_uid", String, unique=True),
+    _text("sop_class_uid"),
+    _text("sop_instance_uid"),
+    _text("study_instance_uid"),
+    _text("series_instance_uid"),
+    _text("transfer_syntax_uid"),
+    _text("digest"),
+    _text("path"),
+    Column("size", BigInteger, nullable=False),
+    _text("calling_ae_title"),
+    Column("lease_owner", String),
+    Column("lease_until", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    UniqueConstraint("sop_instance_uid", "digest"),
+    Index(None, "state", "id"),
+)
+
+job_events = Table(
+    "job_events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job_id", ForeignKey("jobs.id"), nullable=False, index=True),
+    Column("at", UtcDateTime, nullable=False),
+    _text("event"),
+    _text("from_state"),
+    _text("to_state"),
+    _text("reason"),
+)
+
+results = Table(
+    "results",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job_id", ForeignKey("jobs.id"), nullable=False),
+    _text("kind"),
+    _text("sop_class_uid"),
+    _text("sop_instance_uid"),
+    _text("path"),
+    _text("digest"),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("job_id", "sop_instance_uid"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job_id", ForeignKey("jobs.id"), nullable=False, index=True),
+    Column("result_id", ForeignKey("results.id"), nullable=False),
+    _text("destination"),
+    _text("state"),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("status", Integer),
+    _text("reason"),
+    Column("lease_owner", String),
+    Column("lease_until", UtcDateTime),
+    Column("updated_at", UtcDateTime, nullable=False),
+    UniqueConstraint("result_id", "destination"),
+    Index(None, "destination", "state", "due_at"),
+)
+
+
+def engine_for(url: str, data_dir: Path) -> Engine:
+    """Return an engine; nothing is connected yet.
+
+    Args:
+        url: SQLAlchemy's, such as "postgresql+psycopg://user@host/name"; empty: the SQLite file in data_dir.
+        data_dir: The data folder; it is made if missing.
+
+    Raises:
+        DatabaseUnavailableError: The URL is none of SQLite's or PostgreSQL's, or the folder cannot be made.
+    """
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        parsed = make_url(url or f"sqlite:///{data_dir / FILE_NAME}")
+        if parsed.get_backend_name() == "sqlite":
+            return _sqlite_engine(parsed.render_as_string(hide_password=False))
+        if parsed.drivername in {"postgresql", "postgresql+psycopg"}:
+            return _postgresql_engine(parsed.set(drivername="postgresql+psycopg"))
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise DatabaseUnavailableError("the database URL cannot be read") from error
+    except OSError as error:
+        raise DatabaseUnavailableError(f"{data_dir} cannot be made: {error.strerror}") from error
+    raise DatabaseUnavailableError(f"a database must be sqlite or postgresql, found {parsed.drivername}")
+
+
+def _postgresql_engine(url: Any) -> Engine:
+    return create_engine(
+        url,
+        hide_parameters=True,
+        pool_pre_ping=True,
+        pool_timeout=BUSY_TIMEOUT_S,
+        connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
+    )
+
+
+def _sqlite_engine(url: str) -> Engine:
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        pool_timeout=BUSY_TIMEOUT_S,
+        connect_args={"timeout": BUSY_TIMEOUT_S},
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions are begun by us, below
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and then writes would fail, not wait, when another has written between.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what SQLAlchemy raises for a database that does not work into DatabaseUnavailableError."""
+    try:
+        yield
+    except (IntegrityError, ProgrammingError):  # ours to handle, or a mistake of ours
+        raise
+    except (DBAPIError, PoolTimeoutError) as error:
+        kind = type(getattr(error, "orig", error)).__name__
+        raise DatabaseUnavailableError(f"the database does not work: {kind}") from error
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes: committed at the end, rolled back on any error."""
+    with translated(), engine.execution_options(writes=True).begin() as connection:
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads."""
+    with translated(), engine.begin() as connection:
+        yield connection
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the tables to what this version needs; nothing happens where they are so already.
+
+    Raises:
+        DatabaseUnavailableError: The database does not work, or was made by a newer version.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    with writing(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,155 @@
+"""The values that travel between the listener, the job store, the workers and the senders.
+
+None of them holds anything about a patient: UIDs, digests, places and times only.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from node.states import State
+
+
+class Admission(StrEnum):
+    """What became of a received object."""
+
+    NEW = "new"  # a job waits for a worker
+    DUPLICATE = "duplicate"  # the same content came before; nothing was changed
+    CONFLICT = "conflict"  # other content came before under this SOP Instance UID; quarantined
+    QUARANTINED = "quarantined"  # kept, and not worked on
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands."""
+
+    WAITING = "waiting"  # is due, or will be
+    DELIVERED = "delivered"  # the destination has it
+    PARKED = "parked"  # is tried again only when somebody asks for it
+
+
+@dataclass(frozen=True)
+class ReceivedObject:
+    """An object whose bytes are safe in the spool.
+
+    Attributes:
+        sop_class_uid: As in the C-STORE command.
+        sop_instance_uid: As in the C-STORE command.
+        study_instance_uid: As in the data set, empty where it tells none; likewise the series.
+        series_instance_uid: See above.
+        transfer_syntax_uid: In which the data set is encoded.
+        digest: sha256 of the data set's bytes as they came, hexadecimal.
+        path: Its file, relative to the spool's folder.
+        size: Of the data set, in bytes.
+        calling_ae_title: Who sent it.
+        quarantine_reason: Why it must not be worked on; empty: it may.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    transfer_syntax_uid: str
+    digest: str
+    path: str
+    size: int
+    calling_ae_title: str
+    quarantine_reason: str = ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One received object and what is being done with it; see `ReceivedObject` for what is not listed here.
+
+    Attributes:
+        id: Its number, rising in the order of arrival.
+        state: Where it stands.
+        reason: Why it was refused, quarantined, given back or failed; empty otherwise.
+        attempts: How often a worker has begun with it since it was last queued by a person.
+        lease_owner: The worker that holds it, or held it last.
+        lease_until: When the lease ends, or ended, UTC.
+        created_at: When it was received, UTC.
+        updated_at: When its state last changed, UTC.
+    """
+
+    id: int
+    state: State
+    reason: str
+    attempts: int
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    transfer_syntax_uid: str
+    digest: str
+    path: str
+    size: int
+    calling_ae_title: str
+    lease_owner: str | None
+    lease_until: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class StoredResult:
+    """A result object whose bytes are safe in the spool.
+
+    Attributes:
+        kind: "SEG" or "SR".
+        sop_class_uid: What it is.
+        sop_instance_uid: Its identity.
+        path: Its file, relative to the spool's folder.
+        digest: sha256 of the file, hexadecimal.
+    """
+
+    kind: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One result on its way to one destination.
+
+    Attributes:
+        id: Its number.
+        job_id: Of which job the result is.
+        destination: The destination's name.
+        state: Where it stands.
+        attempts: How often it has failed since it was last asked for by a person.
+        due_at: Not tried before, UTC.
+        status: The DIMSE status that the destination last answered, if any.
+        reason: Why it failed last, empty if it did not.
+        result: What is delivered.
+    """
+
+    id: int
+    job_id: int
+    destination: str
+    state: DeliveryState
+    attempts: int
+    due_at: datetime
+    status: int | None
+    reason: str
+    result: StoredResult
+
+
+@dataclass(frozen=True)
+class JobEvent:
+    """One line of a job's history.
+
+    Attributes:
+        at: When, UTC.
+        event: What happened, in the words of `node.states.Event`.
+        from_state: Before.
+        to_state: After.
+        reason: Why, or empty.
+    """
+
+    at: datetime
+    event: str
+    from_state: str
+    to_state: str
+    reason: str

@@ -1,0 +1,67 @@
+"""The states of a job, and which event leads from which to which."""
+
+from enum import StrEnum
+
+from node.errors import TransitionError
+
+
+class State(StrEnum):
+    """Where a job stands."""
+
+    RECEIVED = "received"  # its bytes are on disk
+    QUEUED = "queued"  # waits for a worker
+    SEGMENTING = "segmenting"  # a worker holds a lease on it
+    STORED = "stored"  # its results are on disk and wait for delivery
+    DELIVERING = "delivering"  # the first delivery was begun
+    DONE = "done"  # every destination has every result
+    REFUSED = "refused"  # an image that the node does not serve
+    QUARANTINED = "quarantined"  # an image that cannot be understood; its bytes are kept
+    FAILED = "failed"  # processing failed too often
+
+
+class Event(StrEnum):
+    """What can happen to a job."""
+
+    QUEUE = "queue"
+    CLAIM = "claim"
+    GIVE_BACK = "give back"
+    GIVE_UP = "give up"
+    REFUSE = "refuse"
+    QUARANTINE = "quarantine"
+    STORE = "store"
+    DELIVER = "deliver"
+    COMPLETE = "complete"
+    RETRY = "retry"
+
+
+TRANSITIONS = {
+    (State.RECEIVED, Event.QUEUE): State.QUEUED,
+    (State.RECEIVED, Event.QUARANTINE): State.QUARANTINED,
+    (State.QUEUED, Event.CLAIM): State.SEGMENTING,
+    (State.SEGMENTING, Event.CLAIM): State.SEGMENTING,  # the lease of another worker has run out
+    (State.SEGMENTING, Event.GIVE_BACK): State.QUEUED,
+    (State.SEGMENTING, Event.GIVE_UP): State.FAILED,
+    (State.SEGMENTING, Event.REFUSE): State.REFUSED,
+    (State.SEGMENTING, Event.QUARANTINE): State.QUARANTINED,
+    (State.SEGMENTING, Event.STORE): State.STORED,
+    (State.STORED, Event.DELIVER): State.DELIVERING,
+    (State.STORED, Event.COMPLETE): State.DONE,  # nothing to deliver, or nobody to deliver it to
+    (State.DELIVERING, Event.COMPLETE): State.DONE,
+    (State.DELIVERING, Event.RETRY): State.DELIVERING,  # parked deliveries are tried again
+    (State.REFUSED, Event.RETRY): State.QUEUED,
+    (State.QUARANTINED, Event.RETRY): State.QUEUED,
+    (State.FAILED, Event.RETRY): State.QUEUED,
+}
+"""(state, event) -> state; every other pair is an error."""
+
+
+def next_state(state: State, event: Event) -> State:
+    """Return the state that follows; TransitionError for a pair that is not in `TRANSITIONS`.
+
+    >>> next_state(State.QUEUED, Event.CLAIM)
+    <State.SEGMENTING: 'segmenting'>
+    """
+    try:
+        return TRANSITIONS[state, event]
+    except KeyError:
+        raise TransitionError(f"a job that is {state} does not know the event {event!s}") from None

@@ -1,0 +1,221 @@
+"""Files on their way through the node: written whole and durable, or not there at all.
+
+    incoming/    being written; whatever a crash leaves here was never acknowledged
+    objects/     received objects, named by the digest of their data set
+    results/     result objects, named by the digest of the file
+
+A file in objects/ or results/ never changes, so that whoever reads one needs no lock. Quarantined objects
+stay where they are; the database says what they are.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from node.errors import OutOfSpaceError, StorageError
+
+MEGABYTE = 1_000_000
+
+CHECK_EVERY_BYTES = 16 * MEGABYTE
+"""The free space is looked at again after so many bytes of one object."""
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        kind = OutOfSpaceError if error.errno in _NO_ROOM else StorageError
+        raise kind(f"the spool cannot be written: {error.strerror}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file that is safe: its place relative to the spool's folder, and the digest in its name."""
+
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What a start found of a crash.
+
+    Attributes:
+        torn: How many files in incoming/ were removed; their senders were never told of success.
+        orphans: Files in objects/ that the database does not know, relative to the spool's folder. Their
+            senders were not told of success either; they are kept, and used when the object is sent again.
+    """
+
+    torn: int
+    orphans: tuple[str, ...]
+
+
+class Incoming:
+    """An object that is being written; made by `Spool.begin`, ended by `keep` or `discard`.
+
+    Attributes:
+        path: The file while it is being written.
+        size: Bytes written so far, without the header.
+    """
+
+    def __init__(self, spool: "Spool", path: Path, header: bytes) -> None:
+        self.path = path
+        self.size = 0
+        self._spool = spool
+        self._digest = hashlib.sha256()
+        self._unchecked = 0
+        with _translated():
+            self._file = path.open("xb")
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # while it lives, no start sweeps it away
+            self._file.write(header)
+
+    def write(self, content: bytes) -> None:
+        """Append to the object.
+
+        Raises:
+            OutOfSpaceError: The disk, or its reserve, is used up.
+            StorageError: It cannot be written for another reason.
+        """
+        self._unchecked += len(content)
+        if self._unchecked > CHECK_EVERY_BYTES:
+            self._unchecked = 0
+            self._spool.check_space()
+        with _translated():
+            self._file.write(content)
+        self._digest.update(content)
+        self.size += len(content)
+
+    def flush(self) -> None:
+        """Let other readers of `path` see what was written; errors as in `write`."""
+        with _translated():
+            self._file.flush()
+
+    def keep(self) -> Kept:
+        """Make the object durable in objects/; errors as in `write`, and the object is still incoming then."""
+        digest = self._digest.hexdigest()
+        with _translated():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            kept = self._spool.adopt(self.path, "objects", digest)
+            self._file.close()
+        return kept
+
+    def discard(self) -> None:
+        """Leave nothing of an object that was not kept; harmless otherwise."""
+        with suppress(OSError):  # a full disk may refuse the flush in close
+            self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+class Spool:
+    """The folders below the data folder.
+
+    Args:
+        data_dir: The data folder; it is made if missing.
+        disk_reserve_mb: With less free space (MB of 1000 x 1000 bytes) no object is taken in.
+
+    Raises:
+        StorageError: The folders cannot be made.
+    """
+
+    def __init__(self, data_dir: Path, disk_reserve_mb: int = 0) -> None:
+        self.root = data_dir
+        self._reserve = disk_reserve_mb * MEGABYTE
+        with _translated():
+            for name in ("incoming", "objects", "results"):
+                (data_dir / name).mkdir(parents=True, exist_ok=True)
+            _sync_folder(data_dir)
+
+    def path(self, relative: str) -> Path:
+        """Return where a kept file lies on this machine."""
+        return self.root / relative
+
+    def check_space(self) -> None:
+        """Raise OutOfSpaceError when less space is free than the reserve."""
+        with _translated():
+            free = shutil.disk_usage(self.root).free
+        if free < self._reserve:
+            megabytes = f"{free // MEGABYTE} MB are free, {self._reserve // MEGABYTE} MB are reserved"
+            raise OutOfSpaceError(f"the spool's disk is full: {megabytes}")
+
+    def begin(self, header: bytes = b"") -> Incoming:
+        """Begin an object; the header stands in its file, but not in its digest and size.
+
+        Raises:
+            OutOfSpaceError: The disk, or its reserve, is used up.
+            StorageError: It cannot be written for another reason.
+        """
+        self.check_space()
+        return Incoming(self, self._fresh(), header)
+
+    def store_result(self, content: bytes) -> Kept:
+        """Make a result's file durable in results/; the reserve is there for results to be written.
+
+        Raises:
+            OutOfSpaceError: The disk is full.
+            StorageError: It cannot be written for another reason.
+        """
+        path = self._fresh()
+        try:
+            with _translated(), path.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                return self.adopt(path, "results", hashlib.sha256(content).hexdigest())
+        finally:
+            path.unlink(missing_ok=True)
+
+    def adopt(self, path: Path, folder: str, digest: str) -> Kept:
+        """Give a file that is durable in incoming/ its place, durably; used by what writes files here."""
+        relative = f"{folder}/{digest[:2]}/{digest}.dcm"
+        target = self.path(relative)
+        if not target.parent.exists():
+            target.parent.mkdir(exist_ok=True)
+            _sync_folder(target.parent.parent)
+        if target.exists():  # the same content: what is there may be in use
+            path.unlink()
+        else:
+            path.rename(target)
+        _sync_folder(target.parent)
+        return Kept(relative, digest)
+
+    def recover(self, known: Collection[str]) -> Recovery:
+        """Clear away what a crash left; called at start.
+
+        Args:
+            known: The paths in objects/ that the database knows.
+        """
+        torn = sum(_remove_unless_alive(path) for path in (self.root / "incoming").iterdir())
+        objects = (self.root / "objects").glob("*/*.dcm")
+        found = (path.relative_to(self.root).as_posix() for path in objects)
+        return Recovery(torn, tuple(sorted(set(found) - set(known))))
+
+    def _fresh(self) -> Path:
+        return self.root / "incoming" / f"{uuid.uuid4().hex}.dcm"
+
+
+def _remove_unless_alive(path: Path) -> bool:
+    """Remove a file that nobody is writing; tell whether it was."""
+    with suppress(OSError), path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+        return True
+    return False

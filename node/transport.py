@@ -4,7 +4,7 @@ PS3.4 Annex B (Storage Service Class, SCU), PS3.7 9.1.1 (C-STORE), PS3.8 9.3 (as
 """
 
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -46,8 +46,11 @@ class Transport(Protocol):
     The real one is `DimseTransport`; `PlainTransport` is for tests of everything around it.
     """
 
-    def send(self, destination: Destination, objects: Sequence[Outgoing]) -> Iterator[Outcome]:
-        """Yield an outcome per object, in order, each as soon as it is known; never raise for the peer."""
+    def send(self, destination: Destination, objects: Sequence[Outgoing]) -> Generator[Outcome]:
+        """Yield an outcome per object, in order, each as soon as it is known; never raise for the peer.
+
+        Closing the generator ends the association; what was not yielded was not sent.
+        """
         ...
 
 
@@ -82,7 +85,7 @@ class DimseTransport:
     def __init__(self, ae_title: str) -> None:
         self._ae_title = ae_title
 
-    def send(self, destination: Destination, objects: Sequence[Outgoing]) -> Iterator[Outcome]:
+    def send(self, destination: Destination, objects: Sequence[Outgoing]) -> Generator[Outcome]:
         """Send all objects in one association; see `Transport.send`."""
         if len(objects) > MAX_OBJECTS:
             raise ValueError(f"at most {MAX_OBJECTS} objects go into one association, found {len(objects)}")
@@ -223,7 +226,7 @@ class PlainTransport:
         """(destination name, SOP Instance UID) in the order of sending."""
         self._answer = answer or (lambda _destination, outgoing: judge(outgoing.sop_instance_uid, 0x0000))
 
-    def send(self, destination: Destination, objects: Sequence[Outgoing]) -> Iterator[Outcome]:
+    def send(self, destination: Destination, objects: Sequence[Outgoing]) -> Generator[Outcome]:
         """Record and answer; see `Transport.send`."""
         for outgoing in objects:
             self.sent.append((destination.name, outgoing.sop_instance_uid))

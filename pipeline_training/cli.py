@@ -18,6 +18,7 @@ from pipeline_training.contact_sheet import draw_contact_sheet, write_contact_sh
 from pipeline_training.errors import OutputError, PipelineError
 from pipeline_training.evaluate import EvaluateOptions, chosen_sets, evaluate_sets, load_segmenter
 from pipeline_training.evaluation_report import Evaluation, ratio_table, remarks, score_table
+from pipeline_training.run_file import read_run
 
 PIPED_WIDTH = 190
 """Columns of a table that is not written to a terminal, wide enough for every heading."""
@@ -56,6 +57,32 @@ def project(
             made += 1
             on_projection()
     _console().print(f"{made} projections made in {out}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def train(
+    projections: Annotated[Path, typer.Option(help="Folder made by `paxnode-train project`.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for checkpoint.pt and log.csv; a checkpoint there goes on.")
+    ],
+    radiographs: Annotated[
+        list[Path] | None, typer.Option(help="A set of real radiographs to learn from too; may be repeated.")
+    ] = None,
+    run: Annotated[Path | None, typer.Option(help="A TOML file with any other option of the run.")] = None,
+    steps: Annotated[str | None, typer.Option(help="Steps at each size, such as 1200,300.")] = None,
+    sizes: Annotated[str | None, typer.Option(help="Input sizes, such as 256,320.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Draws weights and data.")] = None,
+) -> None:
+    """Train, or go on training; what stands here overrules the run file."""
+    from pipeline_training.train import TrainOptions
+    from pipeline_training.train import train as train_network
+
+    given = {"steps": _numbers("--steps", steps), "sizes": _numbers("--sizes", sizes), "seed": seed}
+    stated = read_run(run, TrainOptions, but_not=("radiographs",)) if run else {}
+    chosen = stated | {name: value for name, value in given.items() if value is not None}
+    options = TrainOptions(projections, out, radiographs=tuple(radiographs or ()), **chosen)
+    _make_folders(out)
+    _console().print(f"trained: {train_network(options)}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -99,6 +126,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _console(stderr: bool = False) -> Console:
     console = Console(stderr=stderr)
     return console if console.is_terminal else Console(stderr=stderr, width=PIPED_WIDTH)
+
+
+def _numbers(option: str, text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(number) for number in text.split(","))
+    except ValueError as exc:
+        raise typer.BadParameter(
+            f"whole numbers joined by commas, found {text!r}", param_hint=option
+        ) from exc
 
 
 def _make_folders(*folders: Path) -> None:

@@ -169,7 +169,7 @@ def remarks(evaluation: Evaluation) -> Iterator[str]:
         for structure in found.structures:
             if structure.unsupported:
                 yield f"{found.name}/{structure.structure}: not supported: {', '.join(structure.unsupported)}"
-            if structure.note:
+            if structure.note and structure.with_refusals is not None:
                 yield f"{found.name}/{structure.structure}: {structure.note}"
 
 

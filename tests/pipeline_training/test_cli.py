@@ -91,6 +91,32 @@ def test_a_case_that_is_not_there_is_one_line_and_status_1(
     assert "paxnode-train: case: a case needs labels.nii.gz and labels.json" in capsys.readouterr().err
 
 
+def test_a_run_file_with_a_mistyped_key_is_one_line_and_status_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.toml").write_text("learning_rat = 0.1\n")
+    paths = ("--projections", tmp_path, "--out", tmp_path / "out", "--run", tmp_path / "run.toml")
+    assert run("train", *paths) == 1
+    assert "unknown key 'learning_rat'; the nearest known one is 'learning_rate'" in capsys.readouterr().err
+
+
+def test_training_without_projections_is_one_line_and_status_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        run("train", "--projections", tmp_path, "--out", tmp_path / "out", "--steps", "1", "--sizes", "64")
+        == 1
+    )
+    assert "holds no projection" in capsys.readouterr().err
+
+
+def test_steps_that_are_no_numbers_are_a_usage_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("train", "--projections", tmp_path, "--out", tmp_path / "out", "--steps", "many") == 2
+    assert "whole numbers joined by commas" in capsys.readouterr().err
+
+
 def test_options_of_the_command_line_default_to_those_of_the_functions() -> None:
     for command, options in ((project, ProjectOptions),):
         shown = {name: each.default for name, each in inspect.signature(command).parameters.items()}

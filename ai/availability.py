@@ -20,14 +20,17 @@ def not_frontal(radiograph: Radiograph, segmentation: Segmentation) -> str | Non
     return None
 
 
-def missing(segmentation: Segmentation, names: Sequence[str]) -> str | None:
-    """Return why the first of the structures that is not usable is not; None if all are there and whole."""
+def missing(segmentation: Segmentation, names: Sequence[str], top_matters: bool = True) -> str | None:
+    """Return why the first of the structures that is not usable is not; None if all are there and whole.
+
+    With `top_matters=False` a structure may be cut off at the upper edge of the image.
+    """
     for name in names:
         if name in segmentation.unsupported:
             return f"the model does not support {name}"
         if name not in segmentation.masks:
             return f"{name} was not found"
-        if cut_off(segmentation.masks[name], segmentation.shape):
+        if cut_off(segmentation.masks[name], segmentation.shape, top_matters):
             return f"{name} is cut off by the edge of the image"
     return None
 

@@ -70,11 +70,14 @@ def outer_edges(mask: Mask, side: str) -> npt.NDArray[np.float64]:
     return smooth
 
 
-def cut_off(mask: Mask, shape: tuple[int, int]) -> bool:
-    """Whether a considerable part of the mask lies on the border of an image of `shape` (rows, columns)."""
+def cut_off(mask: Mask, shape: tuple[int, int], at_top: bool = True) -> bool:
+    """Whether a considerable part of the mask lies on the border of an image of `shape` (rows, columns).
+
+    Widths do not suffer from a structure that is cut at its top: `at_top=False` lets that pass.
+    """
     height, width = mask.pixels.shape
     on_sides = (mask.left == 0, mask.pixels[:, 0]), (mask.right == shape[1], mask.pixels[:, -1])
-    on_ends = (mask.top == 0, mask.pixels[0]), (mask.bottom == shape[0], mask.pixels[-1])
+    on_ends = (at_top and mask.top == 0, mask.pixels[0]), (mask.bottom == shape[0], mask.pixels[-1])
     touches = [np.count_nonzero(line) / height for at_border, line in on_sides if at_border]
     touches += [np.count_nonzero(line) / width for at_border, line in on_ends if at_border]
     return max(touches, default=0.0) > EDGE_FRACTION

@@ -86,7 +86,7 @@ def _in_mm(
 
 def _heart(radiograph: Radiograph, segmentation: Segmentation) -> Width | str:
     """Return the heart's width, or why there is none."""
-    reason = not_frontal(radiograph, segmentation) or missing(segmentation, ["heart"])
+    reason = not_frontal(radiograph, segmentation) or missing(segmentation, ["heart"], top_matters=False)
     if reason:
         return reason
     extent = horizontal_extent(segmentation.masks["heart"])
@@ -107,7 +107,7 @@ def _heart(radiograph: Radiograph, segmentation: Segmentation) -> Width | str:
 def _thorax(radiograph: Radiograph, segmentation: Segmentation) -> Width | str:
     """Return the inner width of the thorax, or why there is none."""
     right, left = lungs(segmentation)
-    reason = not_frontal(radiograph, segmentation) or missing(segmentation, [right, left])
+    reason = not_frontal(radiograph, segmentation) or missing(segmentation, [right, left], top_matters=False)
     reason = reason or sides_swapped(segmentation, right, left)
     if reason:
         return reason

@@ -5,18 +5,19 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from ai.availability import LUNG_PAIRS
 from ai.errors import NotAChestError
 from ai.radiograph import Radiograph
 from ai.segmentation import Mask
 
 MIN_LUNG_SHARE = 0.04
 MAX_LUNG_SHARE = 0.85
-"""Both lungs together cover more and less than these shares of a chest radiograph."""
+"""Both lungs together cover more and less than these shares of a chest radiograph. Readers' lungs on 502 public
+chest radiographs of six sets cover 0.099 to 0.56; whole-spine films show them smaller."""
 
 MAX_VERTICAL_OFFSET = 0.35
-"""The centres of the lungs do not differ in height by more than this share of the picture."""
-
-LUNG_PAIRS = (("visible lung right", "visible lung left"), ("right lung", "left lung"))
+"""The centres of the lungs do not differ in height by more than this share of the picture; readers' lungs on
+293 frontal radiographs differ by at most 0.154."""
 
 
 def check_stated_view(radiograph: Radiograph, views: Collection[str]) -> None:

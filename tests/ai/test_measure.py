@@ -187,6 +187,12 @@ def test_structure_cut_off_by_the_edge_is_not_measured() -> None:
     )
 
 
+def test_apex_outside_the_image_stops_the_area_and_not_the_width() -> None:
+    found = segmentation(chest() | {"visible lung right": ellipse((130, 100), (80, 180))})
+    assert "cut off" in reason("right lung area", radiograph(), found)
+    assert value("thoracic width", radiograph(), found).value > 180
+
+
 def test_swapped_lungs_are_not_measured_against_each_other() -> None:
     structures = chest()
     structures["visible lung right"], structures["visible lung left"] = (

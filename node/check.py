@@ -1,0 +1,128 @@
+"""Trying out what the node needs before it runs: `paxnode check`."""
+
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pynetdicom import AE
+from pynetdicom.association import Association
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from sqlalchemy.exc import SQLAlchemyError
+
+from ai.errors import AiError
+from ai.labels import LABELS
+from ai.onnx_segmenter import OnnxSegmenter
+from config.settings import Destination, ModelSettings, Settings
+from node.database import engine_for, upgrade
+from node.errors import NodeError
+from node.model import load_segmenter
+from node.statuses import SUCCESS
+
+ECHO_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What one check found, in words for an admin."""
+
+    name: str
+    passed: bool
+    words: str
+
+
+def run_checks(settings: Settings) -> Iterator[CheckResult]:
+    """Yield the result of each check; the settings themselves have been read already."""
+    yield CheckResult("settings", True, f"read; AE title {settings.node.ae_title}")
+    yield check_model(settings.model)
+    yield check_data_folder(settings.node.data_dir, settings.node.disk_reserve_mb)
+    yield check_database(settings)
+    yield check_port(settings.node.host, settings.node.port)
+    if not settings.destinations:
+        yield CheckResult("destinations", True, "none: results stay in the data folder")
+    for destination in settings.destinations:
+        yield check_destination(settings.node.ae_title, destination)
+
+
+def check_model(settings: ModelSettings) -> CheckResult:
+    """Load the bundle and start its network."""
+    try:
+        segmenter = load_segmenter(settings)
+    except AiError as error:
+        return CheckResult("model", False, str(error))
+    words = f"{segmenter.model.id} {segmenter.model.version}"
+    if isinstance(segmenter, OnnxSegmenter):
+        device = segmenter.providers[0].removesuffix("ExecutionProvider")
+        words += f", {len(segmenter.manifest.labels)} of {len(LABELS)} structures, on {device}"
+    return CheckResult("model", True, words)
+
+
+def check_data_folder(folder: Path, reserve_mb: int) -> CheckResult:
+    """Write a file into the data folder and look how much room is left."""
+    name = "data folder"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+        free_mb = shutil.disk_usage(folder).free // 1_000_000
+    except OSError as error:
+        return CheckResult(name, False, f"{folder} cannot be written: {error.strerror}")
+    if free_mb <= reserve_mb:
+        words = f"{folder} has {free_mb} MB free, its reserve is {reserve_mb} MB: images will be refused"
+        return CheckResult(name, False, words)
+    return CheckResult(name, True, f"{folder.resolve()} can be written, {free_mb} MB free")
+
+
+def check_database(settings: Settings) -> CheckResult:
+    """Connect, and bring the tables to this version."""
+    try:
+        engine = engine_for(settings.database.url.get_secret_value(), settings.node.data_dir)
+        upgrade(engine)
+        engine.dispose()
+    except (NodeError, SQLAlchemyError, OSError) as error:
+        return CheckResult("database", False, str(error).splitlines()[0])
+    return CheckResult("database", True, f"{engine.dialect.name}, tables are up to date")
+
+
+def check_port(host: str, port: int) -> CheckResult:
+    """See whether the port can be listened on."""
+    try:
+        with socket.create_server((host, port)):
+            pass
+    except OSError as error:
+        reason = f"cannot listen on {host}:{port}: {error.strerror} (is the node running already?)"
+        return CheckResult("port", False, reason)
+    return CheckResult("port", True, f"{host}:{port} is free")
+
+
+def check_destination(calling_ae_title: str, destination: Destination) -> CheckResult:
+    """Reach the destination step by step: a connection, an association, C-ECHO (PS3.4 A)."""
+    name = f"destination {destination.name}"
+    peer = f"{destination.ae_title} at {destination.host}:{destination.port}"
+    try:
+        socket.create_connection((destination.host, destination.port), ECHO_TIMEOUT_S).close()
+    except OSError as error:
+        return CheckResult(name, False, f"no connection to {peer}: {error.strerror or error}")
+    ae = AE(calling_ae_title)
+    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ECHO_TIMEOUT_S
+    ae.add_requested_context(Verification)
+    association = ae.associate(destination.host, destination.port, ae_title=destination.ae_title)
+    if not association.is_established:
+        return CheckResult(name, False, f"{peer} {_why_not(association)}")
+    status = association.send_c_echo().get("Status")
+    association.release()
+    if status != SUCCESS:
+        answer = "nothing" if status is None else f"0x{status:04X}"
+        return CheckResult(name, False, f"{peer} answered C-ECHO with {answer}")
+    return CheckResult(name, True, f"{peer} answered C-ECHO")
+
+
+def _why_not(association: Association) -> str:
+    reject = association.acceptor.primitive
+    if association.is_rejected and reject is not None:
+        return f"rejected the association: {reject.reason_str} (its known AE titles hold ours?)"
+    if association.rejected_contexts:
+        return "does not accept Verification (C-ECHO)"
+    return "aborted the association, or did not answer"

@@ -1,0 +1,97 @@
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from config.settings import load_settings
+from node.cli_jobs import jobs
+from node.database import engine_for, upgrade
+from node.errors import TransitionError
+from node.job_store import JobStore
+from node.jobs import ReceivedObject, StoredResult
+from node.states import State
+
+SOP_CLASS = "1.2.840.10008.5.1.4.1.1.1.1"
+
+
+@pytest.fixture
+def settings_file(tmp_path: Path) -> Path:
+    path = tmp_path / "node.toml"
+    path.write_text(f'[node]\ndata_dir = "{tmp_path / "data"}"\n')
+    return path
+
+
+@pytest.fixture
+def store(settings_file: Path) -> JobStore:
+    engine = engine_for("", load_settings(settings_file).node.data_dir)
+    upgrade(engine)
+    return JobStore(engine)
+
+
+def receive(store: JobStore, uid: str) -> int:
+    store.add_received(
+        ReceivedObject(
+            SOP_CLASS, uid, "1.2.1", "1.2.2", "1.2.840.10008.1.2.1", uid, f"objects/{uid}", 10, "MODALITY"
+        )
+    )
+    return store.jobs(limit=1)[0].id
+
+
+def run(settings_file: Path, *words: str) -> Result:
+    return CliRunner(env={"COLUMNS": "200"}).invoke(jobs, [*words, "--config", str(settings_file)])
+
+
+def test_list_shows_the_newest_first(settings_file: Path, store: JobStore) -> None:
+    receive(store, "1.2.3.1")
+    receive(store, "1.2.3.2")
+    output = run(settings_file, "list").output
+
+    assert output.index("1.2.3.2") < output.index("1.2.3.1")
+    assert "queued" in output
+
+
+def test_list_can_be_narrowed_to_a_state(settings_file: Path, store: JobStore) -> None:
+    job = receive(store, "1.2.3.1")
+    receive(store, "1.2.3.2")
+    store.claim("w", 60)
+    store.refuse(job, "w", "the view is lateral")
+    output = run(settings_file, "list", "--state", "refused").output
+
+    assert "the view is lateral" in output
+    assert "1.2.3.2" not in output
+
+
+def test_show_tells_history_results_and_deliveries(settings_file: Path, store: JobStore) -> None:
+    job = receive(store, "1.2.3.1")
+    store.claim("w", 60)
+    result = StoredResult("SEG", "1.2.840.10008.5.1.4.1.1.66.4", "1.2.3.9", "results/9", "00")
+    store.finish(job, "w", [result], ["pacs"])
+    output = run(settings_file, "show", str(job)).output
+
+    for words in ("Digital X-Ray Image Storage", "MODALITY", "claim", "1.2.3.9", "pacs", "waiting"):
+        assert words in output
+
+
+def test_show_of_an_unknown_job_says_so(settings_file: Path, store: JobStore) -> None:
+    error = run(settings_file, "show", "7").exception
+
+    assert isinstance(error, TransitionError)
+    assert "there is no job 7" in str(error)
+
+
+def test_retry_queues_a_refused_job_again(settings_file: Path, store: JobStore) -> None:
+    job = receive(store, "1.2.3.1")
+    store.claim("w", 60)
+    store.refuse(job, "w", "the view is lateral")
+    output = run(settings_file, "retry", str(job)).output
+
+    assert f"job {job} is queued now" in output
+    assert [each.state for each in store.jobs()] == [State.QUEUED]
+
+
+def test_reason_with_brackets_is_shown_as_it_is(settings_file: Path, store: JobStore) -> None:
+    job = receive(store, "1.2.3.1")
+    store.claim("w", 60)
+    store.refuse(job, "w", "found [bold]L\\F[/bold]")
+
+    assert "[bold]L\\F[/bold]" in run(settings_file, "list").output

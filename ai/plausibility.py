@@ -12,8 +12,8 @@ from ai.segmentation import Mask
 
 MIN_LUNG_SHARE = 0.04
 MAX_LUNG_SHARE = 0.85
-"""Both lungs together cover more and less than these shares of a chest radiograph. Readers' lungs on 502 public
-chest radiographs of six sets cover 0.099 to 0.56; whole-spine films show them smaller."""
+"""Both lungs together cover more and less than these shares of a chest radiograph. Readers' lungs on 502
+public chest radiographs of six sets cover 0.099 to 0.56; whole-spine films show them smaller."""
 
 MAX_VERTICAL_OFFSET = 0.35
 """The centres of the lungs do not differ in height by more than this share of the picture; readers' lungs on

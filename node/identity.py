@@ -1,0 +1,121 @@
+"""Who a result is about, and under which UID it goes: copied, or computed, never invented."""
+
+import hashlib
+import uuid
+
+from pydicom import DataElement, Dataset
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
+
+from ai.segmentation import ModelIdentity
+from node.options import OutputOptions
+
+MAX_UID_LENGTH = 64
+"""PS3.5 9.1."""
+
+PATIENT_TYPE_2 = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
+STUDY_TYPE_2 = ("StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber")
+"""Attributes that every composite object has, even if empty (PS3.3 Tables C.7-1 and C.7-3)."""
+
+OPTIONAL = (
+    "SpecificCharacterSet",
+    "TimezoneOffsetFromUTC",
+    "IssuerOfPatientID",
+    "IssuerOfPatientIDQualifiersSequence",
+    "OtherPatientIDsSequence",
+    "PatientBirthTime",
+    "EthnicGroup",
+    "PatientComments",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "StudyDescription",
+    "IssuerOfAccessionNumberSequence",
+    "ProcedureCodeSequence",
+    "ClinicalTrialSponsorName",
+    "ClinicalTrialProtocolID",
+    "ClinicalTrialProtocolName",
+    "ClinicalTrialSiteID",
+    "ClinicalTrialSiteName",
+    "ClinicalTrialSubjectID",
+    "ClinicalTrialSubjectReadingID",
+)
+"""Of the Patient, Clinical Trial Subject, General Study and Patient Study modules, and of SOP Common."""
+
+
+def identity_of(dataset: Dataset) -> Dataset:
+    """Return the patient and study attributes of a data set just read, byte for byte where still undecoded.
+
+    Bytes that do not fit the stated character set come through unchanged, so that a result is never filed
+    under another patient. Missing type 2 attributes are added empty.
+    """
+    identity = Dataset()
+    for keyword in (*OPTIONAL, *PATIENT_TYPE_2, *STUDY_TYPE_2, "StudyInstanceUID"):
+        element = _verbatim(dataset, keyword)
+        if element is not None:
+            identity[element.tag] = element
+    for keyword in (*PATIENT_TYPE_2, *STUDY_TYPE_2):
+        if keyword not in identity:
+            setattr(identity, keyword, "")
+    return identity
+
+
+def _verbatim(dataset: Dataset, keyword: str) -> DataElement | RawDataElement | None:
+    if keyword not in dataset:
+        return None
+    element: object = dataset.get_item(keyword)
+    vr = dictionary_VR(keyword)
+    if isinstance(element, RawDataElement) and vr != "SQ":
+        return RawDataElement(element.tag, vr, len(element.value or b""), element.value, 0, False, True)
+    decoded = dataset[keyword]
+    return DataElement(decoded.tag, decoded.VR, decoded.value) if decoded.value or vr != "SQ" else None
+
+
+def copy_identity(identity: Dataset, result: Dataset) -> None:
+    """Put the patient and study attributes into a result, in place of what it has."""
+    for tag in list(identity.keys()):
+        result[tag] = identity.get_item(tag)
+
+
+def result_uid(
+    source_sop_uid: str, model: ModelIdentity, output_digest: str, kind: str, root: str = ""
+) -> str:
+    """Return the UID of something made from a source image: always the same one for the same input.
+
+    Args:
+        source_sop_uid: SOP Instance UID of the radiograph.
+        model: The weights that made it.
+        output_digest: `OutputOptions.digest()`.
+        kind: What it is, such as "SEG" or "SEG series"; the result's other UIDs have kinds of their own.
+        root: Root of the UID, or "" for 2.25 followed by a UUID as one decimal number (PS3.5 B.2).
+    """
+    parts = (source_sop_uid, model.id, model.version, model.sha256, output_digest, kind)
+    digest = hashlib.sha256("\n".join(parts).encode()).digest()
+    if not root:
+        return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
+    room = MAX_UID_LENGTH - len(root) - 1
+    number = str(int.from_bytes(digest[:16], "big"))[:room]
+    return f"{root}.{number}"
+
+
+class UidMaker:
+    """Makes the UIDs of one source image's results.
+
+    Args:
+        source_sop_uid: SOP Instance UID of the radiograph.
+        model: The weights in use.
+        options: What is written, and how.
+    """
+
+    def __init__(self, source_sop_uid: str, model: ModelIdentity, options: OutputOptions) -> None:
+        self._source = source_sop_uid
+        self._model = model
+        self._digest = options.digest()
+        self._root = options.uid_root
+
+    def __call__(self, kind: str) -> str:
+        """Return the UID of one kind of thing."""
+        return result_uid(self._source, self._model, self._digest, kind, self._root)

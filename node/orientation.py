@@ -1,0 +1,94 @@
+r"""How a frontal radiograph lies in its pixel grid, and the way to the usual one and back.
+
+The usual one is Patient Orientation L\F (PS3.3 C.7.6.1.1.1): columns run to the patient's left, rows to the
+feet.
+"""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ai.radiograph import PixelSpacing
+from ai.segmentation import Mask
+
+T = TypeVar("T", bound=np.generic)
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """Steps from the stored grid to the usual one, in this order.
+
+    Attributes:
+        transpose: Rows and columns change places.
+        flip_rows: The rows are turned over: what was at the bottom comes to the top.
+        flip_columns: The columns are turned over: what was at the right comes to the left.
+    """
+
+    transpose: bool = False
+    flip_rows: bool = False
+    flip_columns: bool = False
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether the stored grid is the usual one already."""
+        return not (self.transpose or self.flip_rows or self.flip_columns)
+
+    def to_usual(self, stored: npt.NDArray[T]) -> npt.NDArray[T]:
+        """Return an array (rows, columns) of the stored grid as it lies in the usual one."""
+        turned = stored.T if self.transpose else stored
+        turned = turned[::-1] if self.flip_rows else turned
+        turned = turned[:, ::-1] if self.flip_columns else turned
+        return np.ascontiguousarray(turned)
+
+    def to_stored(self, usual: npt.NDArray[T]) -> npt.NDArray[T]:
+        """Return an array of the usual grid as it lies in the stored one."""
+        turned = usual[:, ::-1] if self.flip_columns else usual
+        turned = turned[::-1] if self.flip_rows else turned
+        return np.ascontiguousarray(turned.T if self.transpose else turned)
+
+    def mask_to_stored(self, mask: Mask, shape: tuple[int, int]) -> Mask:
+        """Return a mask of the usual grid, whose shape is given, as it lies in the stored one."""
+        if self.is_usual:
+            return mask
+        top = shape[0] - mask.bottom if self.flip_rows else mask.top
+        left = shape[1] - mask.right if self.flip_columns else mask.left
+        if self.transpose:
+            top, left = left, top
+        return Mask(self.to_stored(mask.pixels), top, left)
+
+    def point_to_stored(self, point: Point, shape: tuple[int, int]) -> Point:
+        """Return a (column, row) of the usual grid, whose shape is given, in the stored one."""
+        column, row = point
+        column = shape[1] - column if self.flip_columns else column
+        row = shape[0] - row if self.flip_rows else row
+        return (row, column) if self.transpose else (column, row)
+
+    def spacing_to_usual(self, spacing: PixelSpacing) -> PixelSpacing:
+        """Return the spacing of the usual grid."""
+        if not self.transpose:
+            return spacing
+        return PixelSpacing(spacing.column_mm, spacing.row_mm, spacing.source, spacing.calibrated)
+
+
+USUAL = Orientation()
+
+
+def frontal_orientation(row_direction: str, column_direction: str) -> Orientation | None:
+    """Return how a frontal view with this Patient Orientation lies; None if it is not one of a frontal view.
+
+    Args:
+        row_direction: First value: where the columns run to. Only its first letter counts.
+        column_direction: Second value: where the rows run to.
+
+    >>> frontal_orientation("R", "F")
+    Orientation(transpose=False, flip_rows=False, flip_columns=True)
+    """
+    first, second = row_direction[:1], column_direction[:1]
+    if first in "LR" and second in "FH" and first and second:
+        return Orientation(flip_rows=second == "H", flip_columns=first == "R")
+    if first in "FH" and second in "LR" and first and second:
+        return Orientation(transpose=True, flip_rows=first == "H", flip_columns=second == "R")
+    return None

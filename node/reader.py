@@ -1,0 +1,152 @@
+"""From a file to a radiograph: parse, admit, decode, display values, spacing, view."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from pydicom import Dataset
+from pydicom.uid import UID
+
+from ai.errors import ConstantImageError, RadiographError
+from ai.radiograph import Radiograph, View
+from ai.segmentation import Mask
+from node.admission import check_admission
+from node.attributes import text
+from node.decode import decode, parse, transfer_syntax
+from node.display_values import display_values
+from node.errors import RefusedImageError, UndecodableError
+from node.identity import identity_of
+from node.orientation import Orientation, Point
+from node.polarity import looks_turned_over
+from node.spacing import pixel_spacing
+from node.view import StatedView, stated_view
+
+MIN_SIDE = 64
+"""Fewer rows or columns are no radiograph (`ai.radiograph.Radiograph`)."""
+
+GRAY_TOLERANCE = 8
+GRAY_SHARE = 0.001
+"""Three channels are a gray picture if no larger share of the pixels differs by more than the tolerance."""
+
+CHILD_BELOW_YEARS = 16
+"""Younger patients count as children: the report says so, and a small field is believed."""
+
+BULK = ("PixelData", "FloatPixelData", "DoubleFloatPixelData", "IconImageSequence")
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A radiograph with what its results need to know of the object that it came in.
+
+    Attributes:
+        radiograph: Display values, patient's right on the left, head up, whatever way they are stored.
+        dataset: The object's attributes without pixels; none of it may be changed.
+        identity: Patient and study attributes to be copied, byte for byte.
+        shape: (rows, columns) of the stored grid, on which results lie.
+        orientation: How the stored grid lies.
+        transfer_syntax: As stated in the file, "" if it was not.
+    """
+
+    radiograph: Radiograph
+    dataset: Dataset
+    identity: Dataset
+    shape: tuple[int, int]
+    orientation: Orientation
+    transfer_syntax: UID
+
+    def stored_mask(self, mask: Mask) -> Mask:
+        """Return a mask of the radiograph on the stored grid."""
+        return self.orientation.mask_to_stored(mask, (self.radiograph.rows, self.radiograph.columns))
+
+    def stored_point(self, point: Point) -> Point:
+        """Return a (column, row) of the radiograph on the stored grid."""
+        return self.orientation.point_to_stored(point, (self.radiograph.rows, self.radiograph.columns))
+
+
+def read_radiograph(file: Path | BinaryIO) -> Source:
+    """Return the radiograph in a DICOM file.
+
+    Raises:
+        RefusedImageError: If the node does not serve such an image; the message names attribute and value.
+        UndecodableError: If its bytes cannot be parsed or decoded, or every pixel has the same value.
+        OSError: If the file cannot be read.
+    """
+    dataset = parse(file.read_bytes() if isinstance(file, Path) else file.read())
+    identity = identity_of(dataset)
+    check_admission(dataset)
+    view = stated_view(dataset)
+    stored = _gray(decode(dataset))
+    _check_size(stored.shape)
+    syntax = transfer_syntax(dataset)
+    radiograph = _radiograph(stored, dataset, view)
+    for keyword in BULK:
+        if keyword in dataset:
+            delattr(dataset, keyword)
+    shape = (int(stored.shape[0]), int(stored.shape[1]))
+    return Source(radiograph, dataset, identity, shape, view.orientation, syntax)
+
+
+def _radiograph(stored: npt.NDArray[np.generic], dataset: Dataset, view: StatedView) -> Radiograph:
+    if stored.min() == stored.max():
+        raise UndecodableError(f"every pixel has the value {stored.min()}: nothing was exposed or decoded")
+    shown = display_values(stored, dataset)
+    is_child = _is_child(dataset)
+    shape = (int(stored.shape[0]), int(stored.shape[1]))
+    spacing, spacing_notes = pixel_spacing(dataset, shape, is_child)
+    pixels, polarity_notes = _right_way_up(view.orientation.to_usual(shown.pixels), view.view)
+    child = "the patient is stated to be a child; the model has learnt from adults" if is_child else ""
+    notes = (*view.notes, *shown.notes, *polarity_notes, *spacing_notes, *([child] if child else []))
+    try:
+        usual = view.orientation.spacing_to_usual(spacing) if spacing else None
+        return Radiograph(pixels, usual, view.view, notes)
+    except ConstantImageError as exc:
+        raise UndecodableError(f"through its lookup tables {exc}") from exc
+    except RadiographError as exc:
+        raise UndecodableError(str(exc)) from exc
+
+
+def _gray(stored: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """Return (rows, columns) of what may be (rows, columns, 3) with equal channels."""
+    if stored.ndim == 2:
+        return stored
+    if stored.ndim != 3 or stored.shape[2] != 3:
+        raise RefusedImageError(f"pixels of shape {stored.shape}: not one grayscale frame")
+    wide = stored.astype(np.int32)
+    differs = np.ptp(wide, axis=2) > GRAY_TOLERANCE
+    if float(differs.mean()) > GRAY_SHARE:
+        raise RefusedImageError(
+            f"Samples per Pixel 3, and {100 * float(differs.mean()):.1f} % of the pixels are coloured: "
+            "not a radiograph"
+        )
+    return wide[:, :, 1]
+
+
+def _check_size(shape: tuple[int, ...]) -> None:
+    if min(shape) < MIN_SIDE:
+        raise RefusedImageError(
+            f"Rows {shape[0]}, Columns {shape[1]}: a radiograph has at least {MIN_SIDE} of each"
+        )
+
+
+def _right_way_up(
+    pixels: npt.NDArray[np.float32], view: View
+) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
+    """Return the pixels with bone bright: turned over where a frontal chest clearly contradicts its tags."""
+    if view.is_lateral or not looks_turned_over(pixels):
+        return pixels, ()
+    note = "Photometric Interpretation contradicts the pixels (bone is dark): the grey scale was turned over"
+    return 1 - pixels, (note,)
+
+
+def _is_child(dataset: Dataset) -> bool:
+    stated = re.fullmatch(r"(\d{1,3})([DWMY]?)", text(dataset, "PatientAge"))
+    if stated:
+        years = {"D": 1 / 365, "W": 7 / 365, "M": 1 / 12}.get(stated[2], 1.0) * int(stated[1])
+        return 0 < years < CHILD_BELOW_YEARS
+    born, made = text(dataset, "PatientBirthDate"), text(dataset, "StudyDate")
+    if not (re.fullmatch(r"\d{8}", born) and re.fullmatch(r"\d{8}", made)):
+        return False
+    return 0 <= (int(made) - int(born)) / 10_000 < CHILD_BELOW_YEARS

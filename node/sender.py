@@ -1,0 +1,143 @@
+"""A sender: carries the results of one destination to it, until each one is there or parked."""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from config.settings import Destination
+from node.backoff import Backoff, Breaker, BreakerState
+from node.bell import Bell
+from node.job_store import JobStore
+from node.jobs import Delivery
+from node.logs import get_logger
+from node.loop import Loop
+from node.outcome import Outcome, Verdict
+from node.spool import Spool
+from node.transport import Outgoing, Transport
+
+IDLE_S = 2.0
+"""Deliveries that another process added, or that are due again, are seen within so many seconds."""
+
+BATCH = 16
+"""Deliveries claimed at a time, and sent in one association."""
+
+log = get_logger()
+
+
+@dataclass(frozen=True)
+class DeliveryRules:
+    """How patiently a destination is tried.
+
+    Attributes:
+        backoff: The waits after failures.
+        breaker_failures: So many failed associations in a row make it count as dead; then one object at a
+            time probes it.
+        lease_s: How long claimed deliveries stay a sender's, in seconds.
+    """
+
+    backoff: Backoff
+    breaker_failures: int
+    lease_s: float
+
+
+class Sender:
+    """Delivers to one destination in a thread of its own, so that a dead one delays nobody else.
+
+    Every outcome is committed as soon as the peer has answered. Only when the node dies between an answer and
+    its commit is an object sent again, byte for byte the same under the same SOP Instance UID.
+
+    Args:
+        name: Who holds the deliveries; different in every sender of every process.
+        destination: Where to.
+        job_store: Where deliveries are.
+        spool: Where results lie.
+        transport: How.
+        rules: How patiently.
+        finished: Rings when there are new deliveries.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        destination: Destination,
+        job_store: JobStore,
+        spool: Spool,
+        transport: Transport,
+        rules: DeliveryRules,
+        finished: Bell,
+    ) -> None:
+        self._name = name
+        self._destination = destination
+        self._store = job_store
+        self._spool = spool
+        self._transport = transport
+        self._rules = rules
+        self._breaker = Breaker(rules.breaker_failures, rules.backoff)
+        self.loop = Loop(name, self.step, finished)
+
+    @property
+    def breaker(self) -> BreakerState:
+        """Whether the destination answers."""
+        return self._breaker.state
+
+    def step(self) -> float:
+        """Send what is due, at most one batch; return for how many seconds there is nothing to do."""
+        if self._breaker.wait_s > 0:
+            return self._breaker.wait_s
+        limit = 1 if self._breaker.state is BreakerState.HALF_OPEN else BATCH
+        due = self._store.claim_deliveries(self._destination.name, self._name, self._rules.lease_s, limit)
+        if not due:
+            return IDLE_S
+        self._send(due)
+        return self._breaker.wait_s
+
+    def _send(self, due: Sequence[Delivery]) -> None:
+        objects = [Outgoing(d.result.sop_instance_uid, self._spool.path(d.result.path)) for d in due]
+        left = list(due)
+        give_back_at = time.monotonic() + self._rules.lease_s / 2
+        with closing(self._transport.send(self._destination, objects)) as outcomes:
+            while left and not self.loop.stopping and time.monotonic() < give_back_at:
+                self._judge(left.pop(0), next(outcomes))
+        for delivery in left:
+            self._store.delivery_failed(delivery.id, "the node stopped, or its turn was over", _now())
+
+    def _judge(self, delivery: Delivery, outcome: Outcome) -> None:
+        if not outcome.unanswered:
+            self._breaker.answered()
+        elif self._breaker.wait_s == 0:  # the first of this association
+            self._breaker.failed()
+        self._record(delivery, outcome)
+        self._log(delivery, outcome)
+
+    def _record(self, delivery: Delivery, outcome: Outcome) -> None:
+        if outcome.verdict is Verdict.STORED and outcome.status is not None:
+            self._store.delivered(delivery.id, outcome.status)
+            return
+        parked = outcome.verdict is Verdict.PERMANENT
+        retry_at = None if parked else self._retry_at(delivery, outcome)
+        self._store.delivery_failed(delivery.id, outcome.reason, retry_at, outcome.status)
+
+    def _retry_at(self, delivery: Delivery, outcome: Outcome) -> datetime:
+        """Return when to try again: one that was sent waits longer each time, an unsent one for its peer."""
+        wait_s = self._breaker.wait_s
+        if outcome.verdict is Verdict.TRANSIENT:
+            wait_s = max(wait_s, self._rules.backoff.delay_s(delivery.attempts + 1))
+        return _now() + timedelta(seconds=wait_s)
+
+    def _log(self, delivery: Delivery, outcome: Outcome) -> None:
+        log.info(
+            "delivery tried",
+            destination=self._destination.name,
+            delivery_id=delivery.id,
+            job_id=delivery.job_id,
+            result_uid=delivery.result.sop_instance_uid,
+            verdict=str(outcome.verdict),
+            breaker=str(self._breaker.state),
+            **({} if outcome.status is None else {"status": f"0x{outcome.status:04X}"}),
+        )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -5,84 +5,78 @@ Described in docs/measurements.md. Nothing in it names the patient; the SOP Inst
 
 from typing import Any
 
-from pydicom import Dataset
-
-from ai.measurement import Measurement, Measurements, NotComputed
-from ai.radiograph import PixelSpacing, Radiograph
+from ai.measurement import Drawing, Measurement, Measurements, NotComputed
+from ai.radiograph import PixelSpacing
 from ai.segmentation import Segmentation
+from node.reader import Source
 
 SCHEMA = "paxnode-measurements-1"
 
 Json = dict[str, Any]
 
 
-def measurements_json(
-    source: Dataset, radiograph: Radiograph, segmentation: Segmentation, measurements: Measurements
-) -> Json:
-    """Return the content of measurements.json.
+def measurements_json(source: Source, segmentation: Segmentation, measurements: Measurements) -> Json:
+    """Return the content of measurements.json; points and pixel spacing are those of the stored pixels.
 
     Args:
-        source: The radiograph's data set; only its UIDs are read.
-        radiograph: The radiograph as it was understood.
+        source: The radiograph as it was understood.
         segmentation: What was found in it.
         measurements: What was measured.
     """
     model = segmentation.model
     return {
         "schema": SCHEMA,
-        "source": _source_json(source, radiograph),
+        "source": _source_json(source),
         "model": {"id": model.id, "version": model.version, "sha256": model.sha256},
-        "measurements": [_computed_json(result) for result in measurements.computed],
+        "measurements": [_computed_json(result, source) for result in measurements.computed],
         "not_computed": [_not_computed_json(result) for result in measurements.not_computed],
         "structures": {
             "found": [{"name": name, "pixels": mask.area} for name, mask in segmentation.masks.items()],
             "not_found": list(segmentation.empty),
             "not_supported": list(segmentation.unsupported),
         },
-        "notes": [*radiograph.notes, *segmentation.repairs],
+        "notes": [*source.radiograph.notes, *segmentation.repairs],
     }
 
 
-def _source_json(source: Dataset, radiograph: Radiograph) -> Json:
+def _source_json(source: Source) -> Json:
+    dataset, spacing = source.dataset, source.radiograph.spacing
     return {
-        "sop_class_uid": str(source.get("SOPClassUID", "")),
-        "sop_instance_uid": str(source.get("SOPInstanceUID", "")),
-        "series_instance_uid": str(source.get("SeriesInstanceUID", "")),
-        "study_instance_uid": str(source.get("StudyInstanceUID", "")),
-        "rows": radiograph.rows,
-        "columns": radiograph.columns,
-        "view": str(radiograph.view),
-        "pixel_spacing": _spacing_json(radiograph.spacing),
+        "sop_class_uid": str(dataset.get("SOPClassUID", "")),
+        "sop_instance_uid": str(dataset.get("SOPInstanceUID", "")),
+        "series_instance_uid": str(dataset.get("SeriesInstanceUID", "")),
+        "study_instance_uid": str(dataset.get("StudyInstanceUID", "")),
+        "rows": source.shape[0],
+        "columns": source.shape[1],
+        "view": str(source.radiograph.view),
+        "pixel_spacing": None if spacing is None else _spacing_json(spacing, source),
     }
 
 
-def _spacing_json(spacing: PixelSpacing | None) -> Json | None:
-    if spacing is None:
-        return None
+def _spacing_json(usual: PixelSpacing, source: Source) -> Json:
+    stored = source.orientation.spacing_to_usual(usual)  # the two change places, or not: the same both ways
     return {
-        "row_mm": spacing.row_mm,
-        "column_mm": spacing.column_mm,
-        "source": spacing.source,
-        "calibrated": spacing.calibrated,
+        "row_mm": stored.row_mm,
+        "column_mm": stored.column_mm,
+        "source": stored.source,
+        "calibrated": stored.calibrated,
     }
 
 
-def _computed_json(result: Measurement) -> Json:
+def _computed_json(result: Measurement, source: Source) -> Json:
     return {
         "name": result.name,
         "value": result.value,
         "unit": str(result.unit),
         "structures": list(result.structures),
-        "drawings": [
-            {
-                "name": drawing.name,
-                "points": [list(point) for point in drawing.points],
-                "closed": drawing.closed,
-            }
-            for drawing in result.drawings
-        ],
+        "drawings": [_drawing_json(drawing, source) for drawing in result.drawings],
         "remarks": list(result.remarks),
     }
+
+
+def _drawing_json(drawing: Drawing, source: Source) -> Json:
+    points = [list(source.stored_point(point)) for point in drawing.points]
+    return {"name": drawing.name, "points": points, "closed": drawing.closed}
 
 
 def _not_computed_json(result: NotComputed) -> Json:

@@ -1,24 +1,26 @@
 import json
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from pydicom import Dataset
 
 from ai.measure import measure
-from ai.radiograph import PixelSpacing, Radiograph, View
 from ai.stand_in import StandInSegmenter
 from node.measurements_file import SCHEMA, Json, measurements_json
+from node.reader import read_radiograph
 
 MakeDx = Callable[..., Dataset]
-AT_DETECTOR = PixelSpacing(1.5, 1.5, "Imager Pixel Spacing (at the detector)", calibrated=False)
 
 
-def content(dataset: Dataset, spacing: PixelSpacing | None = AT_DETECTOR) -> Json:
-    pixels = (dataset.pixel_array / 4095).astype("float32")
-    radiograph = Radiograph(pixels, spacing, View.PA, notes=("The window is odd.",))
-    segmentation = StandInSegmenter().segment([radiograph])[0]
-    return measurements_json(dataset, radiograph, segmentation, measure(radiograph, segmentation))
+def content(dataset: Dataset) -> Json:
+    buffer = BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    buffer.seek(0)
+    source = read_radiograph(buffer)
+    segmentation = StandInSegmenter().segment([source.radiograph])[0]
+    return measurements_json(source, segmentation, measure(source.radiograph, segmentation))
 
 
 def test_file_tells_the_source_and_its_geometry(make_dx: MakeDx) -> None:
@@ -45,7 +47,7 @@ def test_every_value_has_a_unit_and_a_drawing(make_dx: MakeDx) -> None:
 
 
 def test_without_spacing_lengths_are_not_computed_and_say_why(make_dx: MakeDx) -> None:
-    found = content(make_dx(), spacing=None)
+    found = content(make_dx(ImagerPixelSpacing=None))
 
     assert found["source"]["pixel_spacing"] is None
     reasons = {each["name"]: each["reason"] for each in found["not_computed"]}
@@ -58,6 +60,22 @@ def test_structures_are_found_not_found_or_not_supported(make_dx: MakeDx) -> Non
 
     assert {"name", "pixels"} == set(structures["found"][0])
     assert "left kidney" in structures["not_supported"] or "kidney left" in structures["not_supported"]
+
+
+def test_points_lie_on_the_stored_pixels(make_dx: MakeDx) -> None:
+    upright = content(make_dx())
+    flipped_dx = make_dx(PatientOrientation=["R", "F"])
+    flipped_dx.PixelData = flipped_dx.pixel_array[:, ::-1].tobytes()
+    flipped = content(flipped_dx)
+
+    heart, mirrored = (
+        {m["name"]: m for m in each["measurements"]}["heart width"] for each in (upright, flipped)
+    )
+    assert mirrored["value"] == pytest.approx(heart["value"])
+    for (column, row), (mirror, mirror_row) in zip(
+        heart["drawings"][0]["points"], mirrored["drawings"][0]["points"], strict=True
+    ):
+        assert (mirror, mirror_row) == pytest.approx((224 - column, row))
 
 
 def test_file_names_no_patient(make_dx: MakeDx) -> None:

@@ -22,8 +22,8 @@ class Bundle:
 
     Attributes:
         manifest: What the weights are.
-        onnx_bytes: Content of model.onnx: input "image" (N, 1, S, S) float32; outputs "logits" (N, L, S, S)
-            and "view" (N, 2), logits of (frontal, lateral).
+        onnx_bytes: Content of model.onnx: input "image" (N, 1, S, S) float32; outputs "logits" (N, L, G, G),
+            G at most S, and "view" (N, 2), logits of (frontal, lateral).
     """
 
     manifest: Manifest

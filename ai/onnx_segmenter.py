@@ -42,7 +42,8 @@ class NetworkOutput:
     """What the network says of one radiograph.
 
     Attributes:
-        logits: float32, shape (L, S, S), L in the order of the manifest's labels.
+        logits: float32, shape (L, G, G), L in the order of the manifest's labels; the grid is as fine as the input
+            or coarser.
         view: float32, shape (2,), logits of (frontal, lateral).
     """
 
@@ -124,7 +125,8 @@ class OnnxSegmenter:
             frontal = frontal_probability(output.view)
             check_seen_view(frontal, self.manifest.views)
             shape = (radiograph.rows, radiograph.columns)
-            masks, repairs = self._masks(output.logits, box)
+            grid = Letterbox(box.rows, box.columns, output.logits.shape[-1])
+            masks, repairs = self._masks(output.logits, grid)
             if frontal >= 0.5:
                 check_lungs(masks, shape, self.manifest.labels)
                 masks, exchanges = put_sides_right(masks, _SIDE_PAIRS)
@@ -184,7 +186,7 @@ def _start(bundle: Bundle, providers: Sequence[str], threads: int) -> onnxruntim
 def _check_edges(session: onnxruntime.InferenceSession, labels: int, size: int) -> None:
     """Raise BundleError unless inputs and outputs are named and shaped as the manifest says."""
     found = {edge.name: edge.shape for edge in (*session.get_inputs(), *session.get_outputs())}
-    expected = {"image": (None, 1, size, size), "logits": (None, labels, size, size), "view": (None, 2)}
+    expected = {"image": (None, 1, size, size), "logits": (None, labels, None, None), "view": (None, 2)}
     for name, shape in expected.items():
         if name not in found:
             raise BundleError(f"the network has no input or output {name!r}, only {sorted(found)}")

@@ -42,7 +42,9 @@ class Letterbox:
 
     def to_network(self, pixels: npt.NDArray[np.float32], fill: float = 0.0) -> npt.NDArray[np.float32]:
         """Return the image (rows, columns) on the network grid (size, size), area-averaged, padded with `fill`."""
-        blurred = ndimage.gaussian_filter(pixels, max(0.0, (1 / self.scale - 1) / 2)) if self.scale < 1 else pixels
+        blurred = (
+            ndimage.gaussian_filter(pixels, max(0.0, (1 / self.scale - 1) / 2)) if self.scale < 1 else pixels
+        )
         rows = (np.arange(self.size) + 0.5 - self.top) / self.scale - 0.5
         columns = (np.arange(self.size) + 0.5 - self.left) / self.scale - 0.5
         inside_rows = (rows > -0.5) & (rows < self.rows - 0.5)
@@ -92,7 +94,7 @@ def network_input(pixels: npt.NDArray[np.float32], size: int) -> tuple[npt.NDArr
     The picture is shrunk onto a (size, size) grid with its aspect ratio kept, normalised by percentiles over the
     picture alone, and padded with 0.
     """
-    box = Letterbox(*pixels.shape, size)
+    box = Letterbox(pixels.shape[0], pixels.shape[1], size)
     grid = box.to_network(pixels, fill=np.nan)
     inside = ~np.isnan(grid)
     grid[inside] = normalise(grid[inside])

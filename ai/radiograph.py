@@ -42,7 +42,9 @@ class PixelSpacing:
 
     def __post_init__(self) -> None:
         if not (0 < self.row_mm < 100 and 0 < self.column_mm < 100):
-            raise RadiographError(f"pixel spacing must lie in (0, 100) mm, found {self.row_mm} x {self.column_mm}")
+            raise RadiographError(
+                f"pixel spacing must lie in (0, 100) mm, found {self.row_mm} x {self.column_mm}"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +71,7 @@ class Radiograph:
         if min(self.pixels.shape) < 64:
             raise RadiographError(f"a radiograph has at least 64 rows and columns, found {self.pixels.shape}")
         low, high = float(self.pixels.min()), float(self.pixels.max())
-        if not (0.0 <= low and high <= 1.0):  # also true for NaN
+        if not (low >= 0.0 and high <= 1.0):  # also true for NaN
             raise RadiographError(f"pixels must lie in [0, 1], found [{low}, {high}]")
         if low == high:
             raise ConstantImageError(f"every pixel has the value {low:g}: nothing was exposed or decoded")

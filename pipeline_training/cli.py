@@ -114,6 +114,28 @@ def evaluate(
         write_contact_sheet(sheet, draw_contact_sheet(segmenter, sets, evaluation))
 
 
+@app.command()
+def export(
+    checkpoint: Annotated[Path, typer.Option(help="checkpoint.pt of a training run.")],
+    out: Annotated[Path, typer.Option(help="Folder for model.onnx and manifest.json.")],
+    card: Annotated[Path, typer.Option(help="TOML file with limits and [[training_data]] tables.")],
+    model_id: Annotated[str, typer.Option(help="Name of the model.")] = "paxnode-chest",
+    version: Annotated[str, typer.Option(help="Of its weights.")] = "0.1.0",
+    input_size: Annotated[int, typer.Option(help="Rows and columns that the node shall feed.")] = 320,
+    evaluation: Annotated[
+        Path | None, typer.Option(help="JSON of `paxnode-train evaluate`, for the manifest.")
+    ] = None,
+) -> None:
+    """Make the bundle that a node loads, and prove that it answers as its checkpoint does."""
+    from pipeline_training.export import ExportOptions
+    from pipeline_training.export import export as export_bundle
+
+    options = ExportOptions(checkpoint, out, card, model_id, version, input_size, evaluation)
+    _make_folders(out)
+    made = export_bundle(options).identity
+    _console().print(f"{out}: {made.id} {made.version}, sha256 {made.sha256}", markup=False, soft_wrap=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; an error of ours becomes one line and exit status 1."""
     try:

@@ -1,0 +1,262 @@
+"""What the network learns from: projections and real radiographs, fully and partly labelled, drawn by seed.
+
+Every draw is a function of (seed, step, place in the batch), so that a resumed run sees what an uninterrupted one does.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import ndimage
+
+from ai.preprocess import Letterbox, normalise
+from pipeline_training.augment import compose, restyle
+from pipeline_training.errors import DatasetError
+from pipeline_training.network import OUTPUT_STRIDE
+from pipeline_training.projections import NAMES, StoredProjection, read_projection
+from pipeline_training.radiograph_folders import RadiographSet, read_radiograph
+
+FRONTAL, LATERAL = 0, 1
+GRID = 160
+"""Rows and columns at which masks are kept; each holds the share of four pixels that belongs to the structure."""
+
+STORED_SIZE = GRID * 2
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """One picture to learn from, before augmentation.
+
+    Attributes:
+        case: Patient or picture; data are split by it.
+        tissues: float16 (groups, 320, 320) attenuation integrals of a projection, or (1, 320, 320) display values.
+        coverage: uint8 (known structures, 160, 160): quarters of a grid cell, 0..4.
+        known: Indices into NAMES of the structures in `coverage`; of the others nothing is known.
+        view: FRONTAL or LATERAL.
+    """
+
+    case: str
+    tissues: npt.NDArray[np.float16]
+    coverage: npt.NDArray[np.uint8]
+    known: npt.NDArray[np.intp]
+    view: int
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it is a radiograph, not a projection."""
+        return len(self.tissues) == 1
+
+
+def quarters(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    """Return for masks (n, 320, 320) how many of each 2 x 2 pixels belong, uint8 (n, 160, 160)."""
+    blocks = masks.reshape(len(masks), GRID, 2, GRID, 2).astype(np.uint8)
+    return np.asarray(blocks.sum(axis=(2, 4)), np.uint8)
+
+
+def from_projection(stored: StoredProjection) -> Source:
+    """Return a projection as a source.
+
+    Raises:
+        DatasetError: If it was not made at 320 x 320.
+    """
+    if stored.size != STORED_SIZE:
+        raise DatasetError(
+            f"projections are {STORED_SIZE} pixels wide, found {stored.size}; project with --size 320"
+        )
+    known = np.flatnonzero(stored.known)
+    view = LATERAL if stored.lateral else FRONTAL
+    if stored.lateral:  # how a reader draws the visible lung is defined for frontal views
+        known = np.array([i for i in known if not NAMES[i].startswith("visible lung")])
+    return Source(stored.case, stored.tissues, quarters(stored.masks()[known]), known, view)
+
+
+def from_radiograph(images: RadiographSet, path: Path) -> Source | None:
+    """Return a real radiograph with its readers' masks; None where no structure can be told.
+
+    A mask of both lungs is parted into its right and left half by its connected components.
+    """
+    radiograph = read_radiograph(path)
+    box = Letterbox(radiograph.rows, radiograph.columns, STORED_SIZE)
+    masks: dict[str, npt.NDArray[np.bool_]] = {}
+    for structure in images.structures:
+        truth = images.truth(structure, path, (radiograph.rows, radiograph.columns))
+        if truth is None:
+            continue
+        small = box.to_network(truth.astype(np.float32)) >= 0.5
+        if len(structure.labels) == 1:
+            masks[structure.labels[0]] = small
+        else:
+            masks.update(zip(structure.labels, part_sides(small), strict=True))
+    if not masks:
+        return None
+    pixels = box.to_network(normalise(radiograph.pixels))[None].astype(np.float16)
+    known = np.array([NAMES.index(name) for name in masks])
+    return Source(
+        f"{images.name}/{path.stem}", pixels, quarters(np.stack(list(masks.values()))), known, FRONTAL
+    )
+
+
+def part_sides(lungs: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return (right, left) of a mask of both lungs: each component goes to the side of its centre."""
+    pieces, count = ndimage.label(lungs)
+    right = np.zeros_like(lungs)
+    middle = (np.nonzero(lungs.any(axis=0))[0].min() + np.nonzero(lungs.any(axis=0))[0].max()) / 2
+    for piece in range(1, count + 1):
+        if np.nonzero(pieces == piece)[1].mean() < middle:
+            right |= pieces == piece
+    return right, lungs & ~right
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How one look at a source is made: affine in the image plane, and the seed of its style."""
+
+    size: int
+    rotation_deg: float
+    scale: tuple[float, float]
+    shift: tuple[float, float]
+
+    def theta(self) -> torch.Tensor:
+        """Return the (1, 2, 3) affine matrix that grid_sample's grids are made of."""
+        c, s = np.cos(np.radians(self.rotation_deg)), np.sin(np.radians(self.rotation_deg))
+        rows = [
+            [c * self.scale[0], -s * self.scale[1], self.shift[0]],
+            [s * self.scale[0], c * self.scale[1], self.shift[1]],
+        ]
+        return torch.tensor([rows], dtype=torch.float32)
+
+
+def draw(size: int, generator: np.random.Generator) -> Draw:
+    """Return a look: rotated by some 6 degrees, scaled 0.8 to 1.25, squashed by up to 15 %, moved by up to 10 %."""
+    zoom, squash = np.exp(generator.uniform(-0.22, 0.22)), np.exp(generator.normal(0, 0.07))
+    shift = generator.uniform(-0.18, 0.18, 2)
+    return Draw(
+        size,
+        float(generator.normal(0, 6)),
+        (float(zoom * squash), float(zoom / squash)),
+        (shift[0], shift[1]),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One training example.
+
+    Attributes:
+        image: float32 (1, size, size), as `ai.preprocess.network_input` gives it.
+        target: float32 (labels, size / 2, size / 2), share of each cell that belongs to the structure.
+        known: bool (labels,); the targets of the others mean nothing.
+        view: FRONTAL or LATERAL.
+    """
+
+    image: torch.Tensor
+    target: torch.Tensor
+    known: torch.Tensor
+    view: int
+
+
+def make_sample(source: Source, labels: Sequence[int], size: int, generator: np.random.Generator) -> Sample:
+    """Return one look at a source, for the structures `labels` (indices into NAMES)."""
+    theta = draw(size, generator).theta()
+    tissues = _resample(torch.from_numpy(source.tissues.astype(np.float32)), theta, size)
+    inside = _resample(torch.ones(1, STORED_SIZE, STORED_SIZE), theta, size)[0].numpy() > 0.5
+    image = tissues[0].numpy() if source.is_real else compose(tissues.numpy(), generator)
+    image = np.where(inside, restyle(image, generator), 0).astype(np.float32)
+    image[inside] = normalise(image[inside])
+    row_of = {int(name): row for row, name in enumerate(source.known)}
+    rows = [row_of.get(index, -1) for index in labels]
+    known = torch.tensor([row >= 0 for row in rows])
+    coverage = torch.from_numpy(source.coverage[[row for row in rows if row >= 0]].astype(np.float32)) / 4
+    target = torch.zeros(len(labels), size // OUTPUT_STRIDE, size // OUTPUT_STRIDE)
+    if len(coverage):
+        target[known] = _resample(coverage, theta, size // OUTPUT_STRIDE)
+    return Sample(torch.from_numpy(image)[None], target, known, source.view)
+
+
+def _resample(stack: torch.Tensor, theta: torch.Tensor, size: int) -> torch.Tensor:
+    grid = torch.nn.functional.affine_grid(theta, [1, 1, size, size], align_corners=False)
+    return torch.nn.functional.grid_sample(stack[None], grid, align_corners=False)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Samples stacked: image (n, 1, s, s), target (n, labels, s/2, s/2), known (n, labels), view (n,)."""
+
+    image: torch.Tensor
+    target: torch.Tensor
+    known: torch.Tensor
+    view: torch.Tensor
+
+
+class Batches(torch.utils.data.Dataset[Batch]):
+    """The batch of each step, by its number."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        labels: Sequence[int],
+        size: int,
+        batch: int,
+        real_share: float,
+        seed: int,
+    ) -> None:
+        self.projections = [s for s in sources if not s.is_real]
+        self.real = [s for s in sources if s.is_real]
+        if not self.projections:
+            raise DatasetError("there is no projection to train on")
+        self.labels, self.size, self.batch, self.seed = labels, size, batch, seed
+        self.real_share = real_share if self.real else 0.0
+
+    def __getitem__(self, step: int) -> Batch:
+        """Return the batch of a step; the same step gives the same batch."""
+        samples = [self._sample(step, k) for k in range(self.batch)]
+        return Batch(
+            torch.stack([s.image for s in samples]),
+            torch.stack([s.target for s in samples]),
+            torch.stack([s.known for s in samples]),
+            torch.tensor([s.view for s in samples]),
+        )
+
+    def _sample(self, step: int, k: int) -> Sample:
+        generator = np.random.default_rng([self.seed, step, k])
+        pool = self.real if k < round(self.real_share * self.batch) else self.projections
+        return make_sample(pool[int(generator.integers(len(pool)))], self.labels, self.size, generator)
+
+    def steps(self, start: int, stop: int) -> Iterator[Batch]:
+        """Yield the batches of steps start..stop-1, prepared by a process of their own."""
+        loader = torch.utils.data.DataLoader(
+            self, batch_size=None, sampler=range(start, stop), num_workers=1, prefetch_factor=4
+        )
+        yield from loader
+
+
+def read_sources(projections: Path, sets: Sequence[RadiographSet]) -> list[Source]:
+    """Return everything to learn from: all projections in a folder, all radiographs of the sets.
+
+    Raises:
+        DatasetError: If the folder holds no projection.
+    """
+    files = sorted(file for file in projections.glob("*.npz") if not file.name.endswith(".part.npz"))
+    if not files:
+        raise DatasetError(f"{projections} holds no projection; make some with paxnode-train project")
+    sources = [from_projection(read_projection(file)) for file in files]
+    for images in sets:
+        real = (from_radiograph(images, path) for path in images.images)
+        sources += [source for source in real if source is not None]
+    return sources
+
+
+def supported_labels(sources: Sequence[Source], share: float = 0.03) -> list[int]:
+    """Return indices into NAMES of the structures seen in at least `share` of the frontal projections that know them.
+
+    A structure that too few examples show is named as not supported, not guessed.
+    """
+    frontal = [s for s in sources if not s.is_real and s.view == FRONTAL]
+    seen, asked = np.zeros(len(NAMES)), np.zeros(len(NAMES))
+    for source in frontal:
+        asked[source.known] += 1
+        seen[source.known[source.coverage.any(axis=(1, 2))]] += 1
+    return [int(i) for i in np.flatnonzero((seen >= share * np.maximum(asked, 1)) & (seen > 0))]

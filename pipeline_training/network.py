@@ -1,0 +1,84 @@
+"""The network: a small U-Net that thinks at half the input's resolution.
+
+Half of all work in a U-Net is done at full resolution. Here a strided stem halves it first, and the masks' smooth
+edges come from soft targets and from bilinear upsampling of the logits. Nothing in it depends on the input's size, so
+that training may start small.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+OUTPUT_STRIDE = 2
+"""Input pixels for each logit pixel, along rows and columns."""
+
+DEPTH = 5
+SIZE_MULTIPLE = OUTPUT_STRIDE * 2 ** (DEPTH - 1)
+"""Input sizes are multiples of this."""
+
+
+class Outputs(NamedTuple):
+    """What the network says.
+
+    Attributes:
+        logits: (batch, labels, size / 2, size / 2).
+        view: (batch, 2): frontal, lateral.
+    """
+
+    logits: torch.Tensor
+    view: torch.Tensor
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions with batch norm and ReLU, the second one added to what the first gave."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(outputs)
+        self.second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return features of the same height and width."""
+        features = torch.relu(self.first_norm(self.first(features)))
+        return torch.relu(features + self.second_norm(self.second(features)))
+
+
+class AnatomyNet(nn.Module):
+    """U-Net over (batch, 1, size, size) inputs in [0, 1]; size a multiple of 32.
+
+    Args:
+        labels: Number of structures.
+        widths: Channels at strides 2, 4, 8, 16 and 32.
+    """
+
+    def __init__(self, labels: int, widths: tuple[int, ...] = (24, 48, 80, 128, 160)) -> None:
+        super().__init__()
+        self.labels, self.widths = labels, widths
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, widths[0], 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()
+        )
+        pairs = list(zip((widths[0], *widths[:-1]), widths, strict=True))
+        self.down = nn.ModuleList(Block(i, o) for i, o in pairs)
+        self.up = nn.ModuleList(
+            Block(deep + skip, skip) for deep, skip in zip(widths[:0:-1], widths[-2::-1], strict=True)
+        )
+        self.head = nn.Conv2d(widths[0], labels, 1)
+        self.view = nn.Linear(widths[-1], 2)
+
+    def forward(self, image: torch.Tensor) -> Outputs:
+        """Return logits for every structure and for the view."""
+        features = self.stem(image - 0.5)
+        skips = []
+        for i, block in enumerate(self.down):
+            if i:
+                features = nn.functional.max_pool2d(features, 2)
+            features = block(features)
+            skips.append(features)
+        view = self.view(skips.pop().mean(dim=(2, 3)))
+        for block in self.up:
+            features = nn.functional.interpolate(features, scale_factor=2.0, mode="bilinear")
+            features = block(torch.cat([features, skips.pop()], dim=1))
+        return Outputs(self.head(features), view)

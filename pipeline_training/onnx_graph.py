@@ -1,0 +1,118 @@
+"""The network as an ONNX graph, batch norm folded into the convolutions, weights in half precision.
+
+Written out by hand: the graph is small, nothing else needs to be installed, and half-precision weights (cast back to
+single precision when the session loads) halve the file without touching the arithmetic.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from pipeline_training.network import OUTPUT_STRIDE, AnatomyNet, Block
+
+OPSET = 17
+IR_VERSION = 9
+"""Read by ONNX Runtime 1.16 and later."""
+
+
+class _Graph:
+    """Collects nodes and weights; every method returns the name of what it adds."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: list[onnx.TensorProto] = []
+
+    def add(self, kind: str, *inputs: str, **attributes: object) -> str:
+        name = f"{kind.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        return name
+
+    def half(self, values: npt.NDArray[np.float32]) -> str:
+        """Add a weight in half precision and the cast that ONNX Runtime folds away."""
+        name = f"weight_{len(self.weights)}"
+        self.weights.append(numpy_helper.from_array(values.astype(np.float16), name))
+        return self.add("Cast", name, to=TensorProto.FLOAT)
+
+    def constant(self, values: npt.NDArray[np.generic]) -> str:
+        name = f"constant_{len(self.weights)}"
+        self.weights.append(numpy_helper.from_array(values, name))
+        return name
+
+    def convolution(self, inputs: str, conv: nn.Conv2d, norm: nn.BatchNorm2d | None, stride: int = 1) -> str:
+        weight, bias = _folded(conv, norm)
+        pad = [conv.kernel_size[0] // 2] * 4
+        return self.add("Conv", inputs, self.half(weight), self.half(bias), pads=pad, strides=[stride, stride])
+
+    def block(self, inputs: str, block: Block) -> str:
+        first = self.add("Relu", self.convolution(inputs, block.first, block.first_norm))
+        second = self.convolution(first, block.second, block.second_norm)
+        return self.add("Relu", self.add("Add", first, second))
+
+
+def _folded(
+    conv: nn.Conv2d, norm: nn.BatchNorm2d | None
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return weight and bias of a convolution with the batch norm behind it."""
+    weight = conv.weight.detach().double()
+    bias = torch.zeros(len(weight), dtype=torch.double) if conv.bias is None else conv.bias.detach().double()
+    if norm is not None and norm.running_mean is not None and norm.running_var is not None:
+        scale = norm.weight.detach().double() / torch.sqrt(norm.running_var.double() + norm.eps)
+        bias = (bias - norm.running_mean.double()) * scale + norm.bias.detach().double()
+        weight = weight * scale[:, None, None, None]
+    return weight.float().numpy(), bias.float().numpy()
+
+
+def to_onnx(network: AnatomyNet, size: int) -> bytes:
+    """Return the ONNX file of a network for inputs of (batch, 1, size, size), batch free."""
+    graph = _Graph()
+    stem, stem_norm = network.stem[0], network.stem[1]
+    assert isinstance(stem, nn.Conv2d)
+    assert isinstance(stem_norm, nn.BatchNorm2d)
+    centred = graph.add("Sub", "image", graph.constant(np.float32(0.5)))
+    features = graph.add("Relu", graph.convolution(centred, stem, stem_norm, stride=OUTPUT_STRIDE))
+    skips = []
+    for i, block in enumerate(_blocks(network.down)):
+        if i:
+            features = graph.add("MaxPool", features, kernel_shape=[2, 2], strides=[2, 2])
+        features = graph.block(features, block)
+        skips.append(features)
+    _add_view(graph, skips.pop(), network.view)
+    twice = graph.constant(np.array([1, 1, 2, 2], np.float32))
+    for block in _blocks(network.up):
+        features = graph.add("Resize", features, "", twice, mode="linear", coordinate_transformation_mode="half_pixel")
+        features = graph.block(graph.add("Concat", features, skips.pop(), axis=1), block)
+    graph.nodes.append(helper.make_node("Identity", [graph.convolution(features, network.head, None)], ["logits"]))
+    return _model(graph, network.labels, size).SerializeToString()
+
+
+def _blocks(modules: nn.ModuleList) -> list[Block]:
+    return [module for module in modules if isinstance(module, Block)]
+
+
+def _add_view(graph: _Graph, features: str, view: nn.Linear) -> None:
+    mean = graph.add("ReduceMean", features, axes=[2, 3], keepdims=0)
+    weight = graph.half(view.weight.detach().numpy().T.copy())
+    bias = graph.half(view.bias.detach().numpy())
+    graph.nodes.append(helper.make_node("Gemm", [mean, weight, bias], ["view"]))
+
+
+def _model(graph: _Graph, labels: int, size: int) -> onnx.ModelProto:
+    grid = size // OUTPUT_STRIDE
+    value = helper.make_tensor_value_info
+    made = helper.make_graph(
+        graph.nodes,
+        "paxnode",
+        [value("image", TensorProto.FLOAT, ["batch", 1, size, size])],
+        [
+            value("logits", TensorProto.FLOAT, ["batch", labels, grid, grid]),
+            value("view", TensorProto.FLOAT, ["batch", 2]),
+        ],
+        graph.weights,
+    )
+    opset = [helper.make_opsetid("", OPSET)]
+    model = helper.make_model(made, opset_imports=opset, ir_version=IR_VERSION, producer_name="paxnode-train")
+    onnx.checker.check_model(model, full_check=True)
+    return model

@@ -119,7 +119,7 @@ def export(
     checkpoint: Annotated[Path, typer.Option(help="checkpoint.pt of a training run.")],
     out: Annotated[Path, typer.Option(help="Folder for model.onnx and manifest.json.")],
     card: Annotated[Path, typer.Option(help="TOML file with limits and [[training_data]] tables.")],
-    model_id: Annotated[str, typer.Option(help="Name of the model.")] = "paxnode-chest",
+    model_id: Annotated[str, typer.Option("--id", help="Name of the model.")] = "paxnode-chest",
     version: Annotated[str, typer.Option(help="Of its weights.")] = "0.1.0",
     input_size: Annotated[int, typer.Option(help="Rows and columns that the node shall feed.")] = 320,
     evaluation: Annotated[

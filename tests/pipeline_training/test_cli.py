@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline_training.cli import main, project
+from pipeline_training.cli import export, main, project
+from pipeline_training.export import ExportOptions
 from pipeline_training.projections import ProjectOptions
 
 
@@ -110,6 +111,21 @@ def test_training_without_projections_is_one_line_and_status_1(
     assert "holds no projection" in capsys.readouterr().err
 
 
+def test_exporting_what_is_no_checkpoint_is_one_line_and_status_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = (
+        "--checkpoint",
+        tmp_path / "checkpoint.pt",
+        "--out",
+        tmp_path / "out",
+        "--card",
+        tmp_path / "card.toml",
+    )
+    assert run("export", *paths) == 1
+    assert "is not a checkpoint of paxnode-train train" in capsys.readouterr().err
+
+
 def test_steps_that_are_no_numbers_are_a_usage_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -118,11 +134,11 @@ def test_steps_that_are_no_numbers_are_a_usage_error(
 
 
 def test_options_of_the_command_line_default_to_those_of_the_functions() -> None:
-    for command, options in ((project, ProjectOptions),):
+    for command, options in ((project, ProjectOptions), (export, ExportOptions)):
         shown = {name: each.default for name, each in inspect.signature(command).parameters.items()}
         fields = [each for each in dataclasses.fields(options) if each.default is not dataclasses.MISSING]
         stated = {each.name: each.default for each in fields}
-        assert {name: shown[name] for name in stated} == stated
+        assert {name: shown[name if name != "id" else "model_id"] for name in stated} == stated
 
 
 def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:

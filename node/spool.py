@@ -74,11 +74,13 @@ class Incoming:
     Attributes:
         path: The file while it is being written.
         size: Bytes written so far, without the header.
+        header_size: Bytes of the header.
     """
 
     def __init__(self, spool: "Spool", path: Path, header: bytes) -> None:
         self.path = path
         self.size = 0
+        self.header_size = len(header)
         self._spool = spool
         self._digest = hashlib.sha256()
         self._unchecked = 0
@@ -109,7 +111,7 @@ class Incoming:
             self._file.flush()
 
     def keep(self) -> Kept:
-        """Make the object durable in objects/; errors as in `write`, and the object is still incoming then."""
+        """Make the object durable in objects/; on an error, as in `write`, it is still incoming."""
         digest = self._digest.hexdigest()
         with _translated():
             self._file.flush()
@@ -197,13 +199,15 @@ class Spool:
         _sync_folder(target.parent)
         return Kept(relative, digest)
 
-    def recover(self, known: Collection[str]) -> Recovery:
-        """Clear away what a crash left; called at start.
+    def recover(self, known: Collection[str] | None = None) -> Recovery:
+        """Clear away what a crash left; called at start, also while other processes use the folder.
 
         Args:
-            known: The paths in objects/ that the database knows.
+            known: The paths in objects/ that the database knows; None: orphans are not looked for.
         """
         torn = sum(_remove_unless_alive(path) for path in (self.root / "incoming").iterdir())
+        if known is None:
+            return Recovery(torn, ())
         objects = (self.root / "objects").glob("*/*.dcm")
         found = (path.relative_to(self.root).as_posix() for path in objects)
         return Recovery(torn, tuple(sorted(set(found) - set(known))))

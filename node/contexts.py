@@ -1,0 +1,47 @@
+"""What the node accepts: SOP classes (PS3.4 B.5) and transfer syntaxes (PS3.5 10)."""
+
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import (
+    UID,
+    AllTransferSyntaxes,
+    ComputedRadiographyImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    DigitalXRayImageStorageForProcessing,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    MultiFrameTrueColorSecondaryCaptureImageStorage,
+    SecondaryCaptureImageStorage,
+)
+from pynetdicom import build_context
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+
+STORAGE_CLASSES = (
+    ComputedRadiographyImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    DigitalXRayImageStorageForProcessing,
+    SecondaryCaptureImageStorage,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    MultiFrameTrueColorSecondaryCaptureImageStorage,
+)
+"""Every SOP class in which a radiograph may come. Colour is taken in, and refused by name by the reader."""
+
+
+def transfer_syntaxes() -> list[UID]:
+    """Return every transfer syntax whose pixels can be decoded with what is installed."""
+    return [syntax for syntax in AllTransferSyntaxes if _is_decoded(syntax)]
+
+
+def _is_decoded(syntax: UID) -> bool:
+    try:
+        return get_decoder(syntax).is_available
+    except NotImplementedError:
+        return False
+
+
+def supported_contexts() -> list[PresentationContext]:
+    """Return what is accepted in an association: Verification, and storage of every class."""
+    syntaxes = [str(syntax) for syntax in transfer_syntaxes()]
+    storage = [build_context(str(sop_class), syntaxes) for sop_class in STORAGE_CLASSES]
+    return [build_context(Verification), *storage]

@@ -1,0 +1,73 @@
+"""What a received data set says of its identity, read without its pixels."""
+
+import struct
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+
+from node.errors import UndecodableError
+
+HEAD_BYTES = 4 * 1_048_576
+"""The identity must stand within so many bytes of the (inflated) data set."""
+
+SERIES_INSTANCE_UID = 0x0020000E
+"""The last attribute that is looked for (PS3.6); elements are sorted by tag (PS3.5 7.1)."""
+
+_PARSE_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What pydicom raises for bytes that are no data set."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """UIDs as they stand in the data set; empty where one is missing."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+
+
+def read_head(path: Path, offset: int, transfer_syntax: UID) -> Head:
+    """Return the UIDs in a data set that begins at an offset of a file.
+
+    Raises:
+        UndecodableError: The bytes are no data set in this transfer syntax.
+    """
+    with path.open("rb") as file:
+        file.seek(offset)
+        content = file.read(HEAD_BYTES)
+    try:
+        if transfer_syntax == DeflatedExplicitVRLittleEndian:
+            content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, HEAD_BYTES)
+        return _head(content, transfer_syntax)
+    except (*_PARSE_ERRORS, zlib.error) as error:
+        raise UndecodableError(f"the data set cannot be parsed: {type(error).__name__}") from error
+
+
+def _head(content: bytes, transfer_syntax: UID) -> Head:
+    dataset = read_dataset(
+        BytesIO(content),
+        transfer_syntax.is_implicit_VR,
+        transfer_syntax.is_little_endian,
+        stop_when=_is_after_the_series,
+    )
+    names = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+    return Head(*(str(dataset.get(name) or "") for name in names))
+
+
+def _is_after_the_series(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+    return int(tag) > SERIES_INSTANCE_UID

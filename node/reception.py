@@ -1,0 +1,218 @@
+"""Taking C-STORE requests off the network into the spool, fragment by fragment.
+
+pynetdicom can write a data set to a file itself, but only in the system's temporary folder, and a full disk
+then ends the association without a status. Here it goes to the spool's own disk, so that the final rename
+is atomic; it is hashed on the way, and what goes wrong is kept for the answer.
+
+PS3.7 9.3.1 (C-STORE), PS3.8 Annex E (fragments).
+"""
+
+import threading
+from collections.abc import Callable
+from io import BytesIO
+from typing import TypeVar
+
+from pydicom import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import UID
+from pynetdicom.association import Association
+from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dsutils import create_file_meta, decode
+from pynetdicom.pdu_primitives import P_DATA
+from pynetdicom.transport import AssociationSocket
+
+from node.errors import StorageError
+from node.spool import Incoming, Spool
+
+T = TypeVar("T")
+
+C_STORE_REQUEST = 0x0001
+"""Command Field (0000,0100) of a C-STORE request (PS3.7 Table 9.3-1)."""
+
+NO_DATA_SET = 0x0101
+"""Command Data Set Type (0000,0800) of a message without a data set (PS3.7 9.3)."""
+
+IS_COMMAND, IS_LAST = 0x01, 0x02
+"""Bits of the Message Control Header (PS3.8 E.2)."""
+
+MAX_COMMAND_BYTES = 65_536
+"""A command set is a few hundred bytes; a longer one than this is no command set."""
+
+MAX_PDU_BYTES = 4 * 1_048_576
+"""A longer protocol data unit is not read. What we offer is smaller, and so is any association request."""
+
+
+def shielded(action: Callable[[], T], otherwise: Callable[[Exception], T]) -> T:
+    """Return what an action returns, or what `otherwise` makes of its error: peers send anything."""
+    try:
+        return action()
+    except Exception as error:  # noqa: BLE001 - the catch-all around the network: recorded and answered
+        return otherwise(error)
+
+
+class Reception:
+    """A C-STORE data set on its way into the spool.
+
+    Attributes:
+        request: The command set and its presentation context.
+        incoming: The object in the spool; None when it could not be begun.
+        failure: Why it cannot be kept; None: it can.
+        is_too_large: Whether more came than is allowed.
+    """
+
+    def __init__(self, request: C_STORE_RQ, spool: Spool, header: bytes, max_bytes: int) -> None:
+        self.request = request
+        self.incoming: Incoming | None = None
+        self.failure: StorageError | None = None
+        self.is_too_large = False
+        self._max_bytes = max_bytes
+        try:
+            self.incoming = spool.begin(header)
+        except StorageError as error:
+            self.failure = error
+
+    def write(self, content: bytes) -> None:
+        """Append; after a failure the rest is read and thrown away, because the sender must be answered."""
+        if self.incoming is None or self.failure or self.is_too_large:
+            return
+        if self.incoming.size + len(content) > self._max_bytes:
+            self.is_too_large = True
+            return
+        try:
+            self.incoming.write(content)
+        except StorageError as error:
+            self.failure = error
+
+    def discard(self) -> None:
+        """Leave nothing of it, unless it was kept."""
+        if self.incoming is not None:
+            self.incoming.discard()
+
+
+class StreamingProvider(DIMSEServiceProvider):
+    """Decodes DIMSE messages like its parent, except for C-STORE requests, whose data sets are streamed.
+
+    Args:
+        assoc: The association that it serves.
+        spool: Where objects go.
+        max_bytes: Larger data sets are not kept.
+        report: Is told of an error in what the peer sent, before the association is aborted.
+    """
+
+    def __init__(
+        self, assoc: Association, spool: Spool, max_bytes: int, report: Callable[[Exception], None]
+    ) -> None:
+        super().__init__(assoc)
+        self._spool = spool
+        self._max_bytes = max_bytes
+        self._report = report
+        self._command = BytesIO()
+        self._current: Reception | None = None
+        self._complete: dict[int, Reception] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def is_receiving(self) -> bool:
+        """Whether a data set is on its way, or waits for its answer to be worked out."""
+        return self._current is not None or bool(self._complete)
+
+    def take(self, request: C_STORE) -> Reception | None:
+        """Return what was received with a request, once."""
+        with self._lock:
+            return self._complete.pop(id(request), None)
+
+    def close(self) -> None:
+        """Leave nothing of what will not be answered any more."""
+        with self._lock:
+            left = [*self._complete.values(), *([self._current] if self._current else [])]
+            self._complete, self._current = {}, None
+        for reception in left:
+            reception.discard()
+
+    def receive_primitive(self, primitive: P_DATA) -> None:
+        """Take the fragments of a P-DATA; runs in the association's network thread."""
+        shielded(lambda: self._receive_all(primitive), self._abort)
+
+    def _receive_all(self, primitive: P_DATA) -> None:
+        for context_id, fragment in primitive.presentation_data_value_list:
+            self._receive(context_id, bytes(fragment))
+
+    def _abort(self, error: Exception) -> None:
+        self._report(error)
+        self.close()
+        self.dul.event_queue.put("Evt19")  # an invalid PDU: PS3.8 9.2.2
+
+    def _receive(self, context_id: int, fragment: bytes) -> None:
+        header, content = fragment[0], fragment[1:]
+        if header & IS_COMMAND:
+            self._take_command(context_id, content, is_last=bool(header & IS_LAST))
+        elif self._current is None:
+            self._pass_on(context_id, fragment)
+        else:
+            self._current.write(content)
+            if header & IS_LAST:
+                self._hand_over(self._current)
+
+    def _take_command(self, context_id: int, content: bytes, *, is_last: bool) -> None:
+        self._command.write(content)
+        if self._command.tell() > MAX_COMMAND_BYTES:
+            raise ValueError("the command set is too long")
+        if not is_last:
+            return
+        encoded, self._command = self._command, BytesIO()
+        command = decode(encoded, True, True)
+        if command.CommandField == C_STORE_REQUEST and command.CommandDataSetType != NO_DATA_SET:
+            self._begin(context_id, command)
+        else:
+            self._pass_on(context_id, bytes([IS_COMMAND | IS_LAST]) + encoded.getvalue())
+
+    def _begin(self, context_id: int, command: Dataset) -> None:
+        if self._current is not None:
+            raise ValueError("a command set in the middle of a data set")
+        request = C_STORE_RQ()
+        request.context_id = context_id
+        request.command_set = command
+        syntax = self.assoc._accepted_cx[context_id].transfer_syntax[0]
+        header = _file_header(request, syntax)
+        self._current = Reception(request, self._spool, header, self._max_bytes)
+
+    def _hand_over(self, reception: Reception) -> None:
+        """Queue the complete request for the association's thread."""
+        primitive = reception.request.message_to_primitive()
+        if not isinstance(primitive, C_STORE) or not primitive.is_valid_request:
+            raise ValueError("the C-STORE request lacks a parameter")
+        with self._lock:
+            self._complete[id(primitive)] = reception
+            self._current = None
+        self.msg_queue.put((reception.request.context_id or 0, primitive))
+
+    def _pass_on(self, context_id: int, fragment: bytes) -> None:
+        single = P_DATA()
+        single.presentation_data_value_list = [[context_id, fragment]]  # type: ignore[list-item]
+        super().receive_primitive(single)
+
+
+def _file_header(request: C_STORE_RQ, transfer_syntax: UID) -> bytes:
+    """Return the preamble and the File Meta Information (PS3.10 7.1) for a data set as it comes."""
+    meta = create_file_meta(
+        sop_class_uid=request.command_set.AffectedSOPClassUID,
+        sop_instance_uid=request.command_set.AffectedSOPInstanceUID,
+        transfer_syntax=transfer_syntax,
+    )
+    buffer = DicomBytesIO()
+    buffer.write(b"\0" * 128 + b"DICM")
+    write_file_meta_info(buffer, meta)
+    return buffer.getvalue()
+
+
+class BoundedSocket(AssociationSocket):
+    """Does not read PDUs that are longer than any that makes sense, which would fill the memory."""
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        """Read so many bytes; OSError, which ends the connection, when they are too many."""
+        if nr_bytes > MAX_PDU_BYTES:
+            raise OSError(f"a PDU of {nr_bytes} bytes")
+        return super().recv(nr_bytes)

@@ -47,7 +47,8 @@ class Source:
         identity: Patient and study attributes to be copied, byte for byte.
         shape: (rows, columns) of the stored grid, on which results lie.
         orientation: How the stored grid lies.
-        transfer_syntax: As stated in the file, "" if it was not.
+        transfer_syntax: In which the pixels were decoded.
+        compression_ratio: Bytes of the pixels over bytes of Pixel Data.
     """
 
     radiograph: Radiograph
@@ -56,6 +57,7 @@ class Source:
     shape: tuple[int, int]
     orientation: Orientation
     transfer_syntax: UID
+    compression_ratio: float = 1.0
 
     def stored_mask(self, mask: Mask) -> Mask:
         """Return a mask of the radiograph on the stored grid."""
@@ -82,11 +84,12 @@ def read_radiograph(file: Path | BinaryIO) -> Source:
     _check_size(stored.shape)
     syntax = transfer_syntax(dataset)
     radiograph = _radiograph(stored, dataset, view)
+    ratio = dataset.Rows * dataset.Columns * dataset.BitsAllocated / 8 / len(dataset.PixelData)
     for keyword in BULK:
         if keyword in dataset:
             delattr(dataset, keyword)
     shape = (int(stored.shape[0]), int(stored.shape[1]))
-    return Source(radiograph, dataset, identity, shape, view.orientation, syntax)
+    return Source(radiograph, dataset, identity, shape, view.orientation, syntax, ratio)
 
 
 def _radiograph(stored: npt.NDArray[np.generic], dataset: Dataset, view: StatedView) -> Radiograph:

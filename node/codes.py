@@ -1,0 +1,105 @@
+"""Coded concepts of the results, and how ours become pydicom's and highdicom's.
+
+SCT, DCM and UCUM codes were checked against the Standard's tables as pydicom carries them. Where those tables
+hold no code for a concept, a private one of the scheme 99PAXNODE says what is meant; no code is made up in a
+public scheme.
+"""
+
+from highdicom.sr import CodedConcept
+from pydicom import Dataset
+
+from ai.labels import Code, Label
+from ai.measurement import Unit
+
+PRIVATE_SCHEME = "99PAXNODE"
+
+SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
+SEGMENTATION = Code("113076", "DCM", "Segmentation")
+ARTIFICIAL_INTELLIGENCE = Code("123109", "DCM", "Artificial Intelligence")
+
+REPORT_TITLE = Code("126000", "DCM", "Imaging Measurement Report")
+PROCEDURE_REPORTED = Code("399208008", "SCT", "Plain chest X-ray")
+QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
+IMAGING_MEASUREMENTS = Code("126010", "DCM", "Imaging Measurements")
+MEASUREMENT_GROUP = Code("125007", "DCM", "Measurement Group")
+SOURCE_OF_MEASUREMENT = Code("121112", "DCM", "Source of Measurement")
+COMMENT = Code("121106", "DCM", "Comment")
+ALGORITHM_NAME = Code("111001", "DCM", "Algorithm Name")
+THORAX = Code("816094009", "SCT", "Chest")
+LEFT, RIGHT = Code("7771000", "SCT", "Left"), Code("24028007", "SCT", "Right")
+
+MAXIMUM = Code("56851009", "SCT", "Maximum")
+MEAN = Code("373098007", "SCT", "Mean")
+
+WIDTH = Code("103355008", "SCT", "Width")
+DISTANCE = Code("121206", "DCM", "Distance")
+ANGLE = Code("1483009", "SCT", "Angle")
+AREA = Code("42798000", "SCT", "Area")
+CARDIOTHORACIC_RATIO = Code("CTR", PRIVATE_SCHEME, "Cardiothoracic ratio")
+LUNG_AREA_RATIO = Code("LUNG-AREA-RATIO", PRIVATE_SCHEME, "Lung area ratio")
+SOURCE_NOTE = Code("SOURCE-NOTE", PRIVATE_SCHEME, "Remark on the source image")
+MASK_NOTE = Code("MASK-NOTE", PRIVATE_SCHEME, "Remark on the segmentation")
+NOT_COMPUTED = Code("NOT-COMPUTED", PRIVATE_SCHEME, "Not computed")
+LIMITATION = Code("LIMITATION", PRIVATE_SCHEME, "Limitation of a measurement")
+
+CONCEPTS = {
+    "cardiothoracic ratio": CARDIOTHORACIC_RATIO,
+    "heart width": WIDTH,
+    "thoracic width": WIDTH,
+    "spine-centre distance": DISTANCE,
+    "spine angle": ANGLE,
+    "right lung area": AREA,
+    "left lung area": AREA,
+    "lung area ratio": LUNG_AREA_RATIO,
+    "heart area": AREA,
+}
+"""What is measured, by the measurement's name; finding sites say of what."""
+
+BY_UNIT = {
+    Unit.MILLIMETRE: DISTANCE,
+    Unit.SQUARE_CENTIMETRE: AREA,
+    Unit.DEGREE: ANGLE,
+    Unit.RATIO: Code("RATIO", PRIVATE_SCHEME, "Ratio"),
+    Unit.PERCENT: Code("PERCENTAGE", PRIVATE_SCHEME, "Percentage"),
+}
+"""For a measurement that has no concept of its own yet."""
+
+DERIVATIONS = {"heart width": MAXIMUM, "thoracic width": MAXIMUM, "spine-centre distance": MEAN}
+"""How a value came from several (PS3.16 CID 7464), by the measurement's name."""
+
+UNITS = {
+    Unit.MILLIMETRE: Code("mm", "UCUM", "mm"),
+    Unit.SQUARE_CENTIMETRE: Code("cm2", "UCUM", "cm2"),
+    Unit.DEGREE: Code("deg", "UCUM", "deg"),
+    Unit.RATIO: Code("1", "UCUM", "no units"),
+    Unit.PERCENT: Code("%", "UCUM", "%"),
+}
+
+
+def concept_of(name: str, unit: Unit) -> Code:
+    """Return the concept of a measurement."""
+    return CONCEPTS.get(name, BY_UNIT[unit])
+
+
+def side_of(label: Label) -> Code | None:
+    """Return the laterality among a label's modifiers."""
+    return next((code for code in label.modifiers if code in (LEFT, RIGHT)), None)
+
+
+def part_of(label: Label) -> Code | None:
+    """Return the modifier of a label that is not its laterality, such as "Upper"."""
+    return next((code for code in label.modifiers if code not in (LEFT, RIGHT)), None)
+
+
+def concept(code: Code) -> CodedConcept:
+    """Return the code as highdicom writes it."""
+    return CodedConcept(code.value, code.scheme, code.meaning)
+
+
+def code_item(code: Code) -> Dataset:
+    """Return the code as an item of a code sequence (PS3.3 8.8)."""
+    item = Dataset()
+    item.CodeValue = code.value
+    item.CodingSchemeDesignator = code.scheme
+    item.CodeMeaning = code.meaning
+    return item

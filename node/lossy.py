@@ -1,0 +1,41 @@
+"""Lossy Image Compression of the source, carried into what is derived from it (PS3.3 C.7.6.1.1.5)."""
+
+from pydicom import Dataset
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    UID,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLSNearLossless,
+)
+
+from node.attributes import numbers, text, values
+from node.reader import Source
+
+METHODS = {
+    JPEGBaseline8Bit: "ISO_10918_1",
+    JPEGExtended12Bit: "ISO_10918_1",
+    JPEGLSNearLossless: "ISO_14495_1",
+    JPEG2000: "ISO_15444_1",
+    HTJ2K: "ISO_15444_15",
+}
+"""Defined terms of Lossy Image Compression Method by transfer syntaxes that lose something or may do so."""
+
+ALWAYS_LOSSY = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit})
+UNKNOWN_METHOD = "ISO_10918_1"
+"""JPEG: what most lossy images went through whose method nobody wrote down."""
+
+
+def write_lossy_compression(result: Dataset, source: Source) -> None:
+    """Say in a result whether its source was ever compressed with loss, and how."""
+    dataset, syntax = source.dataset, UID(source.transfer_syntax)
+    if text(dataset, "LossyImageCompression") != "01" and syntax not in ALWAYS_LOSSY:
+        result.LossyImageCompression = "00"
+        return
+    result.LossyImageCompression = "01"
+    methods = [str(value) for value in values(dataset, "LossyImageCompressionMethod")]
+    ratios = list(numbers(dataset, "LossyImageCompressionRatio")) or [source.compression_ratio]
+    steps = max(len(methods), 1)
+    result.LossyImageCompressionMethod = methods or [METHODS.get(syntax, UNKNOWN_METHOD)]
+    result.LossyImageCompressionRatio = [f"{ratio:.6g}" for ratio in (ratios * steps)[:steps]]

@@ -1,0 +1,129 @@
+import sqlite3
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, insert, inspect, select
+from sqlalchemy.exc import IntegrityError
+
+from node.database import engine_for, job_events, jobs, metadata, reading, results, upgrade, writing
+from node.errors import DatabaseUnavailableError
+
+
+def test_migrations_make_the_tables_that_the_code_uses(engine: Engine) -> None:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+
+        assert compare_metadata(context, metadata) == []
+
+
+def test_upgrade_of_an_upgraded_database_changes_nothing(engine: Engine) -> None:
+    before = sorted(inspect(engine).get_table_names())
+
+    upgrade(engine)
+
+    assert sorted(inspect(engine).get_table_names()) == before
+    assert set(before) == {*metadata.tables, "alembic_version"}
+
+
+def test_database_of_a_newer_version_is_refused_in_words(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(DatabaseUnavailableError, match="newer"):
+        upgrade(engine)
+
+
+def test_no_column_is_named_after_a_patient() -> None:
+    names = [column.name for table in metadata.tables.values() for column in table.columns]
+
+    assert not [name for name in names if "patient" in name or "name" in name or "birth" in name]
+
+
+def test_foreign_keys_are_enforced(engine: Engine) -> None:
+    values = {"at": datetime.now(UTC), "event": "x", "from_state": "x", "to_state": "x", "reason": ""}
+
+    with pytest.raises(IntegrityError), writing(engine) as connection:
+        connection.execute(insert(job_events).values(job_id=77, **values))
+
+
+def test_moments_come_back_in_utc_to_the_microsecond(engine: Engine) -> None:
+    moment = datetime(2025, 1, 2, 3, 4, 5, 678901, tzinfo=timezone(timedelta(hours=5)))
+    text = [
+        column.name for column in jobs.columns if column.name.endswith(("uid", "digest", "path", "title"))
+    ]
+    values: dict[str, object] = dict.fromkeys(text, "x")
+    values |= {"state": "queued", "reason": "", "attempts": 0, "size": 2**40}
+    values |= dict.fromkeys(("not_before", "created_at", "updated_at"), moment)
+    with writing(engine) as connection:
+        connection.execute(insert(jobs).values(values))
+
+    with reading(engine) as connection:
+        row = connection.execute(select(jobs.c.created_at, jobs.c.size, jobs.c.lease_until)).one()
+
+    assert row == (moment, 2**40, None)
+    assert row.created_at.utcoffset() == timedelta(0)
+
+
+def test_sqlite_is_durable_and_lets_readers_read(tmp_path: Path) -> None:
+    engine = engine_for("", tmp_path)
+
+    with engine.connect() as connection:
+        pragmas = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    engine.dispose()
+
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 20_000}
+    assert (tmp_path / "paxnode.sqlite").exists()
+
+
+def test_reading_goes_on_while_another_writes(engine: Engine) -> None:
+    with writing(engine) as writer:
+        writer.execute(select(jobs.c.id))
+        with reading(engine) as reader:
+            assert reader.execute(select(results.c.id)).all() == []
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("mysql://server/name", "sqlite or postgresql, found mysql"),
+        ("nonsense", "cannot be read"),
+        ("postgresql+psycopg2://server/name", "found postgresql"),
+    ],
+)
+def test_url_of_another_database_is_refused(url: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnavailableError, match=words):
+        engine_for(url, tmp_path)
+
+
+def test_server_that_is_not_there_is_unavailable_and_its_password_is_not_told(tmp_path: Path) -> None:
+    engine = engine_for("postgresql://user:secret@127.0.0.1:1/name", tmp_path)
+
+    with pytest.raises(DatabaseUnavailableError) as caught:
+        upgrade(engine)
+
+    assert "secret" not in str(caught.value)
+    engine.dispose()
+
+
+def test_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "paxnode.sqlite").write_bytes(b"no database" * 1000)
+    engine = engine_for("", tmp_path)
+
+    with pytest.raises(DatabaseUnavailableError) as caught:
+        upgrade(engine)
+
+    assert isinstance(caught.value.__cause__.__cause__, sqlite3.DatabaseError)  # type: ignore[union-attr]
+    engine.dispose()
+
+
+def test_data_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(DatabaseUnavailableError, match="file/data"):
+        engine_for("", tmp_path / "file" / "data")

@@ -1,0 +1,155 @@
+"""The node, built from its settings: every part is made here, once, and given what it needs."""
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from ai.segmenter import Segmenter
+from config.settings import Settings
+from node.backoff import Backoff
+from node.bell import Bell
+from node.database import engine_for, upgrade
+from node.job_store import JobStore
+from node.listener import Listener
+from node.logs import get_logger
+from node.model import load_segmenter
+from node.options import OutputOptions
+from node.pipeline import ResultObject, process
+from node.sender import DeliveryRules, Sender
+from node.spool import Spool
+from node.transport import DimseTransport, Transport
+from node.worker import Worker, WorkRules
+
+GRACE_S = 20.0
+"""How long the jobs and deliveries in hand may take to end when the node stops."""
+
+log = get_logger()
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node with all its parts.
+
+    Starting order: the listener, so that a port in use is told before anything moves; then workers and
+    senders. Stopping order: the listener, so that nothing new comes; then the workers, whose jobs in hand end
+    or are given back; then the senders, whose batches in hand end; then the database.
+    """
+
+    listener: Listener
+    workers: tuple[Worker, ...]
+    senders: tuple[Sender, ...]
+    engine: Engine
+
+    @property
+    def port(self) -> int:
+        """The TCP port that the node listens on, once it is started."""
+        return self.listener.port
+
+    def start(self) -> None:
+        """Start every part; images are taken when this returns."""
+        self.listener.start()
+        parts: tuple[Worker | Sender, ...] = (*self.workers, *self.senders)
+        for part in parts:
+            part.loop.start()
+        log.info("node started", port=self.port)
+
+    def stop(self) -> None:
+        """Stop every part in order; nothing acknowledged is lost, whatever is in hand."""
+        self.listener.stop()
+        _ask_to_stop(self.workers)
+        for worker in self.workers:
+            if not worker.loop.join(GRACE_S):
+                worker.give_back()
+        _ask_to_stop(self.senders)
+        for sender in self.senders:
+            sender.loop.join(GRACE_S)
+        self.engine.dispose()
+        log.info("node stopped")
+
+    def run_until_signal(self) -> None:
+        """Start, wait for SIGTERM or SIGINT, and stop; a second signal ends at once. For the main thread."""
+        told = threading.Event()
+        before = {
+            number: signal.signal(number, lambda _number, _frame: told.set())
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        self.start()
+        told.wait()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        self.stop()
+
+
+def _ask_to_stop(parts: Sequence[Worker | Sender]) -> None:
+    for part in parts:
+        part.loop.ask_to_stop()
+
+
+def build_node(
+    settings: Settings, segmenter: Segmenter | None = None, transport: Transport | None = None
+) -> Node:
+    """Return a node that is ready to start. Tables are made or migrated, and what a crash left is tidied up.
+
+    Several processes may run on the same data directory and database: each job and delivery is leased to one.
+
+    Args:
+        settings: What the admin wants.
+        segmenter: What finds the anatomy; None loads the bundle that the settings name.
+        transport: How results travel; None sends them by C-STORE.
+
+    Raises:
+        ai.errors.BundleError: The model bundle cannot be trusted.
+        node.errors.StorageError: The data directory or the database cannot be used.
+    """
+    segmenter = segmenter or load_segmenter(settings.model)
+    data_dir = Path(settings.node.data_dir)
+    engine = engine_for(settings.database.url.get_secret_value(), data_dir)
+    upgrade(engine)
+    spool = Spool(data_dir, settings.node.disk_reserve_mb)
+    store = JobStore(engine, settings.worker.max_attempts)
+    recovery = spool.recover(store.paths())
+    log.info("spool swept", count=recovery.torn)
+    received, finished = Bell(), Bell()
+    carrier = transport or DimseTransport(settings.node.ae_title)
+    return Node(
+        Listener(settings.node, spool, store, received.ring),
+        _workers(settings, store, spool, segmenter, received, finished),
+        _senders(settings, store, spool, carrier, finished),
+        engine,
+    )
+
+
+def _workers(
+    settings: Settings, store: JobStore, spool: Spool, segmenter: Segmenter, received: Bell, finished: Bell
+) -> tuple[Worker, ...]:
+    options = OutputOptions(**settings.results.model_dump())
+
+    def work(path: Path) -> Sequence[ResultObject]:
+        return process(path, segmenter, options).results
+
+    rules = WorkRules(tuple(d.name for d in settings.destinations), settings.worker.lease_s)
+    names = [_holder(f"worker-{number}") for number in range(settings.worker.count)]
+    return tuple(Worker(name, store, spool, work, rules, received, finished) for name in names)
+
+
+def _senders(
+    settings: Settings, store: JobStore, spool: Spool, carrier: Transport, finished: Bell
+) -> tuple[Sender, ...]:
+    delivery = settings.delivery
+    backoff = Backoff(delivery.first_retry_s, delivery.longest_retry_s)
+    rules = DeliveryRules(backoff, delivery.breaker_failures, settings.worker.lease_s)
+    return tuple(
+        Sender(_holder(f"sender-{d.name}"), d, store, spool, carrier, rules, finished)
+        for d in settings.destinations
+    )
+
+
+def _holder(role: str) -> str:
+    """Return a name for leases that no other process, and no earlier one with the same number, has."""
+    return f"{role}:{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"

@@ -1,0 +1,173 @@
+"""A worker: takes a job, makes its results, keeps them, and tells the job's state what happened."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from types import TracebackType
+
+from ai.errors import NotAChestError, RadiographError
+from node.bell import Bell
+from node.errors import LeaseLostError, RefusedImageError, ResultError, StorageError, UndecodableError
+from node.job_store import JobStore
+from node.jobs import Job, StoredResult
+from node.logs import get_logger, place_of
+from node.loop import Loop
+from node.pipeline import ResultObject
+from node.spool import Spool
+
+IDLE_S = 2.0
+"""Work that another process put into the database is seen after so many seconds at the latest."""
+
+BEATS_PER_LEASE = 3
+"""A lease is renewed so many times in its length, so that two renewals may fail."""
+
+STORAGE_RETRY_S = 10.0
+"""A job whose results could not be kept lets others go first for so long."""
+
+log = get_logger()
+
+
+@dataclass(frozen=True)
+class WorkRules:
+    """How jobs are worked on.
+
+    Attributes:
+        destinations: Names of those that get every result.
+        lease_s: How long a job stays a worker's without a sign of life, in seconds.
+    """
+
+    destinations: tuple[str, ...]
+    lease_s: float
+
+
+class Worker:
+    """Runs jobs one after the other in a thread.
+
+    Args:
+        name: Who holds the lease; different in every worker of every process.
+        job_store: Where jobs are.
+        spool: Where images and results lie.
+        process: Makes results of an image: `node.pipeline.process` with its segmenter and options.
+        rules: For whom, and for how long a job stays this worker's.
+        received: Rings when an image was received.
+        finished: Rung when there are results to deliver.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        job_store: JobStore,
+        spool: Spool,
+        process: Callable[[Path], Sequence[ResultObject]],
+        rules: WorkRules,
+        received: Bell,
+        finished: Bell,
+    ) -> None:
+        self._name = name
+        self._store = job_store
+        self._spool = spool
+        self._process = process
+        self._rules = rules
+        self._finished = finished
+        self._in_hand: Job | None = None
+        self.loop = Loop(name, self.step, received)
+
+    def step(self) -> float:
+        """Take one job and end it; return for how many seconds there is nothing to do."""
+        job = self._store.claim(self._name, self._rules.lease_s)
+        if job is None:
+            return IDLE_S
+        self._in_hand = job
+        try:
+            with _Heartbeat(lambda: self._beat(job), self._rules.lease_s):
+                self._end(job)
+        except LeaseLostError:
+            log.warning("lease lost", job_id=job.id, worker_id=self._name)
+        finally:
+            self._in_hand = None
+        return 0.0
+
+    def give_back(self) -> None:
+        """Let another worker have the job in hand; for a node that stops before this worker is done."""
+        job = self._in_hand
+        if job is not None:
+            self._store.give_back(job.id, self._name, "the node stopped", counted=False)
+            log.warning("job given back", job_id=job.id, worker_id=self._name)
+
+    def _beat(self, job: Job) -> bool:
+        return self._store.heartbeat(job.id, self._name, self._rules.lease_s)
+
+    def _end(self, job: Job) -> None:
+        try:
+            self._finish(job)
+        except (RefusedImageError, NotAChestError) as error:
+            self._store.refuse(job.id, self._name, str(error))
+            self._log(job, "refused", error)
+        except (UndecodableError, RadiographError, ResultError) as error:
+            self._store.quarantine(job.id, self._name, str(error))
+            self._log(job, "quarantined", error)
+        except LeaseLostError:
+            raise
+        except StorageError as error:
+            later = datetime.now(UTC) + timedelta(seconds=STORAGE_RETRY_S)
+            self._store.give_back(job.id, self._name, str(error), retry_at=later, counted=False)
+            raise
+        except Exception as error:
+            self._store.give_back(job.id, self._name, f"{type(error).__name__} in {place_of(error)}")
+            raise
+
+    def _finish(self, job: Job) -> None:
+        start = time.monotonic()
+        made = self._process(self._spool.path(job.path))
+        results = [self._keep(result) for result in made]
+        self._store.finish(job.id, self._name, results, self._rules.destinations)
+        self._finished.ring()
+        log.info(
+            "job finished", job_id=job.id, seconds=round(time.monotonic() - start, 3), count=len(results)
+        )
+
+    def _keep(self, result: ResultObject) -> StoredResult:
+        encoded = BytesIO()
+        result.dataset.save_as(encoded, enforce_file_format=True)
+        kept = self._spool.store_result(encoded.getvalue())
+        return StoredResult(
+            kind=result.kind,
+            sop_class_uid=str(result.dataset.SOPClassUID),
+            sop_instance_uid=str(result.dataset.SOPInstanceUID),
+            path=kept.path,
+            digest=kept.digest,
+        )
+
+    def _log(self, job: Job, state: str, error: Exception) -> None:
+        log.warning("job ended", job_id=job.id, state=state, error=type(error).__name__)
+
+
+class _Heartbeat:
+    """Renews a lease from a thread of its own while a `with` block lasts."""
+
+    def __init__(self, beat: Callable[[], bool], lease_s: float) -> None:
+        self._beat = beat
+        self._pause_s = lease_s / BEATS_PER_LEASE
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._done.wait(self._pause_s):
+            try:
+                if not self._beat():
+                    return  # the lease is lost; the job's end will find that out
+            except StorageError as error:
+                log.warning("heartbeat failed", error=type(error).__name__)

@@ -1,0 +1,203 @@
+"""The whole node, built from settings: images in, results out, and a stop that loses nothing."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset, dcmread
+from pydicom.uid import Comprehensive3DSRStorage, SegmentationStorage
+from pynetdicom import AE
+
+from ai.errors import BundleError
+from ai.radiograph import Radiograph
+from ai.segmentation import Segmentation
+from ai.stand_in import StandInSegmenter
+from config.settings import Settings, load_settings
+from node.archive import Archive
+from node.database import FILE_NAME, engine_for
+from node.errors import StorageError
+from node.job_store import JobStore
+from node.service import Node, build_node
+from node.states import State
+
+MakeDx = Callable[..., Dataset]
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Archive]:
+    with Archive(tmp_path / "archive") as running:
+        yield running
+
+
+def _settings(folder: Path, archive: Archive, **changes: str) -> Settings:
+    config = folder / "node.toml"
+    config.write_text(
+        f"""
+[node]
+host = "127.0.0.1"
+port = {changes.get("port", "0")}
+data_dir = "{folder / "data"}"
+disk_reserve_mb = 0
+[model]
+bundle = "{changes.get("bundle", "")}"
+[delivery]
+first_retry_s = 0.1
+longest_retry_s = 0.5
+[[destination]]
+name = "archive"
+ae_title = "{archive.ae_title}"
+host = "{archive.host}"
+port = {archive.port}
+"""
+    )
+    return load_settings(config)
+
+
+def _send(port: int, dataset: Dataset) -> int:
+    ae = AE("MODALITY")
+    ae.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
+    association = ae.associate("127.0.0.1", port, ae_title="PAXNODE")
+    assert association.is_established
+    status = association.send_c_store(dataset)
+    association.release()
+    return int(status.Status)
+
+
+def _states(settings: Settings) -> list[State]:
+    engine = engine_for("", Path(settings.node.data_dir))
+    states = [job.state for job in JobStore(engine).jobs()]
+    engine.dispose()
+    return states
+
+
+def _until(condition: Callable[[], bool], timeout_s: float = 30) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return condition()
+
+
+class Gate:
+    """A segmenter that waits until it may go on."""
+
+    def __init__(self) -> None:
+        self.inside, self.go_on = threading.Event(), threading.Event()
+        self._segmenter = StandInSegmenter()
+        self.model = self._segmenter.model
+
+    def segment(self, radiographs: Sequence[Radiograph]) -> list[Segmentation]:
+        self.inside.set()
+        self.go_on.wait(30)
+        return self._segmenter.segment(radiographs)
+
+
+def test_radiograph_goes_in_and_segmentation_and_report_come_out(
+    tmp_path: Path, archive: Archive, make_dx: MakeDx
+) -> None:
+    settings = _settings(tmp_path, archive, bundle="stand-in")
+    node = build_node(settings)
+    node.start()
+    sent = make_dx()
+    assert _send(node.port, sent) == 0x0000
+    assert archive.wait_for(2, timeout_s=30)
+    assert _until(lambda: _states(settings) == [State.DONE])
+    node.stop()
+    results = [dcmread(archive.path(arrival.sop_instance_uid)) for arrival in archive.arrivals]
+    assert {result.SOPClassUID for result in results} == {SegmentationStorage, Comprehensive3DSRStorage}
+    assert {result.StudyInstanceUID for result in results} == {sent.StudyInstanceUID}
+    assert {result.PatientID for result in results} == {sent.PatientID}
+    assert set(archive.counts.values()) == {1}
+
+
+def test_same_image_again_is_acknowledged_and_makes_nothing_new(
+    tmp_path: Path, archive: Archive, make_dx: MakeDx
+) -> None:
+    settings = _settings(tmp_path, archive)
+    node = build_node(settings, StandInSegmenter())
+    node.start()
+    sent, other = make_dx(), make_dx()
+    assert [_send(node.port, sent) for _ in range(2)] == [0x0000, 0x0000]
+    assert _send(node.port, other) == 0x0000
+    assert archive.wait_for(4, timeout_s=30)
+    assert _until(lambda: _states(settings) == [State.DONE] * 2)
+    node.stop()
+    assert sorted(archive.counts.values()) == [1] * 4
+
+
+def test_two_nodes_share_their_work_and_do_nothing_twice(
+    tmp_path: Path, archive: Archive, make_dx: MakeDx
+) -> None:
+    settings = _settings(tmp_path, archive)
+    nodes: list[Node] = [build_node(settings, StandInSegmenter()) for _ in range(2)]
+    for node in nodes:
+        node.start()
+    for number in range(6):
+        assert _send(nodes[number % 2].port, make_dx()) == 0x0000
+    assert archive.wait_for(12, timeout_s=60)
+    assert _until(lambda: _states(settings) == [State.DONE] * 6)
+    for node in nodes:
+        node.stop()
+    assert sorted(archive.counts.values()) == [1] * 12
+
+
+def test_job_in_hand_ends_before_the_node_has_stopped(
+    tmp_path: Path, archive: Archive, make_dx: MakeDx
+) -> None:
+    settings, gate = _settings(tmp_path, archive), Gate()
+    node = build_node(settings, gate)
+    node.start()
+    assert _send(node.port, make_dx()) == 0x0000
+    assert gate.inside.wait(20)
+    stopping = threading.Thread(target=node.stop)
+    stopping.start()
+    gate.go_on.set()
+    stopping.join(30)
+    assert not stopping.is_alive()
+    assert _states(settings)[0] in {State.STORED, State.DELIVERING, State.DONE}
+
+
+def test_what_a_stopped_node_left_is_done_by_the_next(
+    tmp_path: Path, archive: Archive, make_dx: MakeDx
+) -> None:
+    settings, gate = _settings(tmp_path, archive), Gate()
+    node = build_node(settings, gate)
+    node.start()
+    for _ in range(3):
+        assert _send(node.port, make_dx()) == 0x0000
+    assert gate.inside.wait(20)
+    threading.Timer(0.2, gate.go_on.set).start()
+    node.stop()
+    assert State.QUEUED in _states(settings)
+    successor = build_node(settings, StandInSegmenter())
+    successor.start()
+    assert archive.wait_for(6, timeout_s=30)
+    assert _until(lambda: _states(settings) == [State.DONE] * 3)
+    successor.stop()
+    assert sorted(archive.counts.values()) == [1] * 6
+
+
+def test_stopped_node_takes_no_connection(tmp_path: Path, archive: Archive) -> None:
+    node = build_node(_settings(tmp_path, archive), StandInSegmenter())
+    node.start()
+    port = node.port
+    node.stop()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def test_bundle_that_cannot_be_trusted_stops_the_node_before_it_touches_anything(
+    tmp_path: Path, archive: Archive
+) -> None:
+    settings = _settings(tmp_path, archive, bundle=str(tmp_path / "no-such-bundle"))
+    with pytest.raises(BundleError):
+        build_node(settings)
+    assert not (tmp_path / "data" / FILE_NAME).exists()
+
+
+def test_data_folder_that_cannot_be_used_is_named(tmp_path: Path, archive: Archive) -> None:
+    (tmp_path / "data").write_text("a file, not a folder")
+    with pytest.raises(StorageError, match="data"):
+        build_node(_settings(tmp_path, archive), StandInSegmenter())

@@ -1,0 +1,118 @@
+"""The command `paxnode`: settings are read here, once, and passed in."""
+
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from ai.errors import AiError
+from config.settings import SettingsError, load_settings
+from node.check import run_checks
+from node.cli_jobs import jobs
+from node.cli_segment import segment_and_report
+from node.demo import run_demo
+from node.errors import NodeError
+from node.logs import configure_logs
+from node.model import load_segmenter
+from node.options import OutputOptions
+from node.service import build_node
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+app = typer.Typer(
+    help="Chest radiograph in, DICOM Segmentation and Structured Report out. For research only.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(jobs, name="jobs")
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Settings file; the packaged one if left out.")
+]
+
+
+def main() -> None:
+    """Run the command line; every known error ends it with one sentence on standard error."""
+    try:
+        app()
+    except SettingsError as error:
+        _end(error, EXIT_USAGE)
+    except (AiError, NodeError) as error:
+        _end(error, EXIT_FAILED)
+
+
+@app.command()
+def serve(config: ConfigOption = None) -> None:
+    """Run the node until SIGTERM or Ctrl-C."""
+    settings = load_settings(config)
+    configure_logs(settings.logging.level, settings.logging.format)
+    build_node(settings).run_until_signal()
+
+
+@app.command()
+def check(config: ConfigOption = None) -> None:
+    """Try out settings, model, data folder, database, port and destinations, and say what is wrong."""
+    console = Console()
+    settings = load_settings(config)
+    failed = 0
+    for result in run_checks(settings):
+        mark = "[green]ok[/]" if result.passed else "[bold red]failed[/]"
+        console.print(f"{mark:>14}  [bold]{result.name}[/]: ", end="")
+        console.print(result.words, markup=False, highlight=False)
+        failed += not result.passed
+    raise typer.Exit(EXIT_FAILED if failed else 0)
+
+
+@app.command()
+def segment(
+    paths: Annotated[list[Path], typer.Argument(exists=True, help="Files, or folders of any depth.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results, one folder in it for each input.")],
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Print the time of each stage and the memory.")
+    ] = False,
+    bundle: Annotated[str | None, typer.Option(help="Model bundle to use, a folder or .zip.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Segment and measure radiographs from files, without any network.
+
+    Exit status: 0 all went well, 1 some inputs gave no result, 2 wrong usage.
+    """
+    settings = load_settings(config)
+    configure_logs("ERROR", "console")
+    model = settings.model if bundle is None else settings.model.model_copy(update={"bundle": bundle})
+    failed = segment_and_report(
+        paths,
+        out,
+        lambda observe: load_segmenter(model, observe),
+        OutputOptions(**settings.results.model_dump()),
+        with_profile=profile,
+    )
+    raise typer.Exit(EXIT_FAILED if failed else 0)
+
+
+@app.command()
+def demo(
+    radiograph: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DICOM]", exists=True, dir_okay=False, help="Your own radiograph."),
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="Folder for everything the demonstration writes.")] = Path(
+        "demo"
+    ),
+) -> None:
+    """Send a radiograph through a node on this machine and show what comes back."""
+    raise typer.Exit(0 if run_demo(radiograph, folder) else EXIT_FAILED)
+
+
+def _end(error: Exception, status: int) -> NoReturn:
+    console = Console(stderr=True)
+    console.print("[bold red]paxnode:[/] ", end="")
+    console.print(str(error), markup=False, highlight=False, soft_wrap=True)
+    raise SystemExit(status)
+
+
+if __name__ == "__main__":
+    main()

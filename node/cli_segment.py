@@ -1,0 +1,87 @@
+"""What `paxnode segment` shows on the terminal: progress, a line for each failure, the profile."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ai.onnx_segmenter import Observe
+from ai.segmenter import Segmenter
+from node.options import OutputOptions
+from node.profile import Profile, peak_memory_mb
+from node.segment_files import FailedFile, SegmentedFile, find_inputs, result_folders, segment_files
+
+MAX_IGNORED_NAMED = 3
+
+
+def segment_and_report(
+    paths: Sequence[Path],
+    out: Path,
+    make_segmenter: Callable[[Observe], Segmenter],
+    options: OutputOptions,
+    *,
+    with_profile: bool = False,
+) -> int:
+    """Segment the files below the paths and return how many gave no result.
+
+    Args:
+        paths: Files and folders.
+        out: Folder for the results.
+        make_segmenter: Makes the segmenter, which tells its stages to the function given to it.
+        options: What is written, and how.
+        with_profile: Whether time and memory are printed.
+    """
+    console, profile = Console(), Profile()
+    inputs = find_inputs(paths)
+    _say_ignored(console, inputs.ignored)
+    if not inputs.files:
+        Console(stderr=True).print("no DICOM file was found", markup=False)
+        return 1
+    results = segment_files(result_folders(inputs.files, out), make_segmenter(profile.observe), options)
+    failed = 0
+    with _progress(console) as progress:
+        for result in progress.track(results, total=len(inputs.files), description="segmenting"):
+            failed += isinstance(result, FailedFile)
+            _say(progress.console, result)
+            if isinstance(result, SegmentedFile):
+                profile.observe_all(result.seconds)
+    console.print(f"{len(inputs.files) - failed} of {len(inputs.files)} segmented; results are in {out}")
+    if with_profile:
+        console.print(profile_table(profile))
+        console.print(f"peak memory of the process: {peak_memory_mb():.0f} MB")
+    return failed
+
+
+def profile_table(profile: Profile) -> Table:
+    """Return the mean and the longest time of each stage as a table."""
+    table = Table("stage", title="Time for an image")
+    table.add_column("mean s", justify="right")
+    table.add_column("longest s", justify="right")
+    for stage, mean, longest in profile.rows():
+        table.add_row(stage, f"{mean:.3f}", f"{longest:.3f}")
+    table.add_section()
+    table.add_row("all", f"{sum(mean for _, mean, _ in profile.rows()):.3f}", "")
+    return table
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def _say(console: Console, result: SegmentedFile | FailedFile) -> None:
+    if isinstance(result, FailedFile):
+        words = f"failed: {result.path}: {result.reason}"
+    else:
+        words = f"{result.path} -> {result.folder}"
+    console.print(words, markup=False, highlight=False, soft_wrap=True)
+
+
+def _say_ignored(console: Console, ignored: Sequence[Path]) -> None:
+    if not ignored:
+        return
+    named = ", ".join(str(path) for path in ignored[:MAX_IGNORED_NAMED])
+    more = f" and {len(ignored) - MAX_IGNORED_NAMED} more" if len(ignored) > MAX_IGNORED_NAMED else ""
+    console.print(f"ignored, not DICOM: {named}{more}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,134 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom import Dataset, dcmread
+from pydicom.uid import SegmentationStorage
+
+from ai.stand_in import StandInSegmenter
+from node.options import OutputOptions
+from node.segment_files import FailedFile, SegmentedFile, find_inputs, result_folders, segment_files
+
+MakeDx = Callable[..., Dataset]
+
+
+def write(dataset: Dataset, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def segment(files: list[Path], out: Path) -> list[SegmentedFile | FailedFile]:
+    return list(segment_files(result_folders(files, out), StandInSegmenter(), OutputOptions()))
+
+
+def test_folder_is_searched_at_any_depth_and_other_files_are_named(tmp_path: Path, make_dx: MakeDx) -> None:
+    deep = write(make_dx(), tmp_path / "a" / "b" / "no-suffix")
+    bare = tmp_path / "a" / "bare.dcm"
+    bare.write_bytes(b"no prefix")
+    readme = tmp_path / "a" / "README.txt"
+    readme.write_text("not DICOM")
+    inputs = find_inputs([tmp_path])
+
+    assert set(inputs.files) == {deep, bare}
+    assert inputs.ignored == (readme,)
+
+
+def test_hidden_files_and_dicomdir_are_left_out(tmp_path: Path, make_dx: MakeDx) -> None:
+    write(make_dx(), tmp_path / ".cache" / "x.dcm")
+    write(make_dx(), tmp_path / "DICOMDIR")
+
+    assert find_inputs([tmp_path]).files == ()
+
+
+def test_file_named_by_the_user_is_read_whatever_its_name(tmp_path: Path) -> None:
+    named = tmp_path / "picture.png"
+    named.write_bytes(b"")
+
+    assert find_inputs([named, named]).files == (named,)
+
+
+def test_folders_of_equal_names_are_numbered() -> None:
+    files = [Path("a/1.dcm"), Path("b/1-2.dcm"), Path("b/1.dcm")]
+
+    assert [folder.name for folder in result_folders(files, Path("out")).values()] == ["1", "1-2", "1-3"]
+
+
+def test_four_files_are_written_for_an_input(tmp_path: Path, dx_file: Path) -> None:
+    (result,) = segment([dx_file], tmp_path / "out")
+
+    assert isinstance(result, SegmentedFile)
+    assert {path.name for path in result.folder.iterdir()} == {
+        "seg.dcm", "sr.dcm", "measurements.json", "overlay.png",
+    }  # fmt: skip
+
+
+def test_written_objects_are_those_of_the_source(tmp_path: Path, dx_file: Path) -> None:
+    segment([dx_file], tmp_path / "out")
+    source = dcmread(dx_file)
+    seg = dcmread(tmp_path / "out" / "chest" / "seg.dcm")
+    content = json.loads((tmp_path / "out" / "chest" / "measurements.json").read_text())
+
+    assert seg.SOPClassUID == SegmentationStorage
+    assert seg.StudyInstanceUID == source.StudyInstanceUID
+    assert content["source"]["sop_instance_uid"] == source.SOPInstanceUID
+
+
+def test_overlay_is_a_picture_in_colour(tmp_path: Path, dx_file: Path) -> None:
+    segment([dx_file], tmp_path / "out")
+    picture = np.asarray(Image.open(tmp_path / "out" / "chest" / "overlay.png"))
+
+    assert picture.ndim == 3
+    assert (picture[..., 0] != picture[..., 1]).any()
+
+
+def test_stages_are_timed(tmp_path: Path, dx_file: Path) -> None:
+    (result,) = segment([dx_file], tmp_path / "out")
+
+    assert isinstance(result, SegmentedFile)
+    assert {"read", "measure", "write", "files", "overlay"} <= set(result.seconds)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ({"ViewPosition": "LL", "PatientOrientation": ["A", "F"]}, "lateral"),
+        ({"BodyPartExamined": "HAND"}, "HAND"),
+    ],
+)
+def test_refused_image_fails_with_its_reason_and_stops_nothing(
+    tmp_path: Path, make_dx: MakeDx, dx_file: Path, attributes: dict[str, object], words: str
+) -> None:
+    refused = write(make_dx(**attributes), tmp_path / "refused.dcm")
+    first, second = segment([refused, dx_file], tmp_path / "out")
+
+    assert isinstance(first, FailedFile)
+    assert words in first.reason
+    assert isinstance(second, SegmentedFile)
+    assert not (tmp_path / "out" / "refused").exists()
+
+
+def test_file_that_is_not_dicom_fails_in_one_sentence(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.dcm"
+    bad.write_bytes(b"nothing")
+    (result,) = segment([bad], tmp_path / "out")
+
+    assert isinstance(result, FailedFile)
+    assert "\n" not in result.reason
+
+
+def test_missing_file_fails_with_its_name(tmp_path: Path) -> None:
+    (result,) = segment([tmp_path / "gone.dcm"], tmp_path / "out")
+
+    assert isinstance(result, FailedFile)
+
+
+def test_same_input_gives_the_same_objects_again(tmp_path: Path, dx_file: Path) -> None:
+    segment([dx_file], tmp_path / "one")
+    segment([dx_file], tmp_path / "two")
+    first, second = (dcmread(tmp_path / name / "chest" / "seg.dcm") for name in ("one", "two"))
+
+    assert first.SOPInstanceUID == second.SOPInstanceUID

@@ -102,9 +102,10 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Folder for everything the demonstration writes.")] = Path(
         "demo"
     ),
+    bundle: Annotated[str, typer.Option(help="Model bundle to use, a folder or .zip.")] = "",
 ) -> None:
     """Send a radiograph through a node on this machine and show what comes back."""
-    raise typer.Exit(0 if run_demo(radiograph, folder) else EXIT_FAILED)
+    raise typer.Exit(0 if run_demo(radiograph, folder, bundle) else EXIT_FAILED)
 
 
 def _end(error: Exception, status: int) -> NoReturn:

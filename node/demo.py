@@ -27,7 +27,9 @@ from node.errors import DeliveryError, UndecodableError
 from node.job_store import JobStore
 from node.jobs import Job
 from node.logs import configure_logs
+from node.model import load_segmenter
 from node.outcome import Verdict
+from node.profile import Profile
 from node.read_results import Received, read_results
 from node.reader import read_radiograph
 from node.service import build_node
@@ -74,11 +76,13 @@ class Running:
         node: Where to send to.
         store: The node's jobs.
         archive: What receives its results.
+        profile: Times of the network's stages.
     """
 
     node: Destination
     store: JobStore
     archive: Archive
+    profile: Profile
 
 
 def run_demo(radiograph: Path | None, folder: Path, bundle: str = "") -> bool:
@@ -127,12 +131,13 @@ def running_node(folder: Path, bundle: str = "") -> Iterator[Running]:
         text = SETTINGS.format(**{key: json.dumps(value) for key, value in values.items()})
         path.write_text(text, encoding="utf-8")
         settings = load_settings(path)
-        node = build_node(settings)
+        profile = Profile()
+        node = build_node(settings, load_segmenter(settings.model, profile.observe))
         node.start()
         try:
             ae_title = settings.node.ae_title
             address = Destination(name="node", ae_title=ae_title, host=LOOPBACK, port=node.port)
-            yield Running(address, JobStore(node.engine), archive)
+            yield Running(address, JobStore(node.engine), archive, profile)
         finally:
             node.stop()
 
@@ -181,10 +186,15 @@ def _show(console: Console, image: Path, running: Running, job: Job, folder: Pat
     _draw(image, received, picture)
     print_segments(console, received)
     print_measurements(console, received)
-    print_times(console, running.store.history(job.id), job.created_at)
+    print_times(console, running.store.history(job.id), job.created_at, running.profile)
     for file in files:
-        console.print(f"received  {file}", highlight=False, soft_wrap=True)
-    console.print(f"[bold]picture   {picture}[/]", highlight=False, soft_wrap=True)
+        console.print(f"received  {_shown(file)}", highlight=False, soft_wrap=True)
+    console.print(f"[bold]picture   {_shown(picture)}[/]", highlight=False, soft_wrap=True)
+
+
+def _shown(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _draw(image: Path, received: Received, picture: Path) -> None:

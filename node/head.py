@@ -1,7 +1,9 @@
 """What a received data set says of its identity, read without its pixels."""
 
+import itertools
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +16,9 @@ from node.errors import UndecodableError
 
 HEAD_BYTES = 4 * 1_048_576
 """The identity must stand within so many bytes of the (inflated) data set."""
+
+MAX_ELEMENTS = 10_000
+"""So many elements before the identity are noise; parsing a few million would keep a thread busy."""
 
 SERIES_INSTANCE_UID = 0x0020000E
 """The last attribute that is looked for (PS3.6); elements are sorted by tag (PS3.5 7.1)."""
@@ -63,11 +68,20 @@ def _head(content: bytes, transfer_syntax: UID) -> Head:
         BytesIO(content),
         transfer_syntax.is_implicit_VR,
         transfer_syntax.is_little_endian,
-        stop_when=_is_after_the_series,
+        stop_when=_stop(),
     )
     names = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-    return Head(*(str(dataset.get(name) or "") for name in names))
+    head = Head(*(str(dataset.get(name) or "") for name in names))
+    if not (head.sop_class_uid or head.sop_instance_uid):
+        raise UndecodableError("the data set has no SOP Class UID and no SOP Instance UID")
+    return head
 
 
-def _is_after_the_series(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-    return int(tag) > SERIES_INSTANCE_UID
+def _stop() -> Callable[[BaseTag, str | None, int], bool]:
+    """Return what tells, element by element, that enough was read."""
+    numbers = itertools.count()
+
+    def is_enough(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        return int(tag) > SERIES_INSTANCE_UID or next(numbers) >= MAX_ELEMENTS
+
+    return is_enough

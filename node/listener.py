@@ -29,6 +29,9 @@ from node.spool import Spool
 STOP_GRACE_S = 10.0
 """How long objects that are being received may take to end when the listener stops."""
 
+ARTIM_S = 10.0
+"""How long a connection may wait before it asks for an association (PS3.8 9.1.5, the ARTIM timer)."""
+
 _UID = re.compile(r"[0-9.]{1,64}")  # what a UID may consist of, PS3.5 9.1
 
 log = get_logger()
@@ -140,8 +143,11 @@ class Listener:
         )
 
     def _closed(self, event: evt.Event) -> None:
-        if isinstance(event.assoc.dimse, StreamingProvider):
-            event.assoc.dimse.close()
+        association = event.assoc
+        if isinstance(association.dimse, StreamingProvider):
+            association.dimse.close()
+        if association.requestor.primitive is None:  # a probe: its thread would wait for a request
+            association.dul.to_user_queue.put(None)
 
     # ---- C-STORE
 
@@ -239,7 +245,8 @@ def _application_entity(settings: NodeSettings) -> AE:
     ae.supported_contexts = supported_contexts()
     ae.maximum_associations = settings.max_associations
     ae.maximum_pdu_size = settings.max_pdu
-    ae.network_timeout = ae.acse_timeout = ae.dimse_timeout = settings.network_timeout_s
+    ae.network_timeout = ae.dimse_timeout = settings.network_timeout_s
+    ae.acse_timeout = min(ARTIM_S, settings.network_timeout_s)
     ae.require_calling_aet = list(settings.calling_ae_titles)
     ae.require_called_aet = bool(settings.called_ae_titles)
     return ae

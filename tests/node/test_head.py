@@ -1,0 +1,87 @@
+import tracemalloc
+import zlib
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import Dataset
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from node.errors import UndecodableError
+from node.head import HEAD_BYTES, Head, read_head
+
+
+def encoded(dataset: Dataset, syntax: UID) -> bytes:
+    """Return the data set without preamble and meta information."""
+    del dataset.PixelData  # its byte order is nobody's business here
+    buffer = BytesIO()
+    dataset.save_as(buffer, implicit_vr=syntax.is_implicit_VR, little_endian=syntax.is_little_endian)
+    content = buffer.getvalue()
+    if syntax == DeflatedExplicitVRLittleEndian:
+        packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        content = packer.compress(content) + packer.flush()
+    return content
+
+
+def head_of(content: bytes, syntax: UID, folder: Path) -> Head:
+    path = folder / "object"
+    path.write_bytes(b"12345" + content)
+    return read_head(path, 5, syntax)
+
+
+@pytest.mark.parametrize(
+    "syntax",
+    [
+        ImplicitVRLittleEndian,
+        ExplicitVRLittleEndian,
+        ExplicitVRBigEndian,
+        DeflatedExplicitVRLittleEndian,
+    ],
+    ids=lambda syntax: syntax.name,
+)
+def test_identity_is_read_in_every_encoding(syntax: UID, make_dx: Any, tmp_path: Path) -> None:
+    dataset = make_dx()
+    del dataset.file_meta
+    expected = Head(
+        dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.StudyInstanceUID, dataset.SeriesInstanceUID
+    )
+
+    assert head_of(encoded(dataset, syntax), syntax, tmp_path) == expected
+
+
+def test_missing_uids_are_empty(make_dx: Any, tmp_path: Path) -> None:
+    dataset = make_dx()
+    del dataset.file_meta, dataset.StudyInstanceUID
+
+    head = head_of(encoded(dataset, ImplicitVRLittleEndian), ImplicitVRLittleEndian, tmp_path)
+
+    assert head.study_instance_uid == ""
+    assert head.series_instance_uid == dataset.SeriesInstanceUID
+
+
+@pytest.mark.parametrize("content", [b"", bytes((7 * i * i + 3 * i) % 251 for i in range(2000))])
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])
+def test_noise_and_nothing_are_undecodable(content: bytes, syntax: UID, tmp_path: Path) -> None:
+    with pytest.raises(UndecodableError, match=r"the data set (cannot be parsed|has no SOP Class UID)"):
+        head_of(content, syntax, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:Expected explicit VR")
+def test_deflated_zeros_do_not_fill_the_memory(tmp_path: Path) -> None:
+    packer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    bomb = packer.compress(bytes(16 * HEAD_BYTES)) + packer.flush()
+    tracemalloc.start()
+
+    with pytest.raises(UndecodableError):
+        head_of(bomb, DeflatedExplicitVRLittleEndian, tmp_path)
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * HEAD_BYTES

@@ -1,0 +1,166 @@
+import hashlib
+import os
+import resource
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node.errors import OutOfSpaceError, StorageError
+from node.spool import MEGABYTE, Spool
+
+CONTENT = b"\x08\x00\x16\x00" * 1000
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "data")
+
+
+@pytest.fixture
+def _files_of_at_most_a_megabyte() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MEGABYTE, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_kept_object_lies_below_its_digest_with_its_header(spool: Spool) -> None:
+    incoming = spool.begin(b"header")
+    incoming.write(CONTENT[:100])
+    incoming.write(CONTENT[100:])
+
+    kept = incoming.keep()
+
+    assert (kept.path, kept.digest) == (f"objects/{DIGEST[:2]}/{DIGEST}.dcm", DIGEST)
+    assert spool.path(kept.path).read_bytes() == b"header" + CONTENT
+    assert (incoming.size, incoming.header_size) == (len(CONTENT), 6)
+    assert files(spool.root) == [kept.path]
+
+
+def test_object_that_is_not_kept_is_nowhere_but_in_incoming(spool: Spool) -> None:
+    incoming = spool.begin()
+    incoming.write(CONTENT)
+
+    assert [name.split("/")[0] for name in files(spool.root)] == ["incoming"]
+
+    incoming.discard()
+    assert files(spool.root) == []
+
+
+def test_discard_after_keep_is_harmless(spool: Spool) -> None:
+    incoming = spool.begin()
+    incoming.write(CONTENT)
+    kept = incoming.keep()
+
+    incoming.discard()
+
+    assert files(spool.root) == [kept.path]
+
+
+def test_same_content_is_kept_once_and_its_file_is_not_touched(spool: Spool) -> None:
+    first = spool.begin()
+    first.write(CONTENT)
+    path = spool.path(first.keep().path)
+    before = path.stat()
+    second = spool.begin()
+    second.write(CONTENT)
+
+    second.keep()
+
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert len(files(spool.root)) == 1
+
+
+def test_disk_below_its_reserve_takes_no_object_but_results(tmp_path: Path) -> None:
+    free_mb = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize // MEGABYTE
+    spool = Spool(tmp_path, disk_reserve_mb=free_mb * 2)
+
+    with pytest.raises(OutOfSpaceError, match=f"{free_mb * 2} MB are reserved"):
+        spool.begin()
+
+    assert spool.path(spool.store_result(CONTENT).path).read_bytes() == CONTENT
+
+
+@pytest.mark.usefixtures("_files_of_at_most_a_megabyte")
+def test_disk_that_fills_up_is_told_and_nothing_is_left(spool: Spool) -> None:
+    incoming = spool.begin()
+
+    with pytest.raises(OutOfSpaceError):
+        incoming.write(bytes(3 * MEGABYTE))
+    incoming.discard()
+
+    assert files(spool.root) == []
+
+
+@pytest.mark.usefixtures("_files_of_at_most_a_megabyte")
+def test_result_that_does_not_fit_is_told_and_nothing_is_left(spool: Spool) -> None:
+    with pytest.raises(OutOfSpaceError):
+        spool.store_result(bytes(2 * MEGABYTE))
+
+    assert files(spool.root) == []
+
+
+def test_result_is_kept_by_its_content(spool: Spool) -> None:
+    kept = spool.store_result(CONTENT)
+
+    assert spool.store_result(CONTENT) == kept
+    assert files(spool.root) == [f"results/{DIGEST[:2]}/{DIGEST}.dcm"]
+
+
+def test_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(StorageError, match="Not a directory"):
+        Spool(tmp_path / "file")
+
+
+def test_recovery_removes_what_a_killed_process_was_writing(spool: Spool) -> None:
+    program = """
+        import os, signal, sys
+        from pathlib import Path
+        from node.spool import Spool
+
+        spool = Spool(Path(sys.argv[1]))
+        whole = spool.begin()
+        whole.write(b"whole")
+        whole.keep()
+        torn = spool.begin()
+        torn.write(bytes(100_000))
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(spool.root)]
+    assert subprocess.run(command, cwd=Path(__file__).parents[2], check=False).returncode == -9
+    assert len(files(spool.root)) == 2
+
+    recovery = spool.recover(known=())
+
+    whole = hashlib.sha256(b"whole").hexdigest()
+    assert recovery.torn == 1
+    assert recovery.orphans == (f"objects/{whole[:2]}/{whole}.dcm",)
+    assert files(spool.root) == list(recovery.orphans)
+
+
+def test_recovery_leaves_what_another_process_is_writing(spool: Spool) -> None:
+    incoming = spool.begin()
+    incoming.write(CONTENT)
+
+    assert spool.recover().torn == 0
+
+    assert incoming.keep().digest == DIGEST
+
+
+def test_known_object_is_no_orphan(spool: Spool) -> None:
+    incoming = spool.begin()
+    incoming.write(CONTENT)
+    kept = incoming.keep()
+
+    assert spool.recover(known={kept.path}).orphans == ()

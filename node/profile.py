@@ -5,7 +5,10 @@ import sys
 from collections import defaultdict
 from collections.abc import Mapping
 
-STAGES = ("read", "preprocess", "inference", "postprocess", "measure", "write", "files", "overlay")
+NETWORK_STAGES = ("preprocess", "inference", "postprocess")
+"""Parts of "segment", where the segmenter tells them."""
+
+STAGES = ("read", *NETWORK_STAGES, "segment", "measure", "write", "files", "overlay")
 """In the order in which they run; "write" makes the SEG and the SR, "files" puts them on disk."""
 
 
@@ -25,12 +28,14 @@ class Profile:
             self.observe(stage, value)
 
     def rows(self) -> list[tuple[str, float, float]]:
-        """Return (stage, mean seconds for an image, longest) in the order in which the stages run."""
-        return [
-            (stage, sum(values) / len(values), max(values))
-            for stage in STAGES
-            if (values := self._seconds.get(stage))
-        ]
+        """Return (stage, mean seconds for an image, longest) in the order in which the stages run.
+
+        Where the parts of "segment" are known they stand in its place.
+        """
+        told = "inference" in self._seconds
+        stages = [stage for stage in STAGES if stage in self._seconds and not (told and stage == "segment")]
+        seconds = [(stage, self._seconds[stage]) for stage in stages]
+        return [(stage, sum(values) / len(values), max(values)) for stage, values in seconds]
 
 
 def peak_memory_mb() -> float:

@@ -91,7 +91,7 @@ VIOLATIONS = (
         "types are stated", "node/planted.py", module("def planted(x):\n    return x"), MYPY, "no-untyped-def"
     ),
     Planted("types are right", "node/planted.py", module('PLANTED: int = "one"'), MYPY, "assignment"),
-    Planted("ai knows no DICOM", "ai/planted.py", module("import pydicom"), IMPORTS, "ai knows no DICOM"),
+    Planted("ai knows no DICOM", "ai/planted.py", module("import pydicom"), IMPORTS, "no torch BROKEN"),
     Planted(
         "node knows no torch",
         "node/planted.py",
@@ -104,14 +104,14 @@ VIOLATIONS = (
         "node/planted.py",
         module("import pipeline_training"),
         IMPORTS,
-        "node and pipeline_training stand above",
+        "neighbour BROKEN",
     ),
     Planted(
         "config imports nothing of ours",
         "config/planted.py",
         module("import ai.labels"),
         IMPORTS,
-        "node and pipeline_training stand above",
+        "neighbour BROKEN",
     ),
     Planted(
         "doctests are true",

@@ -5,8 +5,10 @@ one label with another where two groups draw the same line (docs/dicom.md). So e
 all values that belong to it.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,13 +19,18 @@ Points = tuple[tuple[float, float], ...]
 MAX_POINTS = 1000
 """Longer outlines are thinned: explicit VR leaves 65,534 bytes for Graphic Data (PS3.5 7.1.2)."""
 
+RECTANGLE_POINTS = frozenset({4, 5})
+"""OHIF 3.13 takes a polyline of so many points for a rectangle of its own, offers to edit it, and then shows
+no line of the whole report. Measured; its adapter registers "DCM:111030-POLYLINE-4" and "-5"."""
+
 
 @dataclass
 class Figure:
     """One line to be drawn.
 
     Attributes:
-        points: (column, row) pairs in the radiograph's coordinates; an outline ends where it begins.
+        points: (column, row) pairs in the radiograph's coordinates; an outline ends where it begins. Never 4
+            or 5 of them.
         names: What it shows.
         measurements: Those whose values are written beside it.
     """
@@ -34,16 +41,17 @@ class Figure:
 
 
 def figures(measurements: Iterable[Measurement]) -> list[Figure]:
-    """Return every line once; each measurement stands at one of its own lines, the least used one."""
+    """Return every line once; each measurement stands at that of its lines which most measurements share.
+
+    So values that belong together stand in one label. Among equals the least used line is taken.
+    """
     computed = list(measurements)
     found: dict[Points, Figure] = {}
-    lines = [_lines(measurement.drawings) for measurement in computed]
-    for figure in (figure for line in lines for figure in line):
-        found.setdefault(figure.points, figure)
-    by_freedom = sorted(range(len(computed)), key=lambda index: len(lines[index]))
-    for index in by_freedom:
-        own = [found[figure.points] for figure in lines[index]]
-        min(own, key=lambda figure: len(figure.measurements)).measurements.append(computed[index])
+    own = [[found.setdefault(line.points, line) for line in _lines(each.drawings)] for each in computed]
+    users = Counter(id(figure) for lines in own for figure in lines)
+    for index in sorted(range(len(computed)), key=lambda index: len(own[index])):
+        best = min(own[index], key=lambda figure: (-users[id(figure)], len(figure.measurements)))
+        best.measurements.append(computed[index])
     return list(found.values())
 
 
@@ -59,7 +67,23 @@ def _lines(drawings: Sequence[Drawing]) -> list[Figure]:
         else:
             lines.append(Figure(points, [drawing.name]))
         last = drawing
+    for line in lines:
+        line.points = no_rectangle(line.points)
     return lines
+
+
+def no_rectangle(points: Points) -> Points:
+    """Return the same line with points added in its longest pieces until nobody takes it for a rectangle.
+
+    >>> len(no_rectangle(((0, 0), (8, 0), (8, 4), (0, 4))))
+    6
+    """
+    while len(points) in RECTANGLE_POINTS:
+        lengths = [abs(b[0] - a[0]) + abs(b[1] - a[1]) for a, b in pairwise(points)]
+        at = lengths.index(max(lengths))
+        (ax, ay), (bx, by) = points[at : at + 2]
+        points = (*points[: at + 1], ((ax + bx) / 2, (ay + by) / 2), *points[at + 1 :])
+    return points
 
 
 def thinned(points: Points) -> Points:

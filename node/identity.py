@@ -1,6 +1,7 @@
 """Who a result is about, and under which UID it goes: copied, or computed, never invented."""
 
 import hashlib
+import re
 import uuid
 
 from pydicom import DataElement, Dataset
@@ -46,6 +47,16 @@ OPTIONAL = (
 """Of the Patient, Clinical Trial Subject, General Study and Patient Study modules, and of SOP Common."""
 
 
+_DECIMAL = re.compile(r"[+-]?\d{1,10}(\.\d{0,5})?")
+FORMS = {
+    "PatientAge": re.compile(r"\d{3}[DWMY]"),
+    "PatientSize": _DECIMAL,
+    "PatientWeight": _DECIMAL,
+    "TimezoneOffsetFromUTC": re.compile(r"[+-]\d{4}"),
+}
+"""Optional attributes that are often malformed (an age of "54"): left out then (PS3.5 Table 6.2-1)."""
+
+
 def identity_of(dataset: Dataset) -> Dataset:
     """Return the patient and study attributes of a data set just read, byte for byte where still undecoded.
 
@@ -55,7 +66,7 @@ def identity_of(dataset: Dataset) -> Dataset:
     identity = Dataset()
     for keyword in (*OPTIONAL, *PATIENT_TYPE_2, *STUDY_TYPE_2, "StudyInstanceUID"):
         element = _verbatim(dataset, keyword)
-        if element is not None:
+        if element is not None and _is_well_formed(keyword, element):
             identity[element.tag] = element
     for keyword in (*PATIENT_TYPE_2, *STUDY_TYPE_2):
         if keyword not in identity:
@@ -72,6 +83,14 @@ def _verbatim(dataset: Dataset, keyword: str) -> DataElement | RawDataElement | 
         return RawDataElement(element.tag, vr, len(element.value or b""), element.value, 0, False, True)
     decoded = dataset[keyword]
     return DataElement(decoded.tag, decoded.VR, decoded.value) if decoded.value or vr != "SQ" else None
+
+
+def _is_well_formed(keyword: str, element: DataElement | RawDataElement) -> bool:
+    """Whether an attribute may be copied: what nobody is identified by must have its form."""
+    form = FORMS.get(keyword)
+    value = element.value
+    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value or "")
+    return form is None or form.fullmatch(text.rstrip(" \0")) is not None
 
 
 def copy_identity(identity: Dataset, result: Dataset) -> None:

@@ -130,12 +130,11 @@ class _ReportWriter:
 
     def _group(self, figure: Figure) -> PlanarROIMeasurementsAndQualitativeEvaluations:
         names = [measurement.name for measurement in figure.measurements] or figure.names
-        identifier = ", ".join(names)
-        structures = [name for each in figure.measurements for name in each.structures]
+        structures = figure.measurements[0].structures if figure.measurements else ()
         finding = label(structures[0]).type if structures else codes.THORAX
         return PlanarROIMeasurementsAndQualitativeEvaluations(
             tracking_identifier=TrackingIdentifier(
-                uid=self._uids(f"line {', '.join(figure.names)}"), identifier=identifier
+                uid=self._uids(f"line {', '.join((*figure.names, *names))}"), identifier=", ".join(names)
             ),
             referenced_region=self._region(figure.points),
             finding_type=concept(finding),

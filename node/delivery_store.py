@@ -1,0 +1,110 @@
+"""Deliveries in the database: which result is on its way to which destination."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, or_, select, update
+
+from node.database import deliveries, jobs, reading, results, writing
+from node.job_rows import NO_LEASE, JobRows, clean, locked
+from node.jobs import Delivery, DeliveryState, StoredResult
+from node.states import Event, State
+
+RESULT_COLUMNS = [results.c[name] for name in StoredResult.__dataclass_fields__]
+
+
+class DeliveryStore(JobRows):
+    """The part of `node.job_store.JobStore` that the senders use."""
+
+    def claim_deliveries(
+        self, destination: str, worker_id: str, lease_s: float, limit: int
+    ) -> list[Delivery]:
+        """Give a destination's due deliveries, the oldest first, to a sender for as long as the lease."""
+        now = self.clock()
+        free = or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now)
+        due = and_(deliveries.c.state == DeliveryState.WAITING, deliveries.c.due_at <= now, free)
+        chosen = select(deliveries.c.id).where(deliveries.c.destination == destination, due)
+        chosen = chosen.order_by(deliveries.c.id).limit(limit).with_for_update(skip_locked=True)
+        lease = {"lease_owner": worker_id, "lease_until": self.lease_end(lease_s), "updated_at": now}
+        with writing(self.engine) as connection:
+            ids = list(connection.scalars(chosen))
+            connection.execute(update(deliveries).where(deliveries.c.id.in_(ids)).values(lease))
+            found = _deliveries(connection, deliveries.c.id.in_(ids))
+            begun = jobs.c.id.in_({delivery.job_id for delivery in found}) & (jobs.c.state == State.STORED)
+            for job_id in list(connection.scalars(select(jobs.c.id).where(begun).order_by(jobs.c.id))):
+                row = locked(connection, job_id)
+                if row is not None and row.state == State.STORED:  # still: another sender may have begun
+                    self.move(connection, row, Event.DELIVER)
+        return found
+
+    def delivered(self, delivery_id: int, status: int) -> None:
+        """Record that a destination has an object; a job whose every delivery is done is done."""
+        with writing(self.engine) as connection:
+            changes = {"state": DeliveryState.DELIVERED, "status": status, "reason": ""}
+            job_id = self._change(connection, delivery_id, changes)
+            left = select(func.count()).where(
+                deliveries.c.job_id == job_id, deliveries.c.state != DeliveryState.DELIVERED
+            )
+            row = locked(connection, job_id)
+            if row is not None and row.state != State.DONE and not connection.execute(left).scalar_one():
+                self.move(connection, row, Event.COMPLETE)
+
+    def delivery_failed(
+        self, delivery_id: int, reason: str, retry_at: datetime | None, status: int | None = None
+    ) -> None:
+        """Record that a destination did not take an object; a late word on a delivered one changes nothing.
+
+        Args:
+            delivery_id: Which.
+            reason: Why, for the admin.
+            retry_at: When it is tried again, UTC; None parks it until somebody asks for it.
+            status: What the destination answered, if it did.
+        """
+        state = DeliveryState.PARKED if retry_at is None else DeliveryState.WAITING
+        changes = {
+            "state": state,
+            "status": status,
+            "reason": clean(reason),
+            "due_at": retry_at or self.clock(),
+        }
+        with writing(self.engine) as connection:
+            self._change(connection, delivery_id, changes | {"attempts": deliveries.c.attempts + 1})
+
+    def _change(self, connection: Connection, delivery_id: int, changes: Mapping[str, Any]) -> int:
+        """Change a delivery unless it is done, take its lease, and return its job."""
+        job_id = connection.execute(
+            select(deliveries.c.job_id).where(deliveries.c.id == delivery_id)
+        ).scalar_one()
+        locked(connection, job_id)  # two deliveries of a job that end at once must see each other
+        open_ = and_(deliveries.c.id == delivery_id, deliveries.c.state != DeliveryState.DELIVERED)
+        values = dict(changes) | NO_LEASE | {"updated_at": self.clock()}
+        connection.execute(update(deliveries).where(open_).values(values))
+        return int(job_id)
+
+    def deliveries(self, job_id: int | None = None, state: DeliveryState | None = None) -> list[Delivery]:
+        """Return deliveries, all or those of one job, in every state or in one."""
+        wanted = [deliveries.c.job_id == job_id] if job_id is not None else []
+        wanted += [deliveries.c.state == state] if state is not None else []
+        with reading(self.engine) as connection:
+            return _deliveries(connection, and_(True, *wanted))
+
+    def unpark(self, connection: Connection, job_id: int) -> int:
+        """Make a job's parked deliveries due; return how many there were."""
+        now = self.clock()
+        parked = and_(deliveries.c.job_id == job_id, deliveries.c.state == DeliveryState.PARKED)
+        values = {"state": DeliveryState.WAITING, "attempts": 0, "due_at": now, "updated_at": now}
+        return connection.execute(update(deliveries).where(parked).values(values)).rowcount
+
+
+def _deliveries(connection: Connection, wanted: Any) -> list[Delivery]:
+    names = [name for name in Delivery.__dataclass_fields__ if name != "result"]
+    joined = select(*(deliveries.c[name] for name in names), *RESULT_COLUMNS).select_from(
+        deliveries.join(results, deliveries.c.result_id == results.c.id)
+    )
+    rows = connection.execute(joined.where(wanted).order_by(deliveries.c.id))
+    return [_delivery(dict(zip(names, row, strict=False)), StoredResult(*row[len(names) :])) for row in rows]
+
+
+def _delivery(values: dict[str, Any], result: StoredResult) -> Delivery:
+    return Delivery(**(values | {"state": DeliveryState(values["state"])}), result=result)

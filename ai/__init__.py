@@ -1,1 +1,1 @@
-"""Arrays to arrays: labels, pre-processing, inference, masks, measurements. Knows no DICOM, no settings, no torch."""
+"""Arrays to arrays: labels, pre-processing, inference, masks, measurements. No DICOM, no settings."""

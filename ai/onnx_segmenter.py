@@ -42,8 +42,8 @@ class NetworkOutput:
     """What the network says of one radiograph.
 
     Attributes:
-        logits: float32, shape (L, G, G), L in the order of the manifest's labels; the grid is as fine as the input
-            or coarser.
+        logits: float32, shape (L, G, G), L in the order of the manifest's labels; the grid is as fine
+            as the input or coarser.
         view: float32, shape (2,), logits of (frontal, lateral).
     """
 

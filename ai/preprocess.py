@@ -41,12 +41,17 @@ class Letterbox:
         return (self.size - self.columns * self.scale) / 2
 
     def to_network(self, pixels: npt.NDArray[np.float32], fill: float = 0.0) -> npt.NDArray[np.float32]:
-        """Return the image (rows, columns) on the network grid (size, size), area-averaged, padded with `fill`."""
+        """Return the image (rows, columns) on the network grid (size, size), padded with `fill`.
+
+        A shrunk image is smoothed first by a Gaussian of half the shrinkage, so that fine detail does not
+        alias.
+        """
         blurred = (
             ndimage.gaussian_filter(pixels, max(0.0, (1 / self.scale - 1) / 2)) if self.scale < 1 else pixels
         )
-        rows = (np.arange(self.size) + 0.5 - self.top) / self.scale - 0.5
-        columns = (np.arange(self.size) + 0.5 - self.left) / self.scale - 0.5
+        centres = np.arange(self.size, dtype=np.float64) + 0.5
+        rows = (centres - self.top) / self.scale - 0.5
+        columns = (centres - self.left) / self.scale - 0.5
         inside_rows = (rows > -0.5) & (rows < self.rows - 0.5)
         inside_columns = (columns > -0.5) & (columns < self.columns - 0.5)
         sampled = separable_bilinear(blurred, rows[inside_rows], columns[inside_columns])
@@ -56,11 +61,11 @@ class Letterbox:
 
     def network_rows(self, top: int, bottom: int) -> npt.NDArray[np.float64]:
         """Return the network row coordinates of the centres of native rows top..bottom-1."""
-        return (np.arange(top, bottom) + 0.5) * self.scale + self.top - 0.5
+        return np.asarray((np.arange(top, bottom) + 0.5) * self.scale + self.top - 0.5, np.float64)
 
     def network_columns(self, left: int, right: int) -> npt.NDArray[np.float64]:
         """Return the network column coordinates of the centres of native columns left..right-1."""
-        return (np.arange(left, right) + 0.5) * self.scale + self.left - 0.5
+        return np.asarray((np.arange(left, right) + 0.5) * self.scale + self.left - 0.5, np.float64)
 
 
 def separable_bilinear(
@@ -77,7 +82,7 @@ def _interpolate(image: npt.NDArray[np.float32], at: npt.NDArray[np.float64]) ->
     below = np.minimum(at.astype(np.intp), max(last - 1, 0))
     weight = (at - below).astype(np.float32)[:, None]
     above = np.minimum(below + 1, last)
-    return image[below] * (1 - weight) + image[above] * weight
+    return np.asarray(image[below] * (1 - weight) + image[above] * weight, np.float32)
 
 
 def normalise(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -85,14 +90,14 @@ def normalise(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     low, high = np.percentile(pixels, [LOW_PERCENTILE, HIGH_PERCENTILE])
     if high <= low:
         low, high = float(pixels.min()), float(pixels.max())
-    return np.clip((pixels - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
+    return np.asarray(np.clip((pixels - low) / max(high - low, 1e-6), 0, 1), np.float32)
 
 
 def network_input(pixels: npt.NDArray[np.float32], size: int) -> tuple[npt.NDArray[np.float32], Letterbox]:
     """Return what the network sees of display values (rows, columns) in [0, 1], and how it lies on the grid.
 
-    The picture is shrunk onto a (size, size) grid with its aspect ratio kept, normalised by percentiles over the
-    picture alone, and padded with 0.
+    The picture is brought onto a (size, size) grid with its aspect ratio kept, normalised by percentiles over
+    the picture alone, and padded with 0.
     """
     box = Letterbox(pixels.shape[0], pixels.shape[1], size)
     grid = box.to_network(pixels, fill=np.nan)

@@ -31,7 +31,7 @@ class Mask:
 
     @classmethod
     def from_dense(cls, dense: npt.NDArray[np.bool_]) -> "Mask | None":
-        """Return the mask of a (rows, columns) bool array cropped to its bounding box; None if it is empty."""
+        """Return the mask of a bool array (rows, columns), cropped to its bounding box; None if empty."""
         rows = np.flatnonzero(dense.any(axis=1))
         if not rows.size:
             return None
@@ -56,7 +56,7 @@ class Mask:
 
     @property
     def centroid(self) -> tuple[float, float]:
-        """(column, row) of the centre of area, in image coordinates where pixel (0, 0) covers [0, 1) x [0, 1)."""
+        """(column, row) of the centre of area, image coordinates: pixel (0, 0) covers [0, 1) x [0, 1)."""
         rows, columns = np.nonzero(self.pixels)
         return float(columns.mean()) + self.left + 0.5, float(rows.mean()) + self.top + 0.5
 
@@ -87,7 +87,7 @@ class Segmentation:
         empty: Labels that the model supports and did not find here.
         unsupported: Labels of the table that the model was not trained for.
         repairs: What post-processing changed, one sentence each.
-        frontal_probability: That the view is a frontal one, judged from the pixels, in [0, 1]; None if unjudged.
+        frontal_probability: That the view is frontal, judged from the pixels, in [0, 1]; None if unjudged.
     """
 
     shape: tuple[int, int]

@@ -1,6 +1,7 @@
 """From tissue integrals to radiographs: attenuation, exposure, look-up tables, noise, and the frame around.
 
-Every function takes its generator; drawing happens where the effect is applied, each effect is a function of its own.
+Every function takes its generator; drawing happens where the effect is applied, each effect is a function
+of its own.
 """
 
 import numpy as np
@@ -14,21 +15,22 @@ FloatImage = npt.NDArray[np.float32]
 TISSUE_SIGMA = 0.35
 """Standard deviation of the logarithm of each tissue group's attenuation factor (FleXray draws per label)."""
 
-
 WIDE_BLUR_FACTOR = 4
 """Blurs of many pixels are made on a grid coarser by this factor: the same picture, a tenth of the time."""
 
 
 def wide_blur(image: FloatImage, sigma: float) -> FloatImage:
-    """Return the image (size, size), size a multiple of 4, blurred by a Gaussian of `sigma` pixels, 6 or more."""
+    """Return the image (size, size), size a multiple of 4, blurred by a Gaussian of 6 or more pixels."""
     side = image.shape[0] // WIDE_BLUR_FACTOR
     coarse = image.reshape(side, WIDE_BLUR_FACTOR, side, WIDE_BLUR_FACTOR).mean(axis=(1, 3))
     blurred = ndimage.gaussian_filter(coarse, sigma / WIDE_BLUR_FACTOR)
-    return np.asarray(ndimage.zoom(blurred, WIDE_BLUR_FACTOR, order=1, grid_mode=True, mode="nearest"), np.float32)
+    return np.asarray(
+        ndimage.zoom(blurred, WIDE_BLUR_FACTOR, order=1, grid_mode=True, mode="nearest"), np.float32
+    )
 
 
 def compose(tissues: npt.NDArray[np.float16], generator: np.random.Generator) -> FloatImage:
-    """Return a radiograph (size, size) in [0, 1], bone bright, of tissue integrals (len(TISSUES), size, size)."""
+    """Return a radiograph (size, size) in [0, 1], bone bright, of tissue integrals (groups, size, size)."""
     factors = np.exp(generator.normal(0, TISSUE_SIGMA, len(TISSUES)))
     factors[[TISSUES.index("ribs"), TISSUES.index("shoulder")]] *= generator.uniform(0.8, 1.8)
     factors[TISSUES.index("lung")] *= generator.uniform(0.6, 2.2)
@@ -38,15 +40,15 @@ def compose(tissues: npt.NDArray[np.float16], generator: np.random.Generator) ->
 
 
 def scatter(total: FloatImage, generator: np.random.Generator) -> FloatImage:
-    """Return line integrals as a detector sees them with scattered photons: primary plus its blurred share."""
+    """Return line integrals as seen with scattered photons: the primary beam plus its blurred share."""
     ratio = generator.uniform(0, 0.6)
     primary = np.exp(-total)
     blurred = wide_blur(primary, generator.uniform(12, 30))
-    return -np.log(primary + ratio * blurred + 1e-6) + np.float32(np.log1p(ratio))
+    return np.asarray(np.log1p(ratio) - np.log(primary + ratio * blurred + 1e-6), np.float32)
 
 
 def film(total: FloatImage, generator: np.random.Generator) -> FloatImage:
-    """Return display values in [0, 1] of line integrals: logarithmic or exponential, then a drawn grey curve."""
+    """Return display values in [0, 1] of line integrals or of absorbed shares, clipped at drawn quantiles."""
     if generator.random() < 0.3:
         total = 1 - np.exp(-total * generator.uniform(0.3, 0.9))
     low, high = np.quantile(total, [generator.uniform(0, 0.08), generator.uniform(0.93, 1.0)])
@@ -62,13 +64,13 @@ def restyle(image: FloatImage, generator: np.random.Generator) -> FloatImage:
     )  # fmt: skip
     for probability, effect in effects:
         if generator.random() < probability:
-            image = np.clip(effect(image, generator), 0, 1).astype(np.float32)
+            image = np.asarray(np.clip(effect(image, generator), 0, 1), np.float32)
     return image
 
 
 def gamma(image: FloatImage, generator: np.random.Generator) -> FloatImage:
     """Return the image on a power curve, exponent 0.5 to 2."""
-    return image ** np.float32(np.exp(generator.uniform(-0.7, 0.7)))
+    return np.asarray(image ** np.exp(generator.uniform(-0.7, 0.7)), np.float32)
 
 
 def equalise(image: FloatImage, generator: np.random.Generator) -> FloatImage:
@@ -78,25 +80,25 @@ def equalise(image: FloatImage, generator: np.random.Generator) -> FloatImage:
     spread = np.sqrt(np.maximum(wide_blur((image - mean) ** 2, sigma), 1e-4))
     local = 0.5 + 0.22 * (image - mean) / spread
     share = generator.uniform(0.2, 0.8)
-    return (1 - share) * image + share * local
+    return np.asarray((1 - share) * image + share * local, np.float32)
 
 
 def sharpen(image: FloatImage, generator: np.random.Generator) -> FloatImage:
     """Return the image with its detail enhanced (unsharp mask)."""
     blurred = ndimage.gaussian_filter(image, generator.uniform(0.8, 4))
-    return image + generator.uniform(0.2, 1.5) * (image - blurred)
+    return np.asarray(image + generator.uniform(0.2, 1.5) * (image - blurred), np.float32)
 
 
 def blur(image: FloatImage, generator: np.random.Generator) -> FloatImage:
     """Return the image softened by up to 1.4 pixels."""
-    return np.asarray(ndimage.gaussian_filter(image, generator.uniform(0.3, 1.4)))
+    return np.asarray(ndimage.gaussian_filter(image, generator.uniform(0.3, 1.4)), np.float32)
 
 
 def uneven(image: FloatImage, generator: np.random.Generator) -> FloatImage:
     """Return the image with a smooth change of brightness added (grid cut-off, opacities, effusion)."""
     coarse = generator.normal(0, generator.uniform(0.03, 0.14), (5, 5)).astype(np.float32)
     field = ndimage.zoom(coarse, [n / 5 for n in image.shape], order=1)
-    return image + field
+    return np.asarray(image + field, np.float32)
 
 
 def noise(image: FloatImage, generator: np.random.Generator) -> FloatImage:
@@ -137,10 +139,10 @@ def line(image: FloatImage, generator: np.random.Generator) -> FloatImage:
     drawn = np.zeros_like(image)
     drawn[rows[inside], across[inside]] = 1
     drawn = ndimage.gaussian_filter(drawn, generator.uniform(0.6, 1.6))
-    return image + generator.uniform(0.1, 0.5) * drawn / max(float(drawn.max()), 1e-6)
+    return np.asarray(image + generator.uniform(0.1, 0.5) * drawn / max(float(drawn.max()), 1e-6), np.float32)
 
 
 def invert(image: FloatImage, generator: np.random.Generator) -> FloatImage:
     """Return the negative: polarity tags lie."""
     del generator
-    return 1 - image
+    return np.asarray(1 - image, np.float32)

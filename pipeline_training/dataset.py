@@ -1,6 +1,7 @@
 """What the network learns from: projections and real radiographs, fully and partly labelled, drawn by seed.
 
-Every draw is a function of (seed, step, place in the batch), so that a resumed run sees what an uninterrupted one does.
+Every draw is a function of (seed, step, place in the batch), so that a resumed run sees what an
+uninterrupted one does.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,14 +17,18 @@ from ai.preprocess import Letterbox, normalise
 from pipeline_training.augment import compose, restyle
 from pipeline_training.errors import DatasetError
 from pipeline_training.network import OUTPUT_STRIDE
-from pipeline_training.projections import NAMES, StoredProjection, read_projection
-from pipeline_training.radiograph_folders import RadiographSet, read_radiograph
+from pipeline_training.projections import NAMES, StoredProjection, projection_files, read_projection
+from pipeline_training.radiograph_folders import RadiographSet, Structure, read_radiograph
 
 FRONTAL, LATERAL = 0, 1
 GRID = 160
-"""Rows and columns at which masks are kept; each holds the share of four pixels that belongs to the structure."""
+"""Rows and columns at which masks are kept; each holds the share of four pixels that belongs to the
+structure."""
 
 STORED_SIZE = GRID * 2
+
+BOTH_SIDES = (("visible lung right", "visible lung left"), ("right lung", "left lung"))
+"""Labels that a reader's mask of both lungs is parted into."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +37,8 @@ class Source:
 
     Attributes:
         case: Patient or picture; data are split by it.
-        tissues: float16 (groups, 320, 320) attenuation integrals of a projection, or (1, 320, 320) display values.
+        tissues: float16 (groups, 320, 320) attenuation integrals of a projection, or (1, 320, 320) display
+            values.
         coverage: uint8 (known structures, 160, 160): quarters of a grid cell, 0..4.
         known: Indices into NAMES of the structures in `coverage`; of the others nothing is known.
         view: FRONTAL or LATERAL.
@@ -64,7 +70,8 @@ def from_projection(stored: StoredProjection) -> Source:
     """
     if stored.size != STORED_SIZE:
         raise DatasetError(
-            f"projections are {STORED_SIZE} pixels wide, found {stored.size}; project with --size 320"
+            f"projections are {STORED_SIZE} pixels wide, found {stored.size}: "
+            f"project with --size {STORED_SIZE}"
         )
     known = np.flatnonzero(stored.known)
     view = LATERAL if stored.lateral else FRONTAL
@@ -76,7 +83,9 @@ def from_projection(stored: StoredProjection) -> Source:
 def from_radiograph(images: RadiographSet, path: Path) -> Source | None:
     """Return a real radiograph with its readers' masks; None where no structure can be told.
 
-    A mask of both lungs is parted into its right and left half by its connected components.
+    A mask of both lungs is parted into right and left by its connected components. Structures whose readers
+    are known to draw something else than our label means (`Structure.note`) are not learned from, nor are
+    masks that are the union of labels other than both lungs.
     """
     radiograph = read_radiograph(path)
     box = Letterbox(radiograph.rows, radiograph.columns, STORED_SIZE)
@@ -85,11 +94,7 @@ def from_radiograph(images: RadiographSet, path: Path) -> Source | None:
         truth = images.truth(structure, path, (radiograph.rows, radiograph.columns))
         if truth is None:
             continue
-        small = box.to_network(truth.astype(np.float32)) >= 0.5
-        if len(structure.labels) == 1:
-            masks[structure.labels[0]] = small
-        else:
-            masks.update(zip(structure.labels, part_sides(small), strict=True))
+        masks |= _teaching(structure, box.to_network(truth.astype(np.float32)) >= 0.5)
     if not masks:
         return None
     pixels = box.to_network(normalise(radiograph.pixels))[None].astype(np.float16)
@@ -99,28 +104,49 @@ def from_radiograph(images: RadiographSet, path: Path) -> Source | None:
     )
 
 
-def part_sides(lungs: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Return (right, left) of a mask of both lungs: each component goes to the side of its centre."""
+def _teaching(structure: Structure, mask: npt.NDArray[np.bool_]) -> dict[str, npt.NDArray[np.bool_]]:
+    """Return what a reader's mask says about our labels, by name; nothing where it cannot be told."""
+    if structure.note:
+        return {}
+    if len(structure.labels) == 1:
+        return {structure.labels[0]: mask}
+    sides = part_sides(mask) if structure.labels in BOTH_SIDES else None
+    return {} if sides is None else dict(zip(structure.labels, sides, strict=True))
+
+
+def part_sides(
+    lungs: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]] | None:
+    """Return (right, left) of a mask of both lungs: each component goes to the side of its centre.
+
+    None where one side would stay empty: a single lung, or two that touch.
+    """
     pieces, count = ndimage.label(lungs)
+    columns = np.flatnonzero(lungs.any(axis=0))
     right = np.zeros_like(lungs)
-    middle = (np.nonzero(lungs.any(axis=0))[0].min() + np.nonzero(lungs.any(axis=0))[0].max()) / 2
     for piece in range(1, count + 1):
-        if np.nonzero(pieces == piece)[1].mean() < middle:
+        if np.nonzero(pieces == piece)[1].mean() < (columns[0] + columns[-1]) / 2:
             right |= pieces == piece
-    return right, lungs & ~right
+    left = lungs & ~right
+    return (right, left) if right.any() and left.any() else None
 
 
 @dataclass(frozen=True)
-class Draw:
-    """How one look at a source is made: affine in the image plane, and the seed of its style."""
+class Look:
+    """How a source is laid on the network's grid: an affine map of the image plane.
 
-    size: int
+    Attributes:
+        rotation_deg: Of the frame over the picture.
+        scale: (x, y) factors of the frame; above 1 it holds more than the picture.
+        shift: (x, y) of the frame, in halves of the picture's width.
+    """
+
     rotation_deg: float
     scale: tuple[float, float]
     shift: tuple[float, float]
 
     def theta(self) -> torch.Tensor:
-        """Return the (1, 2, 3) affine matrix that grid_sample's grids are made of."""
+        """Return float32 (1, 2, 3): from frame to picture, both in [-1, 1], as affine_grid takes it."""
         c, s = np.cos(np.radians(self.rotation_deg)), np.sin(np.radians(self.rotation_deg))
         rows = [
             [c * self.scale[0], -s * self.scale[1], self.shift[0]],
@@ -129,16 +155,13 @@ class Draw:
         return torch.tensor([rows], dtype=torch.float32)
 
 
-def draw(size: int, generator: np.random.Generator) -> Draw:
-    """Return a look: rotated by some 6 degrees, scaled 0.8 to 1.25, squashed by up to 15 %, moved by up to 10 %."""
+def draw_look(generator: np.random.Generator) -> Look:
+    """Return a look: rotated by some 6 degrees, scaled 0.8 to 1.25, squashed by some 7 %, moved up to 9 %."""
     zoom, squash = np.exp(generator.uniform(-0.22, 0.22)), np.exp(generator.normal(0, 0.07))
     shift = generator.uniform(-0.18, 0.18, 2)
-    return Draw(
-        size,
-        float(generator.normal(0, 6)),
-        (float(zoom * squash), float(zoom / squash)),
-        (shift[0], shift[1]),
-    )
+    rotation = float(generator.normal(0, 6))
+    scale = (float(zoom * squash), float(zoom / squash))
+    return Look(rotation, scale, (float(shift[0]), float(shift[1])))
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +183,7 @@ class Sample:
 
 def make_sample(source: Source, labels: Sequence[int], size: int, generator: np.random.Generator) -> Sample:
     """Return one look at a source, for the structures `labels` (indices into NAMES)."""
-    theta = draw(size, generator).theta()
+    theta = draw_look(generator).theta()
     tissues = _resample(torch.from_numpy(source.tissues.astype(np.float32)), theta, size)
     inside = _resample(torch.ones(1, STORED_SIZE, STORED_SIZE), theta, size)[0].numpy() > 0.5
     image = tissues[0].numpy() if source.is_real else compose(tissues.numpy(), generator)
@@ -226,7 +249,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
         return make_sample(pool[int(generator.integers(len(pool)))], self.labels, self.size, generator)
 
     def steps(self, start: int, stop: int) -> Iterator[Batch]:
-        """Yield the batches of steps start..stop-1, prepared by a process of their own."""
+        """Yield the batches of steps start..stop-1 in order, prepared by a process of their own."""
         loader = torch.utils.data.DataLoader(
             self, batch_size=None, sampler=range(start, stop), num_workers=1, prefetch_factor=4
         )
@@ -237,9 +260,10 @@ def read_sources(projections: Path, sets: Sequence[RadiographSet]) -> list[Sourc
     """Return everything to learn from: all projections in a folder, all radiographs of the sets.
 
     Raises:
-        DatasetError: If the folder holds no projection.
+        DatasetError: If the folder holds no projection, or one that is not ours.
+        RadiographSetError: If a picture or a mask cannot be read.
     """
-    files = sorted(file for file in projections.glob("*.npz") if not file.name.endswith(".part.npz"))
+    files = projection_files(projections)
     if not files:
         raise DatasetError(f"{projections} holds no projection; make some with paxnode-train project")
     sources = [from_projection(read_projection(file)) for file in files]
@@ -250,9 +274,10 @@ def read_sources(projections: Path, sets: Sequence[RadiographSet]) -> list[Sourc
 
 
 def supported_labels(sources: Sequence[Source], share: float = 0.03) -> list[int]:
-    """Return indices into NAMES of the structures seen in at least `share` of the frontal projections that know them.
+    """Return indices into NAMES of the structures seen in `share` or more of the frontal projections.
 
-    A structure that too few examples show is named as not supported, not guessed.
+    Counted over those that know the structure. What too few examples show is not supported rather than
+    guessed.
     """
     frontal = [s for s in sources if not s.is_real and s.view == FRONTAL]
     seen, asked = np.zeros(len(NAMES)), np.zeros(len(NAMES))

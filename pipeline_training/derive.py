@@ -1,6 +1,7 @@
-"""Structures that geometry gives from 3D labels. Each rule is one function; "LPS" is the direction of the indices.
+"""From labels in 3D to our structures: the rules that need one organ at a time.
 
-Names on the right are TotalSegmentator's, names on the left those of ai/labels.csv.
+Indices grow towards superior, posterior and left. Keys of the tables are TotalSegmentator's names, values
+hold those of ai/labels.csv. Rules that need several organs are in `regions`.
 """
 
 import re
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from pipeline_training.anatomy import Anatomy, Layer, midline_x, tissue_groups
+from pipeline_training.anatomy import Anatomy, Layer, tissue_groups
 from pipeline_training.regions import region_layer
 from pipeline_training.synthesise import synthesise_ct
 from pipeline_training.volumes import LUNG_LOBES, LabelMap
@@ -17,8 +18,16 @@ from pipeline_training.volumes import LUNG_LOBES, LabelMap
 Mask = npt.NDArray[np.bool_]
 
 ORDINALS = ("1st", "2nd", "3rd", "4th", "5th", "6th", "7th", "8th", "9th", "10th", "11th", "12th")
+LAST_RIB = 12
 SPINES = {"C": "cervical spine", "T": "thoracic spine", "L": "lumbar spine"}
+
 CARINA_MM = 20.0
+"""Height of the "tracheal bifurcation" above the lowest voxel of the trachea, our choice: the labels of the
+trachea end where the main bronchi leave it."""
+
+MIN_LIMB_VOXELS = 20
+"""A cross-section of an aortic limb is no smaller (45 mm2; the limbs measure some 700 mm2)."""
+
 CHAMBERS = {
     "heart_atrium_left": "heart atrium left",
     "heart_atrium_right": "heart atrium right",
@@ -54,12 +63,13 @@ SINGLE = {
     "humerus_left": ("shoulder", ()),
     "humerus_right": ("shoulder", ()),
 }
+"""Labels taken as they are: attenuation group and structures, none for what only the image needs."""
 
 
 def derive(volume: LabelMap, generator: np.random.Generator) -> Anatomy:
     """Return the case with every structure that its labels give; a CT is invented where the case has none."""
     hu = volume.hu if volume.hu is not None else synthesise_ct(volume, generator)
-    organs = Layer(volume.labels.shape)
+    organs = Layer.empty(volume.labels.shape)
     groups: dict[int, str] = {}
     for label, name in volume.names.items():
         if name in SINGLE:
@@ -73,8 +83,8 @@ def derive(volume: LabelMap, generator: np.random.Generator) -> Anatomy:
     _add_ribs(organs, groups, volume)
     tissues = tissue_groups(groups, organs.count)
     regions = (region_layer(volume),)
-    centre = ndimage.center_of_mass(volume.mask(*LUNG_LOBES))
-    return Anatomy(volume.case, hu, organs, regions, tissues, volume.spacing_mm, tuple(centre))
+    z, y, x = ndimage.center_of_mass(volume.mask(*LUNG_LOBES))
+    return Anatomy(volume.case, hu, organs, regions, tissues, volume.spacing_mm, (z, y, x))
 
 
 def _add_lungs(organs: Layer, groups: dict[int, str], volume: LabelMap) -> None:
@@ -102,18 +112,12 @@ def _add_aorta(organs: Layer, groups: dict[int, str], volume: LabelMap) -> None:
 def split_aorta(aorta: Mask) -> dict[str, Mask]:
     """Return arch, ascending and descending aorta.
 
-    The arch reaches from the top down to the slice where the cross-section falls apart in two; below it, what lies
-    in front of the middle between the two is ascending, what lies behind descending (rule of the anatomy text books:
-    the limbs separate under the concavity of the arch).
+    The arch reaches from the top down to the slice where the cross-section falls apart in two; below it, what
+    lies in front of the middle between the two is ascending, what lies behind descending (rule of the anatomy
+    text books: the limbs separate under the concavity of the arch). What never falls apart is descending.
     """
-    slices = np.flatnonzero(aorta.any(axis=(1, 2)))
-    for z in slices[::-1]:
-        pieces, count = ndimage.label(aorta[z])
-        sizes = np.bincount(pieces.ravel())[1:]
-        if count >= 2 and np.sort(sizes)[-2] >= 20:
-            largest = np.argsort(sizes)[-2:] + 1
-            fronts = [float(np.mean(np.nonzero(pieces == piece)[0])) for piece in largest]
-            middle = (fronts[0] + fronts[1]) / 2
+    for z in np.flatnonzero(aorta.any(axis=(1, 2)))[::-1]:
+        if (middle := _between_limbs(aorta[z])) is not None:
             break
     else:
         return {"descending aorta": aorta}
@@ -125,6 +129,16 @@ def split_aorta(aorta: Mask) -> dict[str, Mask]:
     }
 
 
+def _between_limbs(section: Mask) -> float | None:
+    """Return the row half way between the two limbs of the aorta in a slice; None where there is but one."""
+    pieces, count = ndimage.label(section)
+    sizes = np.bincount(pieces.ravel())[1:]
+    if count < 2 or np.sort(sizes)[-2] < MIN_LIMB_VOXELS:
+        return None
+    limbs = np.argsort(sizes)[-2:] + 1
+    return float(np.mean([np.nonzero(pieces == limb)[0].mean() for limb in limbs]))
+
+
 def _add_trachea(organs: Layer, volume: LabelMap) -> None:
     if volume.ids("trachea"):
         trachea = volume.mask("trachea")
@@ -134,7 +148,7 @@ def _add_trachea(organs: Layer, volume: LabelMap) -> None:
 
 
 def lowest_part(mask: Mask, slices: float) -> Mask:
-    """Return the slab of the lowest `slices` slices of a mask, over the whole plane (the carina ends the trachea)."""
+    """Return the slab from below up to `slices` above the lowest slice of a mask, over the whole plane."""
     lowest = int(np.flatnonzero(mask.any(axis=(1, 2)))[0])
     return np.broadcast_to((np.arange(len(mask)) < lowest + slices)[:, None, None], mask.shape)
 
@@ -152,22 +166,20 @@ def _add_ribs(organs: Layer, groups: dict[int, str], volume: LabelMap) -> None:
             side, number = match[1], int(match[2])
             ordinal = ORDINALS[number - 1]
             for end, mask in split_rib(volume.mask(name), side, number).items():
-                merged = "12th rib" if number == 12 else f"{end} {ordinal} rib"
+                merged = "12th rib" if number == LAST_RIB else f"{end} {ordinal} rib"
                 groups[organs.add(mask, merged, f"{end} {ordinal} rib {side}")] = "ribs"
 
 
 def split_rib(rib: Mask, side: str, number: int) -> dict[str, Mask]:
-    """Return the rib's anterior and posterior part, parted at its lateral-most point (PAXRay, arXiv 2210.03416).
+    """Return the rib's anterior and posterior part, parted at its lateral-most point.
 
-    The twelfth rib has no anterior part: it ends before its lateral-most point turns.
+    Source: PAXRay, arXiv 2210.03416. The twelfth rib has no anterior part: it ends before its lateral-most
+        point turns.
     """
-    if number == 12:
+    if number == LAST_RIB:
         return {"posterior": rib}
     _, rows, columns = np.nonzero(rib)
     lateral = columns == (columns.min() if side == "right" else columns.max())
     turn = float(rows[lateral].mean())
     front = np.broadcast_to((np.arange(rib.shape[1]) < turn)[None, :, None], rib.shape)
     return {"anterior": rib & front, "posterior": rib & ~front}
-
-
-__all__ = ["derive", "lowest_part", "midline_x", "split_aorta", "split_rib"]

@@ -1,8 +1,8 @@
 """The network: a small U-Net that thinks at half the input's resolution.
 
-Half of all work in a U-Net is done at full resolution. Here a strided stem halves it first, and the masks' smooth
-edges come from soft targets and from bilinear upsampling of the logits. Nothing in it depends on the input's size, so
-that training may start small.
+Half of all work in a U-Net is done at full resolution. Here a strided stem halves it first, and the masks'
+smooth edges come from soft targets and from bilinear upsampling of the logits. Nothing in it depends on the
+input's size, so that training may start small.
 """
 
 from typing import NamedTuple
@@ -10,10 +10,17 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from pipeline_training.errors import TrainingError
+
 OUTPUT_STRIDE = 2
 """Input pixels for each logit pixel, along rows and columns."""
 
+MID_GREY = 0.5
+"""Taken off the input, so that it lies about 0."""
+
 DEPTH = 5
+"""Strides 2 to 32."""
+
 SIZE_MULTIPLE = OUTPUT_STRIDE * 2 ** (DEPTH - 1)
 """Input sizes are multiples of this."""
 
@@ -56,6 +63,8 @@ class AnatomyNet(nn.Module):
 
     def __init__(self, labels: int, widths: tuple[int, ...] = (24, 48, 80, 128, 160)) -> None:
         super().__init__()
+        if len(widths) != DEPTH:
+            raise TrainingError(f"widths are {DEPTH} numbers of channels, found {widths}")
         self.labels, self.widths = labels, widths
         self.stem = nn.Sequential(
             nn.Conv2d(1, widths[0], 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()
@@ -69,8 +78,8 @@ class AnatomyNet(nn.Module):
         self.view = nn.Linear(widths[-1], 2)
 
     def forward(self, image: torch.Tensor) -> Outputs:
-        """Return logits for every structure and for the view."""
-        features = self.stem(image - 0.5)
+        """Return logits of every structure at half the input's resolution, and of the view."""
+        features = self.stem(image - MID_GREY)
         skips = []
         for i, block in enumerate(self.down):
             if i:

@@ -1,8 +1,10 @@
 """The network as an ONNX graph, batch norm folded into the convolutions, weights in half precision.
 
-Written out by hand: the graph is small, nothing else needs to be installed, and half-precision weights (cast back to
-single precision when the session loads) halve the file without touching the arithmetic.
+Written out by hand: the graph is small, nothing else needs to be installed, and half-precision weights
+(cast back to single precision when the session loads) halve the file without touching the arithmetic.
 """
+
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +13,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from pipeline_training.network import OUTPUT_STRIDE, AnatomyNet, Block
+from pipeline_training.errors import ExportError
+from pipeline_training.network import MID_GREY, OUTPUT_STRIDE, AnatomyNet, Block
 
 OPSET = 17
 IR_VERSION = 9
@@ -25,7 +28,7 @@ class _Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
 
-    def add(self, kind: str, *inputs: str, **attributes: object) -> str:
+    def add(self, kind: str, *inputs: str, **attributes: Any) -> str:
         name = f"{kind.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name
@@ -44,7 +47,9 @@ class _Graph:
     def convolution(self, inputs: str, conv: nn.Conv2d, norm: nn.BatchNorm2d | None, stride: int = 1) -> str:
         weight, bias = _folded(conv, norm)
         pad = [conv.kernel_size[0] // 2] * 4
-        return self.add("Conv", inputs, self.half(weight), self.half(bias), pads=pad, strides=[stride, stride])
+        return self.add(
+            "Conv", inputs, self.half(weight), self.half(bias), pads=pad, strides=[stride, stride]
+        )
 
     def block(self, inputs: str, block: Block) -> str:
         first = self.add("Relu", self.convolution(inputs, block.first, block.first_norm))
@@ -66,12 +71,14 @@ def _folded(
 
 
 def to_onnx(network: AnatomyNet, size: int) -> bytes:
-    """Return the ONNX file of a network for inputs of (batch, 1, size, size), batch free."""
+    """Return the ONNX file of a network for inputs of (batch, 1, size, size), batch free.
+
+    Raises:
+        ExportError: If the graph does not pass ONNX's own checker.
+    """
     graph = _Graph()
-    stem, stem_norm = network.stem[0], network.stem[1]
-    assert isinstance(stem, nn.Conv2d)
-    assert isinstance(stem_norm, nn.BatchNorm2d)
-    centred = graph.add("Sub", "image", graph.constant(np.float32(0.5)))
+    stem, stem_norm = cast(nn.Conv2d, network.stem[0]), cast(nn.BatchNorm2d, network.stem[1])
+    centred = graph.add("Sub", "image", graph.constant(np.array(MID_GREY, np.float32)))
     features = graph.add("Relu", graph.convolution(centred, stem, stem_norm, stride=OUTPUT_STRIDE))
     skips = []
     for i, block in enumerate(_blocks(network.down)):
@@ -82,10 +89,14 @@ def to_onnx(network: AnatomyNet, size: int) -> bytes:
     _add_view(graph, skips.pop(), network.view)
     twice = graph.constant(np.array([1, 1, 2, 2], np.float32))
     for block in _blocks(network.up):
-        features = graph.add("Resize", features, "", twice, mode="linear", coordinate_transformation_mode="half_pixel")
+        features = graph.add(
+            "Resize", features, "", twice, mode="linear", coordinate_transformation_mode="half_pixel"
+        )
         features = graph.block(graph.add("Concat", features, skips.pop(), axis=1), block)
-    graph.nodes.append(helper.make_node("Identity", [graph.convolution(features, network.head, None)], ["logits"]))
-    return _model(graph, network.labels, size).SerializeToString()
+    graph.nodes.append(
+        helper.make_node("Identity", [graph.convolution(features, network.head, None)], ["logits"])
+    )
+    return bytes(_model(graph, network.labels, size).SerializeToString())
 
 
 def _blocks(modules: nn.ModuleList) -> list[Block]:
@@ -114,5 +125,8 @@ def _model(graph: _Graph, labels: int, size: int) -> onnx.ModelProto:
     )
     opset = [helper.make_opsetid("", OPSET)]
     model = helper.make_model(made, opset_imports=opset, ir_version=IR_VERSION, producer_name="paxnode-train")
-    onnx.checker.check_model(model, full_check=True)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as exc:
+        raise ExportError(f"the exported graph is not valid: {exc}") from exc
     return model

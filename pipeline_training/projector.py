@@ -1,7 +1,8 @@
 """Cone-beam projection of a volume and its parts: one geometry for image and masks.
 
-A point source, a flat detector, and rays sampled at equal steps. For every ray and every part the path length and the
-integral of the attenuation along that path are summed, so that structures and images are both sums over parts.
+A point source, a flat detector, and rays sampled at equal steps. For every ray and every part the path
+length and the integral of the attenuation along that path are summed, so that structures and images are
+both sums over parts. Rays are followed through the whole volume, also where it reaches beyond the detector.
 """
 
 from dataclasses import dataclass
@@ -11,13 +12,18 @@ import numpy.typing as npt
 import torch
 
 from pipeline_training.anatomy import Anatomy
+from pipeline_training.errors import VolumeError
+
+FloatImages = npt.NDArray[np.float32]
 
 WATER_PER_MM = 0.0195
-"""Linear attenuation of water at about 70 keV, the effective energy of a 120 kVp chest exposure (NIST XCOM)."""
+"""Linear attenuation of water at about 70 keV, the effective energy of a 120 kVp chest exposure (NIST
+XCOM)."""
 
 HARD_TISSUE_HU = 150.0
 HARD_TISSUE_GAIN = 1.3
-"""Above this HU calcium absorbs more than density tells: HU there count 1.3-fold (effective two-material mixture)."""
+"""Above this HU calcium absorbs more than density tells: HU there count 1.3-fold (effective two-material
+mixture)."""
 
 
 @dataclass(frozen=True)
@@ -25,16 +31,17 @@ class Pose:
     """Where source, patient and detector stand.
 
     Attributes:
-        source_to_detector_mm: 1800 for an upright PA, 1000 for a bedside AP exposure.
+        source_to_detector_mm: 1800 for an upright PA, 1000 for a bedside AP exposure; above
+            source_to_centre_mm.
         source_to_centre_mm: From the source to the centre of the lungs.
-        azimuth_deg: Direction of the beam about the long axis: 0 from behind (PA), 180 from in front (AP), 90 and
-            -90 from the patient's right and left (laterals).
+        azimuth_deg: Direction of the beam about the long axis: 0 from behind (PA), 180 from in front (AP),
+            90 and -90 from the patient's right and left (laterals).
         tilt_deg: Beam towards the feet (above 0) or the head.
         roll_deg: Rotation in the image plane.
         shift_mm: (right-left, up-down) offset of the central ray from the centre of the lungs.
         field_mm: Height and width of the detector.
-        mirrored: Columns reversed after projection: a frontal view is looked at from in front, whichever way the
-            beam went.
+        mirrored: Columns reversed after projection: a frontal view is looked at from in front, whichever
+            way the beam went.
     """
 
     source_to_detector_mm: float = 1800.0
@@ -46,6 +53,13 @@ class Pose:
     field_mm: float = 400.0
     mirrored: bool = False
 
+    def __post_init__(self) -> None:
+        if not 0 < self.source_to_centre_mm < self.source_to_detector_mm:
+            raise VolumeError(
+                "the patient stands between source and detector: "
+                f"found {self.source_to_centre_mm} of {self.source_to_detector_mm} mm"
+            )
+
 
 @dataclass(frozen=True, eq=False)
 class Projection:
@@ -53,17 +67,19 @@ class Projection:
 
     Attributes:
         lengths_mm: For each layer float32 (parts + 1, size, size): path length in part p at each pixel.
-        attenuation: float32 (parts + 1, size, size), of the organ layer: integral of the attenuation, unitless.
+        attenuation: float32 (parts + 1, size, size), of the organ layer: integral of the attenuation,
+            unitless.
     """
 
-    lengths_mm: tuple[npt.NDArray[np.float32], ...]
-    attenuation: npt.NDArray[np.float32]
+    lengths_mm: tuple[FloatImages, ...]
+    attenuation: FloatImages
 
 
 def detector_points(pose: Pose, size: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return source (3,) and detector pixel centres (size, size, 3) in mm, LPS about the lungs' centre.
 
-    Columns grow towards the patient's left and rows towards the feet when the beam comes from behind (azimuth 0).
+    Columns grow towards the patient's left and rows towards the feet when the beam comes from behind
+    (azimuth 0).
     """
     across, down = np.meshgrid(*(((np.arange(size) + 0.5) / size - 0.5) * pose.field_mm,) * 2)
     behind = pose.source_to_detector_mm - pose.source_to_centre_mm
@@ -103,7 +119,8 @@ def project(anatomy: Anatomy, pose: Pose, size: int, step_mm: float = 2.0) -> Pr
         anatomy: The volume, indices growing towards superior, posterior, left.
         pose: Geometry.
         size: Detector rows and columns.
-        step_mm: Distance between samples on a ray; attenuation is interpolated linearly, parts are the nearest voxel's.
+        step_mm: Distance between samples on a ray; attenuation is interpolated linearly, parts are the
+            nearest voxel's.
     """
     source, pixels = detector_points(pose, size)
     start, direction, count, step = _march(anatomy, source, pixels.reshape(-1, 3), step_mm)
@@ -115,9 +132,7 @@ def project(anatomy: Anatomy, pose: Pose, size: int, step_mm: float = 2.0) -> Pr
     scale = torch.tensor([2.0 / n for n in shape[::-1]])
     rays = [torch.arange(len(start)) * (layer.count + 1) for layer in anatomy.layers]
     for k in range(count):
-        at = start + direction * (
-            k * step[:, None]
-        )  # voxel indices (x, y, z), voxel centres at whole numbers
+        at = start + direction * (k * step[:, None])  # (x, y, z) in voxels, centres at whole numbers
         grid = ((at + 0.5) * scale - 1)[None, None, None]
         mu = torch.nn.functional.grid_sample(attenuation, grid, align_corners=False)[0, 0, 0, 0]
         nearest = _nearest_voxel(at, shape)
@@ -126,17 +141,20 @@ def project(anatomy: Anatomy, pose: Pose, size: int, step_mm: float = 2.0) -> Pr
             total.index_add_(0, index, step)
             if i == 0:
                 weighted.index_add_(0, index, mu * step)
-    mm = anatomy.spacing_mm
-    shaped = [s.view(size, size, -1).permute(2, 0, 1).contiguous().numpy() * mm for s in (*sums, weighted)]
-    if pose.mirrored:
-        shaped = [np.ascontiguousarray(s[:, :, ::-1]) for s in shaped]
-    return Projection(tuple(shaped[:-1]), shaped[-1])
+    lengths = tuple(_images(total * anatomy.spacing_mm, size, pose.mirrored) for total in sums)
+    return Projection(lengths, _images(weighted * anatomy.spacing_mm, size, pose.mirrored))
+
+
+def _images(sums: torch.Tensor, size: int, mirrored: bool) -> FloatImages:
+    """Return sums by ray and part as (parts + 1, size, size)."""
+    images = sums.view(size, size, -1).permute(2, 0, 1).numpy()
+    return np.ascontiguousarray(images[:, :, ::-1] if mirrored else images, np.float32)
 
 
 def _march(
     anatomy: Anatomy, source: npt.NDArray[np.float64], ends: npt.NDArray[np.float64], step_mm: float
 ) -> tuple[torch.Tensor, torch.Tensor, int, torch.Tensor]:
-    """Return where each ray enters (rays, 3), its direction, the number of steps and each ray's step, in voxels."""
+    """Return first sample and direction (rays, 3), the number of steps, and each ray's step, in voxels."""
     centre = np.array(anatomy.centre[::-1])
     origin = source / anatomy.spacing_mm + centre
     direction = ends / anatomy.spacing_mm + centre - origin

@@ -1,12 +1,14 @@
-"""Regions without borders of their own: lung zones, the mediastinum and its parts, what lies under the diaphragm."""
+"""Regions without borders of their own: lung zones, mediastinum, what lies under the diaphragm.
+
+Indices grow towards superior, posterior and left.
+"""
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw
 from scipy import ndimage
-from scipy.spatial import ConvexHull
 
 from pipeline_training.anatomy import Layer, midline_x
+from pipeline_training.hull import convex_hull
 from pipeline_training.volumes import LUNG_LOBES, LabelMap
 
 Mask = npt.NDArray[np.bool_]
@@ -16,6 +18,21 @@ ZONES = (
     ("mid zone lung", "{} mid zone lung"),
     ("upper zone lung", "{} upper zone lung"),
 )
+"""From below: the zone of both lungs, that of one side."""
+
+MEDIAL_SHARE = 0.25
+"""Share of a clavicle's voxels, those nearest to the midline, whose mean height is that of its medial end."""
+
+LOWER_EDGE_QUANTILE = 0.25
+"""Of the slices that T4 covers: its spinous process hangs below the lower edge of its body."""
+
+BODY_WIDTH_SHARE = 0.5
+"""Rows of a vertebra's slice at least half as wide as its widest row belong to body and transverse
+processes."""
+
+OPENING_VOXELS = 2
+"""Tongues of the mediastinum between lung and ribs thinner than twice this are cut off."""
+
 MEDIASTINAL_ORGANS = (
     "heart", "heart_myocardium", "heart_myocardium_septum", "heart_atrium_left", "heart_atrium_right",
     "heart_ventricle_left", "heart_ventricle_right", "atrial_appendage_left", "aorta", "pulmonary_artery",
@@ -23,11 +40,12 @@ MEDIASTINAL_ORGANS = (
     "trachea", "esophagus",
 )  # fmt: skip
 HEART = tuple(name for name in MEDIASTINAL_ORGANS if name.startswith(("heart", "atrial")))
+ABDOMEN = ("liver", "spleen", "stomach", "kidney_left", "kidney_right", "colon", "small_bowel")
 
 
 def region_layer(volume: LabelMap) -> Layer:
-    """Return lung zones, mediastinum and what lies under the diaphragm as one layer: none overlaps another."""
-    layer = Layer(volume.labels.shape)
+    """Return lung zones, mediastinum and what lies under the diaphragm as a layer: none overlaps another."""
+    layer = Layer.empty(volume.labels.shape)
     add_zones(layer, volume)
     add_mediastinum(layer, volume)
     add_subdiaphragm(layer, volume)
@@ -35,129 +53,135 @@ def region_layer(volume: LabelMap) -> Layer:
 
 
 def add_zones(layer: Layer, volume: LabelMap) -> None:
-    """Add the lung zones: apical above the clavicles' medial ends, below it three thirds of equal height.
+    """Add the lung zones: apical above the clavicle's medial end, below it three thirds of equal height.
 
-    Source: the radiologist's upper, mid and lower zone; without clavicles no zone is known.
+    Source: the radiologist's upper, mid and lower zone. A side without lung or clavicle has no zones; the
+    zones of both lungs are known where both sides are.
     """
-    for side in ("right", "left"):
-        lung = volume.mask(*(name for name in LUNG_LOBES if name.endswith(side)))
-        clavicle = volume.mask(f"clavicula_{side}")
-        if not lung.any() or not clavicle.any():
-            continue
+    sides = [side for side in ("right", "left") if lung_of(volume, side).any()]
+    sides = [side for side in sides if volume.ids(f"clavicula_{side}")]
+    for side in sides:
+        lung = lung_of(volume, side)
         base = int(np.flatnonzero(lung.any(axis=(1, 2)))[0])
-        apex = _medial_end_level(clavicle, midline_x(volume))
-        bounds = np.linspace(base, apex, 4)
+        apex = _medial_end_level(volume.mask(f"clavicula_{side}"), midline_x(volume))
+        bounds = np.linspace(base, apex, len(ZONES) + 1)
         level = np.arange(len(lung))[:, None, None]
         for (both, one), low, high in zip(ZONES, bounds[:-1], bounds[1:], strict=True):
-            layer.add(lung & (level >= low) & (level < high), both, one.format(side))
-        layer.add(lung & (level >= apex), "apical zone lung", f"{side} apical zone lung")
+            merged = (both,) if len(sides) == 2 else ()
+            layer.add(lung & (level >= low) & (level < high), *merged, one.format(side))
+        merged = ("apical zone lung",) if len(sides) == 2 else ()
+        layer.add(lung & (level >= apex), *merged, f"{side} apical zone lung")
+
+
+def lung_of(volume: LabelMap, side: str) -> Mask:
+    """Return the union of the lobes of the "right" or "left" lung."""
+    return volume.mask(*(name for name in LUNG_LOBES if name.endswith(side)))
 
 
 def _medial_end_level(clavicle: Mask, midline: float) -> float:
     """Return the mean slice of the quarter of the clavicle that is nearest to the midline."""
     levels, _, columns = np.nonzero(clavicle)
     distance = np.abs(columns - midline)
-    return float(levels[distance <= np.quantile(distance, 0.25)].mean())
+    return float(levels[distance <= np.quantile(distance, MEDIAL_SHARE)].mean())
 
 
 def add_mediastinum(layer: Layer, volume: LabelMap) -> None:
     """Add the mediastinum: what lies between the lungs, parted at the lower edge of T4 and by the heart.
 
-    Per slice: the convex hull of both lungs, less the lungs, the bones and what lies behind the front of the
-    vertebral bodies, with the organs of the mediastinum added. Upper and lower mediastinum meet at the lower edge of
-    T4; the lower one is anterior before, middle beside, and posterior behind the heart (Gray's Anatomy).
+    From the lowest slice of the heart to the top of the lungs, per slice: the convex hull of both lungs
+    between their centres, less the lungs, the bones, the abdomen and what lies behind the middle of the
+    vertebral bodies, with the organs of the mediastinum added. The lower mediastinum is anterior before,
+    middle beside, and posterior behind the heart (Gray's Anatomy). Unknown without heart or T4.
     """
     heart = volume.mask(*HEART)
     t4 = np.flatnonzero(volume.mask("vertebrae_T4").any(axis=(1, 2)))
     if not heart.any() or not t4.size:
         return
     region = _between_lungs(volume)
-    level = np.arange(len(heart))[:, None, None]
-    upper = region & (level > int(np.quantile(t4, 0.25)))
+    level = np.arange(heart.shape[0])[:, None, None]
+    upper = region & (level > int(np.quantile(t4, LOWER_EDGE_QUANTILE)))
     lower = region & ~upper
     front, back = _heart_depth(heart)
     row = np.arange(heart.shape[1])[None, :, None]
+    parts = {
+        "anterior mediastinum": (row < front) & ~heart,
+        "middle mediastinum": ((row >= front) & (row <= back)) | heart,
+        "posterior mediastinum": (row > back) & ~heart,
+    }
     layer.add(upper, "cardiomediastinum", "upper mediastinum")
-    layer.add(lower & (row < front), "cardiomediastinum", "lower mediastinum", "anterior mediastinum")
-    middle = (row >= front) & (row <= back)
-    layer.add(lower & (middle | heart), "cardiomediastinum", "lower mediastinum", "middle mediastinum")
-    layer.add(
-        lower & (row > back) & ~heart, "cardiomediastinum", "lower mediastinum", "posterior mediastinum"
-    )
+    for name, part in parts.items():
+        layer.add(lower & part, "cardiomediastinum", "lower mediastinum", name)
 
 
 def _heart_depth(heart: Mask) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return front and back row of the heart per slice (slices, 1, 1), those of the nearest heart slice elsewhere."""
+    """Return front and back row of the heart, each (slices, 1, 1); elsewhere those of the nearest slice."""
     slices = np.flatnonzero(heart.any(axis=(1, 2)))
     nearest = slices[np.abs(np.arange(len(heart))[:, None] - slices[None, :]).argmin(axis=1)]
-    rows = heart.any(axis=2)
+    rows = np.asarray(heart.any(axis=2))
     front = rows.argmax(axis=1).astype(np.float64)[nearest]
     back = (rows.shape[1] - 1 - rows[:, ::-1].argmax(axis=1)).astype(np.float64)[nearest]
     return front[:, None, None], back[:, None, None]
 
 
 def _between_lungs(volume: LabelMap) -> Mask:
-    right = volume.mask(*(n for n in LUNG_LOBES if n.endswith("right")))
-    left = volume.mask(*(n for n in LUNG_LOBES if n.endswith("left")))
-    spine = volume.mask(*(n for n in volume.names.values() if n.startswith("vertebrae_")))
-    bones = volume.mask(
-        *(n for n in volume.names.values() if n.startswith(("rib_", "vertebrae", "sternum", "costal")))
-    )
-    organs = volume.mask(*MEDIASTINAL_ORGANS)
+    right, left = lung_of(volume, "right"), lung_of(volume, "left")
+    spine = volume.mask_of_kind("vertebrae_")
     floor = int(np.flatnonzero(volume.mask(*HEART).any(axis=(1, 2)))[0])
+    top = int(np.flatnonzero((right | left).any(axis=(1, 2)))[-1])
     region = np.zeros_like(right)
-    for z in range(floor, len(region)):
+    for z in range(floor, top + 1):
         if right[z].any() and left[z].any():
             region[z] = _gap(right[z], left[z]) & _before_spine(spine[z])
-    below = volume.mask("liver", "stomach", "spleen", "colon", "kidney_left", "kidney_right")
-    region = ndimage.binary_opening(region & ~(right | left | bones | below), iterations=2)
-    region |= organs & (np.arange(len(region)) >= floor)[:, None, None]
-    return np.asarray(region)
+    other = (
+        right | left | volume.mask_of_kind("rib_", "vertebrae_", "sternum", "costal") | volume.mask(*ABDOMEN)
+    )
+    region = np.asarray(ndimage.binary_opening(region & ~other, iterations=OPENING_VOXELS), np.bool_)
+    region[floor : top + 1] |= volume.mask(*MEDIASTINAL_ORGANS)[floor : top + 1]
+    return region
 
 
 def _gap(right: Mask, left: Mask) -> Mask:
-    """Return the pixels of the lungs' convex hull that lie between the innermost columns of their hulls' halves."""
-    rows, columns = np.nonzero(right | left)
-    points = np.column_stack([columns, rows])
-    outline = points[ConvexHull(points).vertices]
-    picture = Image.new("1", (right.shape[1], right.shape[0]))
-    ImageDraw.Draw(picture).polygon([(int(x), int(y)) for x, y in outline], fill=1)
-    hull = np.array(picture, dtype=np.bool_)
+    """Return the pixels of the lungs' common convex hull between the columns of their centres."""
     column = np.arange(right.shape[1])[None, :]
     right_centre, left_centre = (float(np.nonzero(lung)[1].mean()) for lung in (right, left))
-    return hull & (column > right_centre) & (column < left_centre)
+    return convex_hull(right | left) & (column > right_centre) & (column < left_centre)
 
 
 def _before_spine(spine: Mask) -> Mask:
     """Return the pixels before the middle of the vertebral body; everything where no vertebra is cut."""
-    rows = np.flatnonzero(spine.any(axis=1))
-    if not rows.size:
+    widths = spine.sum(axis=1)
+    if not widths.any():
         return np.ones_like(spine)
-    widths = spine.sum(axis=1)[rows]
-    body = rows[widths >= 0.5 * widths.max()]
-    limit = body[: max(1, len(body) // 2)].max()
-    return np.broadcast_to((np.arange(spine.shape[0]) <= limit)[:, None], spine.shape)
+    body = np.flatnonzero(widths >= BODY_WIDTH_SHARE * widths.max())
+    limit = int(body[max(0, len(body) // 2 - 1)])
+    return np.broadcast_to((np.arange(len(spine)) <= limit)[:, None], spine.shape)
 
 
 def add_subdiaphragm(layer: Layer, volume: LabelMap) -> None:
     """Add what lies under the diaphragm, right and left of the plane through the vertebrae.
 
-    A voxel lies under the diaphragm when no lung and no heart lies below or at its height in its column; a column
-    that holds abdominal organs alone takes the height of the nearest column that holds more. The muscle itself cannot
-    be seen on a CT; PAXRay, too, means the tissue under it (arXiv 2210.03416).
+    In a column that holds lung or heart it is what lies below the lowest of them; a column that holds
+    abdominal organs alone takes the height of the nearest column that does. Ribs, vertebrae and the
+    mediastinum are not part of it. The muscle itself cannot be seen on a CT; PAXRay, too, means the tissue
+    under it (arXiv 2210.03416). Unknown without liver or vertebrae.
     """
     chest = volume.mask(*LUNG_LOBES) | volume.mask(*HEART)
-    abdomen = volume.mask("liver", "spleen", "stomach", "kidney_left", "kidney_right", "colon", "small_bowel")
-    if not volume.ids("liver") or not chest.any():
+    spine_or_ribs = volume.mask_of_kind("rib_", "vertebrae_")
+    if not volume.ids("liver") or not volume.mask_of_kind("vertebrae_").any():
         return
-    over = chest.any(axis=0)
-    nearest = ndimage.distance_transform_edt(~over, return_distances=False, return_indices=True)
-    ceiling = chest.argmax(axis=0)[tuple(nearest)]
-    ceiling[~(over | abdomen.any(axis=0))] = 0
     level = np.arange(len(chest))[:, None, None]
-    bones = volume.mask(*(n for n in volume.names.values() if n.startswith(("rib_", "vertebrae_"))))
-    under = (level < ceiling[None]) & ~bones
+    under = level < _ceiling(chest, volume.mask(*ABDOMEN))[None]
+    under &= ~spine_or_ribs & ~layer.mask("cardiomediastinum")
     column = np.arange(chest.shape[2])[None, None, :]
     middle = midline_x(volume)
     layer.add(under & (column < middle), "diaphragm", "right hemidiaphragm")
     layer.add(under & (column >= middle), "diaphragm", "left hemidiaphragm")
+
+
+def _ceiling(chest: Mask, abdomen: Mask) -> npt.NDArray[np.intp]:
+    """Return for each column (rows, columns) the slice below which it is abdomen; 0 where it is neither."""
+    over = chest.any(axis=0)
+    nearest = ndimage.distance_transform_edt(~over, return_distances=False, return_indices=True)
+    ceiling = chest.argmax(axis=0)[tuple(nearest)]
+    ceiling[~(over | abdomen.any(axis=0))] = 0
+    return np.asarray(ceiling, np.intp)

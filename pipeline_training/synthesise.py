@@ -1,15 +1,15 @@
 """A CT from a label map: every structure gets its usual HU and texture, the soft tissue around is invented.
 
-Source of the HU ranges: mean values of the labels over the CT of the one development case that has both, and
-textbook windows (lung -850, fat -100, muscle 50, blood 45 to 200 with contrast, spongy bone 150 to 300, cortex 700+).
+Source of the HU: mean values of the labels over the CT of the one development case that has both, and
+textbook windows (lung -850, fat -100, muscle 50, blood 45 to 200 with contrast, spongy bone 150 to 300,
+cortex 700+).
 """
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw
 from scipy import ndimage
-from scipy.spatial import ConvexHull
 
+from pipeline_training.hull import convex_hull
 from pipeline_training.volumes import LUNG_LOBES, LabelMap
 
 AIR, FAT, MUSCLE, LUNG, BLOOD, ORGAN = -1000, -100, 50, -860, 130, 60
@@ -28,13 +28,22 @@ BONE_PREFIXES = (
     "skull",
     "femur",
 )
-BLOOD_NAMES = ("heart", "aorta", "vena", "vein", "artery", "trunk", "atrial", "heart_")
+BLOOD_NAMES = ("heart", "aorta", "vena", "vein", "artery", "trunk", "atrial")
+"""Parts of names: contrast-filled blood, and the heart around it."""
 SUBCUTANEOUS_MM = (12.0, 30.0)
 MUSCLE_WALL_MM = 12.0
+LIMB_VOXELS = 12
+"""Muscle and skin around a humerus."""
+LUNG_VESSELS = ((16.0, 0.10), (9.0, 0.13), (6.0, 0.12))
+"""(correlation length of the two fields in voxels, width of the tube in standard deviations), coarse to
+fine."""
+VESSEL_GAIN_HU = 700
+MAX_TEXTURE_HU = 880
+"""A vessel in the lung is no denser than soft tissue: -860 + 880."""
 
 
 def synthesise_ct(volume: LabelMap, generator: np.random.Generator) -> npt.NDArray[np.int16]:
-    """Return HU, same shape as the labels: an invented body around the labelled structures, bone with a cortex.
+    """Return HU, same shape as the labels: a body invented around the structures, bone with a cortex.
 
     Args:
         volume: Labels; its own CT, if any, is not looked at.
@@ -74,25 +83,14 @@ def _body(
     inner = np.zeros(volume.labels.shape, np.bool_)
     skip = volume.ids("body", "muscle", "humerus_left", "humerus_right")
     for z in range(len(inner)):
-        inner[z] = _hull(~np.isin(volume.labels[z], [0, *skip]))
+        inner[z] = convex_hull(~np.isin(volume.labels[z], [0, *skip]))
     inner = ndimage.gaussian_filter(inner.astype(np.float32), (4, 2, 2)) > 0.4
     distance = ndimage.distance_transform_edt(~inner, sampling=volume.spacing_mm)
     wall = distance < MUSCLE_WALL_MM
     body = distance < MUSCLE_WALL_MM + generator.uniform(*SUBCUTANEOUS_MM)
     known = volume.mask("body", "muscle", "humerus_left", "humerus_right")
-    limbs = ndimage.binary_dilation(volume.mask("humerus_left", "humerus_right"), iterations=12)
+    limbs = ndimage.binary_dilation(volume.mask("humerus_left", "humerus_right"), iterations=LIMB_VOXELS)
     return body | known | limbs, wall | volume.mask("muscle")
-
-
-def _hull(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    rows, columns = np.nonzero(mask)
-    if len(rows) < 20 or np.ptp(rows) < 3 or np.ptp(columns) < 3:
-        return np.zeros_like(mask)
-    points = np.column_stack([columns, rows])
-    outline = points[ConvexHull(points).vertices]
-    picture = Image.new("1", (mask.shape[1], mask.shape[0]))
-    ImageDraw.Draw(picture).polygon([(int(x), int(y)) for x, y in outline], fill=1, outline=1)
-    return np.array(picture, dtype=np.bool_)
 
 
 def _noise(shape: tuple[int, ...], sigma: float, generator: np.random.Generator) -> npt.NDArray[np.float32]:
@@ -103,22 +101,22 @@ def _noise(shape: tuple[int, ...], sigma: float, generator: np.random.Generator)
 
 
 def _lung_texture(volume: LabelMap, generator: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Return HU to add in the lungs: vessels as curves where two smooth fields vanish, thicker near the hila."""
+    """Return HU to add in the lungs: vessels as curves where two smooth fields vanish, thicker inside."""
     shape = volume.labels.shape
     lungs = volume.mask(*LUNG_LOBES)
     depth = ndimage.distance_transform_edt(lungs).astype(np.float32)
     central = np.clip(depth / max(float(depth.max()), 1.0), 0, 1)
     texture = 25 * _noise(shape, 12.0, generator)
-    for sigma, width in ((16.0, 0.10), (9.0, 0.13), (6.0, 0.12)):
+    for sigma, width in LUNG_VESSELS:
         first, second = _noise(shape, sigma, generator), _noise(shape, sigma, generator)
         tube = np.maximum(np.abs(first), np.abs(second))
-        texture += 700 * (tube < width * (0.6 + 1.2 * central)) * (0.4 + 0.6 * central)
-    return np.asarray(np.minimum(texture, 880), np.float32)
+        texture += VESSEL_GAIN_HU * (tube < width * (0.6 + 1.2 * central)) * (0.4 + 0.6 * central)
+    return np.asarray(np.minimum(texture, MAX_TEXTURE_HU), np.float32)
 
 
 def _write_bones(hu: npt.NDArray[np.float32], volume: LabelMap, generator: np.random.Generator) -> None:
     """Write spongy bone with a dense cortex in place."""
-    bones = volume.mask(*(name for name in volume.names.values() if name.startswith(BONE_PREFIXES)))
+    bones = volume.mask_of_kind(*BONE_PREFIXES)
     depth = ndimage.distance_transform_edt(bones)
     hu[bones] = SPONGY_BONE + 30 * generator.normal()
     hu[bones & (depth <= CORTEX_VOXELS)] = CORTICAL_BONE * generator.uniform(0.6, 1.0)

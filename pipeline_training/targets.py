@@ -11,6 +11,8 @@ from pipeline_training.projector import Projection
 
 FloatImage = npt.NDArray[np.float32]
 
+Mask = npt.NDArray[np.bool_]
+
 DEFAULT_THRESHOLD_MM = 1.5
 """A ray belongs to a structure when its path in it is at least one voxel long."""
 
@@ -31,8 +33,12 @@ THRESHOLD_MM: Mapping[str, float] = {
 }
 """Thin rims of soft organs cast no visible edge; thresholds chosen by looking at projections."""
 
-DISC = np.hypot(*np.mgrid[-4:5, -4:5]) <= 4
-"""Opens the heart: 3D labels leave stubs of the great vessels on it, readers do not (at 320 pixels, about 5 mm)."""
+DISC: Mask = np.hypot(*np.mgrid[-4:5, -4:5]) <= 4
+"""Opens the heart: 3D labels leave stubs of the great vessels on it, readers do not. In pixels, made for
+projections of 320 pixels, where it is 4 to 5 mm in radius on the detector."""
+
+VISIBLE_OPENING = 2
+"""Iterations of the opening that takes slivers between the covering structures off the visible lung."""
 
 VISIBLE_LUNG = {"visible lung right": "right lung", "visible lung left": "left lung"}
 COVERING = {"heart": 12.0, "diaphragm": 20.0, "aorta": 12.0, "cardiomediastinum": 45.0}
@@ -48,9 +54,15 @@ def structure_lengths(anatomy: Anatomy, projection: Projection) -> dict[str, Flo
     return lengths
 
 
-def structure_masks(lengths: Mapping[str, FloatImage]) -> dict[str, npt.NDArray[np.bool_]]:
-    """Return masks (size, size) of all structures, the visible lungs among them where they can be told."""
-    masks = {n: length >= THRESHOLD_MM.get(n, DEFAULT_THRESHOLD_MM) for n, length in lengths.items()}
+def structure_masks(lengths: Mapping[str, FloatImage]) -> dict[str, Mask]:
+    """Return masks (size, size) of all structures, the visible lungs among them where they can be told.
+
+    The heart is opened and kept in one piece. A visible lung is what of the lung no covering structure hides,
+    opened, its largest piece; it is told where lungs, heart and diaphragm are known.
+    """
+    masks: dict[str, Mask] = {
+        n: length >= THRESHOLD_MM.get(n, DEFAULT_THRESHOLD_MM) for n, length in lengths.items()
+    }
     if "heart" in masks:
         masks["heart"] = largest_piece(ndimage.binary_opening(masks["heart"], DISC))
     if {"heart", "diaphragm", "right lung", "left lung"} <= lengths.keys():
@@ -59,11 +71,13 @@ def structure_masks(lengths: Mapping[str, FloatImage]) -> dict[str, npt.NDArray[
             if name in lengths:
                 hidden |= lengths[name] >= limit
         for visible, lung in VISIBLE_LUNG.items():
-            masks[visible] = largest_piece(ndimage.binary_opening(masks[lung] & ~hidden, iterations=2))
+            masks[visible] = largest_piece(
+                ndimage.binary_opening(masks[lung] & ~hidden, iterations=VISIBLE_OPENING)
+            )
     return masks
 
 
-def largest_piece(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def largest_piece(mask: Mask) -> Mask:
     """Return the largest connected component with its holes filled; an empty mask stays empty."""
     pieces, count = ndimage.label(mask)
     if count == 0:

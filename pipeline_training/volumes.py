@@ -1,18 +1,20 @@
-"""CT volumes and label maps, oriented so that indices grow towards left, posterior and superior.
+"""CT volumes and label maps, oriented so that indices grow towards superior, posterior and left.
 
-A case is a folder with `labels.nii.gz` and `labels.json` ({"labels": {id: structure name}}) and, where there is one,
-`ct.nii.gz` on the same grid. Structure names are TotalSegmentator v2's.
+A case is a folder with `labels.nii.gz` and `labels.json` ({"labels": {id: structure name}}) and, where there
+is one, `ct.nii.gz` on the same grid. Structure names are TotalSegmentator v2's.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nibabel
+import nibabel.processing
 import numpy as np
 import numpy.typing as npt
-from nibabel.processing import conform
+from nibabel.filebasedimages import ImageFileError
 from scipy import ndimage
 
 from pipeline_training.errors import VolumeError
@@ -20,9 +22,18 @@ from pipeline_training.errors import VolumeError
 WORKING_SPACING_MM = 1.5
 """Every volume is brought to this isotropic spacing, the one of the development data."""
 
+SPACING_TOLERANCE_MM = 0.01
+AFFINE_TOLERANCE_MM = 1e-3
+"""Two grids closer than this are one grid; NIfTI stores the affine in single precision."""
+
+MAX_LABEL = 255
+AIR_HU = -1000
+
 KEPT_BELOW_LUNGS_MM = 150.0
 KEPT_ABOVE_LUNGS_MM = 150.0
 """A chest radiograph's field of view reaches no further beyond the lungs."""
+
+Voxels = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +42,7 @@ class LabelMap:
 
     Attributes:
         case: Name of the folder; the unit that data are split by.
-        labels: uint8, shape (slices, rows, columns) = (superior, posterior, left) growing.
+        labels: uint8, shape (slices, rows, columns), growing towards (superior, posterior, left).
         names: Structure name by id; an id that is not in it is background.
         hu: int16 of the same shape, or None where only labels exist.
         spacing_mm: Edge length of a voxel.
@@ -49,9 +60,13 @@ class LabelMap:
 
     def mask(self, *names: str) -> npt.NDArray[np.bool_]:
         """Return the union of the named structures, all False where the map holds none of them."""
-        table = np.zeros(256, np.bool_)
+        table = np.zeros(MAX_LABEL + 1, np.bool_)
         table[self.ids(*names)] = True
         return table[self.labels]
+
+    def mask_of_kind(self, *prefixes: str) -> npt.NDArray[np.bool_]:
+        """Return the union of the structures whose name begins with one of the prefixes."""
+        return self.mask(*(name for name in self.names.values() if name.startswith(prefixes)))
 
 
 LUNG_LOBES = (
@@ -67,72 +82,133 @@ def load_label_map(folder: Path) -> LabelMap:
     """Return the case in `folder`, resampled to 1.5 mm, cropped to the chest and checked for its orientation.
 
     Raises:
-        VolumeError: If files are missing, grids differ, no lungs are labelled, or the volume is flipped.
+        VolumeError: If files are missing or unreadable, grids differ, ids do not fit, no lungs are labelled,
+            or the volume is flipped.
     """
-    if not (folder / "labels.json").is_file() or not (folder / "labels.nii.gz").is_file():
+    described = _read_names(folder)
+    image = _read_image(folder, "labels.nii.gz")
+    labels = np.rint(oriented(image, order=0, outside=0))
+    if labels.min() < 0 or labels.max() > MAX_LABEL:
+        raise VolumeError(f"{folder.name}: label ids lie in 0..{MAX_LABEL}, found {labels.max():.0f}")
+    hu = _read_hu(folder, image)
+    volume = LabelMap(folder.name, labels.astype(np.uint8), described, hu, WORKING_SPACING_MM)
+    cropped = _cropped(volume)
+    check_orientation(cropped)
+    return cropped
+
+
+def _read_names(folder: Path) -> dict[int, str]:
+    path = folder / "labels.json"
+    if not path.is_file() or not (folder / "labels.nii.gz").is_file():
         raise VolumeError(f"{folder.name}: a case needs labels.nii.gz and labels.json")
-    described = json.loads((folder / "labels.json").read_text())["labels"]
-    image = nibabel.load(folder / "labels.nii.gz")
-    labels = _oriented(image, np.uint8, order=0)
-    hu = None
-    if (folder / "ct.nii.gz").is_file():
-        ct = nibabel.load(folder / "ct.nii.gz")
-        if ct.shape != image.shape or not np.allclose(ct.affine, image.affine, atol=1e-3):
-            raise VolumeError(f"{folder.name}: ct.nii.gz and labels.nii.gz are not on the same grid")
-        hu = _oriented(ct, np.int16, order=1)
-    present = set(np.unique(labels).tolist()) - {0}
-    names = {int(i): name for i, name in described.items() if int(i) in present}
-    volume = _cropped(LabelMap(folder.name, labels, names, hu, WORKING_SPACING_MM))
-    check_orientation(volume)
-    return volume
+    try:
+        return {
+            int(i): str(name) for i, name in json.loads(path.read_text(encoding="utf-8"))["labels"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise VolumeError(
+            f'{folder.name}: labels.json must read {{"labels": {{id: name}}}}: {exc!r}'
+        ) from exc
 
 
-def _oriented(image: nibabel.Nifti1Image, dtype: type, order: int) -> npt.NDArray[np.generic]:
-    """Return the voxels as (slices, rows, columns) growing towards superior, posterior, left, at 1.5 mm."""
-    zooms = np.asarray(image.header.get_zooms()[:3])
-    if not np.allclose(zooms, WORKING_SPACING_MM, atol=0.01):
-        shape = tuple(int(n) for n in np.ceil(np.asarray(image.shape) * zooms / WORKING_SPACING_MM))
-        image = conform(image, out_shape=shape, voxel_size=(WORKING_SPACING_MM,) * 3, order=order, cval=0)
-    ras = nibabel.as_closest_canonical(image)
-    lps = np.asarray(ras.dataobj)[::-1, ::-1, :]  # x towards left, y towards posterior
-    return np.ascontiguousarray(lps.transpose(2, 1, 0).astype(dtype))
+def _read_image(folder: Path, name: str) -> Any:
+    """Return a three-dimensional NIfTI image, its voxels not read yet."""
+    try:
+        image: Any = nibabel.load(folder / name)
+    except (OSError, ImageFileError) as exc:
+        raise VolumeError(f"{folder.name}: {name} cannot be read: {exc}") from exc
+    if len(image.shape) != 3:
+        raise VolumeError(f"{folder.name}: {name} must have three dimensions, found {len(image.shape)}")
+    return image
+
+
+def _read_hu(folder: Path, labels: Any) -> npt.NDArray[np.int16] | None:
+    if not (folder / "ct.nii.gz").is_file():
+        return None
+    ct = _read_image(folder, "ct.nii.gz")
+    if ct.shape != labels.shape or not np.allclose(ct.affine, labels.affine, atol=AFFINE_TOLERANCE_MM):
+        raise VolumeError(f"{folder.name}: ct.nii.gz and labels.nii.gz are not on the same grid")
+    return np.rint(oriented(ct, order=1, outside=AIR_HU)).astype(np.int16)
+
+
+def oriented(image: Any, order: int, outside: float) -> Voxels:
+    """Return the voxels of a NIfTI image as (slices, rows, columns), superior, posterior, left, at 1.5 mm.
+
+    Args:
+        image: Stored in any orientation; an oblique grid of 1.5 mm keeps its tilt.
+        order: Of the interpolation: 0 takes the nearest voxel, 1 is linear.
+        outside: Value of voxels that the resampled grid adds at the edges.
+
+    Raises:
+        VolumeError: If the voxels cannot be read.
+    """
+    zooms = np.asarray(image.header.get_zooms()[:3], np.float64)
+    try:
+        if not np.allclose(zooms, WORKING_SPACING_MM, atol=SPACING_TOLERANCE_MM):
+            image = _resampled(image, order, outside)
+        right_anterior_superior = _canonical(image)
+        voxels = np.asarray(right_anterior_superior.dataobj, np.float64)
+    except (OSError, EOFError, ValueError) as exc:
+        raise VolumeError(f"{image.get_filename()}: the voxels cannot be read: {exc}") from exc
+    return np.ascontiguousarray(voxels[::-1, ::-1, :].transpose(2, 1, 0))
+
+
+def _resampled(image: Any, order: int, outside: float) -> Any:
+    resample: Any = nibabel.processing.resample_to_output
+    return resample(image, (WORKING_SPACING_MM,) * 3, order=order, cval=outside)
+
+
+def _canonical(image: Any) -> Any:
+    """Return the image with its axes swapped and flipped so that they grow to the right, front and top."""
+    canonical: Any = nibabel.funcs.as_closest_canonical
+    return canonical(image)
 
 
 def _cropped(volume: LabelMap) -> LabelMap:
+    """Return the slices around the lungs, and the names of what they hold."""
     slices = np.flatnonzero(volume.mask(*LUNG_LOBES).any(axis=(1, 2)))
     if not slices.size:
         raise VolumeError(f"{volume.case}: no lung lobe is labelled")
     low = max(0, int(slices[0] - KEPT_BELOW_LUNGS_MM / volume.spacing_mm))
-    high = int(slices[-1] + KEPT_ABOVE_LUNGS_MM / volume.spacing_mm)
+    high = int(slices[-1] + 1 + KEPT_ABOVE_LUNGS_MM / volume.spacing_mm)
+    labels = volume.labels[low:high]
+    present = set(np.unique(labels).tolist())
+    names = {i: name for i, name in volume.names.items() if i in present and i != 0}
     hu = None if volume.hu is None else volume.hu[low:high]
-    return LabelMap(volume.case, volume.labels[low:high], volume.names, hu, volume.spacing_mm)
+    return LabelMap(volume.case, labels, names, hu, volume.spacing_mm)
+
+
+SUPERIOR, POSTERIOR, LEFT = 0, 1, 2
+LOWER_LOBES = ("lung_lower_lobe_right", "lung_lower_lobe_left")
+UPPER_LOBES = ("lung_upper_lobe_right", "lung_upper_lobe_left")
+ORDERS = (
+    (
+        LEFT,
+        ("lung_lower_lobe_right",),
+        ("lung_lower_lobe_left",),
+        "the right lung lies left of the left lung",
+    ),
+    (LEFT, LUNG_LOBES, ("heart", "heart_ventricle_left"), "the heart lies right of the lungs' centre"),
+    (LEFT, ("liver",), LUNG_LOBES, "the liver lies left of the lungs' centre"),
+    (SUPERIOR, ("liver",), LUNG_LOBES, "the liver lies above the lungs' centre"),
+    (SUPERIOR, LOWER_LOBES, UPPER_LOBES, "the lower lobes lie above the upper lobes"),
+    (POSTERIOR, UPPER_LOBES, LOWER_LOBES, "the lower lobes lie in front of the upper lobes"),
+)
+"""(axis, what comes first along it, what comes later, what is said where it does not): centres of mass, where
+both are labelled. A heart on the right (dextrocardia) is refused too: a flipped volume looks the same."""
 
 
 def check_orientation(volume: LabelMap) -> None:
-    """Refuse a volume whose liver is not right of, or not below, the lungs' centre, or whose heart is not left.
+    """Refuse a volume in which two centres of mass do not follow each other as `ORDERS` says.
 
     Raises:
         VolumeError: Naming what lies on the wrong side.
     """
-    lungs = _centre(volume.mask(*LUNG_LOBES))
-    if (heart := _centre(volume.mask("heart", "heart_ventricle_left", "heart_ventricle_right"))) is not None:
-        _demand(
-            volume.case,
-            lungs is not None and heart[2] > lungs[2],
-            "the heart lies right of the lungs' centre",
-        )
-    if (liver := _centre(volume.mask("liver"))) is not None and lungs is not None:
-        _demand(volume.case, liver[2] < lungs[2], "the liver lies left of the lungs' centre")
-        _demand(volume.case, liver[0] < lungs[0], "the liver lies above the lungs' centre")
-    right, left = (_centre(volume.mask(f"lung_lower_lobe_{side}")) for side in ("right", "left"))
-    if right is not None and left is not None:
-        _demand(volume.case, right[2] < left[2], "the right lung lies left of the left lung")
+    for axis, first, later, otherwise in ORDERS:
+        begin, end = _centre(volume.mask(*first)), _centre(volume.mask(*later))
+        if begin is not None and end is not None and begin[axis] >= end[axis]:
+            raise VolumeError(f"{volume.case}: the volume is flipped: {otherwise}")
 
 
 def _centre(mask: npt.NDArray[np.bool_]) -> tuple[float, ...] | None:
     return tuple(ndimage.center_of_mass(mask)) if mask.any() else None
-
-
-def _demand(case: str, true: bool, otherwise: str) -> None:
-    if not true:
-        raise VolumeError(f"{case}: the volume is flipped: {otherwise}")

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-RUFF = (str(BIN / "ruff"), "check", "--no-cache", "--output-format=concise", "node", "ai", "config", "tests")
+RUFF = (str(BIN / "ruff"), "check", "--no-cache", "--output-format=concise")
 FORMAT = (str(BIN / "ruff"), "format", "--no-cache", "--check", "node")
 MYPY = (sys.executable, "-m", "mypy", "--no-incremental", "--follow-imports=silent", "node/planted.py")
 IMPORTS = (str(BIN / "lint-imports"), "--no-cache", "--no-logo")
@@ -58,34 +59,46 @@ def function(body: str, signature: str = "planted(x: int) -> int") -> str:
 
 
 VIOLATIONS = (
-    Planted("no print", "node/planted.py", function("    print(x)"), RUFF, "T201"),
+    Planted("no print", "node/planted.py", function("    print(x)"), (*RUFF, "node/planted.py"), "T201"),
     Planted(
         "no broad except",
         "node/planted.py",
         function("    try:\n        x = int(x)\n    except Exception:\n        x = 0"),
-        RUFF,
+        (*RUFF, "node/planted.py"),
         "BLE001",
     ),
     Planted(
-        "no undocumented function", "ai/planted.py", module("\ndef planted():\n    return 1"), RUFF, "D103"
+        "no undocumented function",
+        "ai/planted.py",
+        module("\ndef planted():\n    return 1"),
+        (*RUFF, "ai/planted.py"),
+        "D103",
     ),
-    Planted("complexity at most 8", "node/planted.py", function(BRANCHES), RUFF, "C901"),
-    Planted("at most 30 statements", "node/planted.py", function(LONG_FUNCTION), RUFF, "PLR0915"),
+    Planted(
+        "complexity at most 8", "node/planted.py", function(BRANCHES), (*RUFF, "node/planted.py"), "C901"
+    ),
+    Planted(
+        "at most 30 statements",
+        "node/planted.py",
+        function(LONG_FUNCTION),
+        (*RUFF, "node/planted.py"),
+        "PLR0915",
+    ),
     Planted(
         "at most 7 parameters",
         "node/planted.py",
         function("    x += 1", "planted(a, b, c, d, e, f, g, x)"),
-        RUFF,
+        (*RUFF, "node/planted.py"),
         "PLR0913",
     ),
     Planted(
         "os.environ in config/settings.py only",
         "node/planted.py",
         module("import os\n\nHOME = os.environ['HOME']"),
-        RUFF,
+        (*RUFF, "node/planted.py"),
         "TID251",
     ),
-    Planted("unused import", "node/planted.py", module("import os"), RUFF, "F401"),
+    Planted("unused import", "node/planted.py", module("import os"), (*RUFF, "node/planted.py"), "F401"),
     Planted("one format", "node/planted.py", module("planted  =  {'a':1}"), FORMAT, "planted.py"),
     Planted(
         "types are stated", "node/planted.py", module("def planted(x):\n    return x"), MYPY, "no-untyped-def"
@@ -139,14 +152,14 @@ VIOLATIONS = (
         "config/node.toml",
         "\n[planted]\nsetting = 1\n",
         (*PYTEST, "tests/house/test_docs.py"),
-        "planted",
+        "FAILED tests/house/test_docs.py::test_setting_has_a_row_in_its_section[planted-setting]",
     ),
     Planted(
         "every error class is documented",
         "node/errors.py",
         '\n\nclass PlantedError(NodeError):\n    """Planted."""\n',
         (*PYTEST, "tests/house/test_docs.py"),
-        "PlantedError",
+        "FAILED tests/house/test_docs.py::test_error_class_is_listed[node-PlantedError]",
     ),
     Planted(
         "code in the docs runs",
@@ -206,7 +219,7 @@ def main() -> int:
     for violation in VIOLATIONS:
         found, line = caught(violation, files)
         missed += not found
-        table.add_row(name_of(violation.gate), violation.rule, "yes" if found else "[bold red]NO", line)
+        table.add_row(name_of(violation.gate), violation.rule, "yes" if found else "[bold red]NO", Text(line))
     console.print(table)
     console.print(f"{len(VIOLATIONS) - missed} of {len(VIOLATIONS)} planted violations were caught")
     return 1 if missed else 0

@@ -46,7 +46,7 @@ class DeliveryStore(JobRows):
             left = select(func.count()).where(
                 deliveries.c.job_id == job_id, deliveries.c.state != DeliveryState.DELIVERED
             )
-            row = locked(connection, job_id)
+            row = locked(connection, job_id)  # so that two that end at once see each other
             if row is not None and row.state != State.DONE and not connection.execute(left).scalar_one():
                 self.move(connection, row, Event.COMPLETE)
 
@@ -76,7 +76,6 @@ class DeliveryStore(JobRows):
         job_id = connection.execute(
             select(deliveries.c.job_id).where(deliveries.c.id == delivery_id)
         ).scalar_one()
-        locked(connection, job_id)  # two deliveries of a job that end at once must see each other
         open_ = and_(deliveries.c.id == delivery_id, deliveries.c.state != DeliveryState.DELIVERED)
         values = dict(changes) | NO_LEASE | {"updated_at": self.clock()}
         connection.execute(update(deliveries).where(open_).values(values))

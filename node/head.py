@@ -71,7 +71,7 @@ def _head(content: bytes, transfer_syntax: UID) -> Head:
         stop_when=_stop(),
     )
     names = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-    head = Head(*(str(dataset.get(name) or "") for name in names))
+    head = Head(*(str(dataset.get(name) or "").replace("\0", "") for name in names))
     if not (head.sop_class_uid or head.sop_instance_uid):
         raise UndecodableError("the data set has no SOP Class UID and no SOP Instance UID")
     return head

@@ -191,14 +191,14 @@ class Listener:
         admission = self._store.add_received(
             ReceivedObject(
                 sop_class_uid=sop_class,
-                sop_instance_uid=str(request.AffectedSOPInstanceUID),
+                sop_instance_uid=head.sop_instance_uid or str(request.AffectedSOPInstanceUID),
                 study_instance_uid=head.study_instance_uid,
                 series_instance_uid=head.series_instance_uid,
                 transfer_syntax_uid=str(syntax),
                 digest=kept.digest,
                 path=kept.path,
                 size=incoming.size,
-                calling_ae_title=str(event.assoc.requestor.ae_title),
+                calling_ae_title=str(event.assoc.requestor.ae_title).replace("\0", ""),
                 quarantine_reason=_oddity(request, head),
             )
         )
@@ -223,11 +223,17 @@ def _answer_to(error: Exception) -> Answer:
 
 
 def _oddity(request: C_STORE, head: Head) -> str:
-    """Return why an object is kept but not worked on; empty: it is worked on."""
-    if not _UID.fullmatch(str(request.AffectedSOPInstanceUID)):
+    """Return why an object is kept but not worked on; empty: it is worked on.
+
+    A data set that was sent under another UID than its own is worked on as what it says it is: archives
+    find it by that, and results refer to it so.
+    """
+    if not head.sop_instance_uid:
+        return "the data set has no SOP Instance UID"
+    if not _UID.fullmatch(head.sop_instance_uid):
         return "the SOP Instance UID is no UID"
     if head.sop_instance_uid != request.AffectedSOPInstanceUID:
-        return "the data set's SOP Instance UID is not the one it was sent under"
+        log.warning("data set was sent under another uid", sop_instance_uid=head.sop_instance_uid)
     return ""
 
 

@@ -37,7 +37,7 @@ from node.database import engine_for, upgrade
 from node.errors import NodeError
 from node.job_store import JobStore
 from node.jobs import Job
-from node.listener import Listener
+from node.listener import ARTIM_S, Listener
 from node.logs import configure_logs
 from node.spool import Spool
 from node.states import State
@@ -138,8 +138,8 @@ def _files_of_at_most_a_megabyte() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + DEADLINE_S
+def wait_until(condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
+    until = time.monotonic() + deadline_s
     while not condition():
         assert time.monotonic() < until, "it did not come to pass"
         time.sleep(0.005)
@@ -369,18 +369,37 @@ def test_data_set_of_another_class_does_not_match(run: Run, make_dx: Any, tmp_pa
 
 
 @pytest.mark.usefixtures("_files_are_sent_as_they_are")
-@pytest.mark.parametrize("inside", ["2.25.8", None])
-def test_data_set_of_another_or_no_instance_is_kept_and_quarantined(
-    inside: str | None, run: Run, make_dx: Any, tmp_path: Path
+def test_data_set_sent_under_another_uid_is_what_it_says_it_is(
+    run: Run, make_dx: Any, tmp_path: Path
 ) -> None:
-    node, dataset = run(), make_dx(SOPInstanceUID=inside or "2.25.8")
-    if inside is None:
+    node, content = run(), explicit(make_dx(SOPInstanceUID="2.25.8"))
+    with node.association() as association:
+        sent = [
+            association.send_c_store(raw_file(tmp_path, content, uid=uid)) for uid in ("2.25.7", "2.25.8")
+        ]
+
+    assert [status_of(response) for response in sent] == [0x0000, 0x0000]
+    assert (node.job().state, node.job().sop_instance_uid) == (State.QUEUED, "2.25.8")
+
+
+@pytest.mark.usefixtures("_files_are_sent_as_they_are")
+@pytest.mark.parametrize(
+    ("uid", "words"), [(None, "has no SOP Instance UID"), ("no uid", "SOP Instance UID is no UID")]
+)
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+def test_data_set_without_a_usable_uid_is_kept_and_quarantined(
+    uid: str | None, words: str, run: Run, make_dx: Any, tmp_path: Path
+) -> None:
+    node, dataset = run(), make_dx()
+    if uid is None:
         del dataset.SOPInstanceUID
+    else:
+        dataset.SOPInstanceUID = uid
     with node.association() as association:
         assert status_of(association.send_c_store(raw_file(tmp_path, explicit(dataset)))) == 0x0000
 
     assert node.job().state is State.QUARANTINED
-    assert "not the one it was sent under" in node.job().reason
+    assert words in node.job().reason
     assert node.files() == [node.job().path]
 
 
@@ -483,6 +502,16 @@ def test_sender_that_falls_silent_halfway_is_dropped(run: Run, make_dx: Any) -> 
     association.abort()
 
 
+def test_sender_that_falls_silent_within_a_pdu_is_dropped(run: Run) -> None:
+    node, before = run(network_timeout_s=0.5), threading.active_count()
+    association = node.associate()
+
+    association.dul.socket.socket.sendall(b"\x04\x00\x00\x00\x40\x00" + bytes(100))  # type: ignore[union-attr]
+
+    wait_until(lambda: threading.active_count() <= before)
+    assert not association.is_established
+
+
 @pytest.mark.parametrize(
     "noise",
     [
@@ -528,7 +557,7 @@ def test_probes_leave_nothing_and_do_not_count_as_associations(run: Run) -> None
     for _ in range(20):
         socket.create_connection(("127.0.0.1", node.listener.port), DEADLINE_S).close()
 
-    wait_until(lambda: threading.active_count() <= before)
+    wait_until(lambda: threading.active_count() <= before, ARTIM_S - 2)
     assert node.answers_echo()
 
 

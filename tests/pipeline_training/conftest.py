@@ -1,9 +1,11 @@
-"""Sets of synthetic pictures with a reader's masks, and a network that answers fixed shapes."""
+"""Pictures with a reader's masks, a network that answers fixed shapes, and a thorax of boxes and balls."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import nibabel
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -15,6 +17,9 @@ from ai.bundle import Bundle, bundle_digest
 from ai.manifest import Manifest
 from ai.radiograph import Radiograph
 from ai.stand_in import StandInSegmenter
+from pipeline_training.anatomy import Anatomy
+from pipeline_training.derive import derive
+from pipeline_training.volumes import LabelMap
 
 SHAPE = (160, 128)
 INPUT_SIZE = 64
@@ -107,3 +112,135 @@ def _constant_network(logits: npt.NDArray[np.float32]) -> bytes:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
+
+
+PHANTOM_SPACING_MM = 6.0
+PHANTOM_SHAPE = (60, 40, 60)
+Box = tuple[slice, slice, slice]
+
+
+def box(z: tuple[int, int], y: tuple[int, int], x: tuple[int, int]) -> Box:
+    """Return the slices of a box, bounds included."""
+    return slice(z[0], z[1] + 1), slice(y[0], y[1] + 1), slice(x[0], x[1] + 1)
+
+
+def mirrored(x: tuple[int, int]) -> tuple[int, int]:
+    return PHANTOM_SHAPE[2] - 1 - x[1], PHANTOM_SHAPE[2] - 1 - x[0]
+
+
+PAIRED_BOXES = {
+    "lung_upper_lobe_{}": ((30, 51), (8, 32), (8, 24)),
+    "scapula_{}": ((36, 50), (34, 36), (4, 12)),
+}
+SINGLE_BOXES = {
+    "lung_lower_lobe_right": ((14, 29), (14, 32), (8, 24)),
+    "lung_lower_lobe_left": ((14, 29), (8, 32), (35, 51)),
+    "lung_middle_lobe_right": ((14, 29), (8, 13), (8, 24)),
+    "liver": ((2, 13), (8, 30), (6, 40)),
+    "stomach": ((4, 13), (8, 24), (42, 52)),
+    "trachea": ((30, 58), (18, 19), (29, 30)),
+    "sternum": ((26, 46), (4, 5), (28, 31)),
+    "costal_cartilages": ((24, 40), (4, 5), (24, 27)),
+    "aorta": ((43, 45), (11, 23), (31, 37)),
+}
+HEART_CENTRE, HEART_RADIUS = (22, 16, 33), 6
+
+
+class _Phantom:
+    """Paints structures into a label map, later ones over earlier ones."""
+
+    def __init__(self) -> None:
+        self.labels = np.zeros(PHANTOM_SHAPE, np.uint8)
+        self.names: dict[int, str] = {}
+
+    def paint(self, name: str, where: Box | npt.NDArray[np.bool_]) -> None:
+        number = next((i for i, known in self.names.items() if known == name), len(self.names) + 1)
+        self.names[number] = name
+        self.labels[where] = number
+
+    def paint_rib(self, side: str, number: int) -> None:
+        """Paint half a ring around the lung, its lateral-most point at row 20; the twelfth ends before it."""
+        _, y, x = np.mgrid[: PHANTOM_SHAPE[0], : PHANTOM_SHAPE[1], : PHANTOM_SHAPE[2]]
+        x = x if side == "right" else PHANTOM_SHAPE[2] - 1 - x
+        radius = np.hypot((x - 17) / 12, (y - 20) / 15)
+        ring = (radius > 0.95) & (radius < 1.12) & (x < 17) & ((y > 22) | (number < 12))
+        level = 58 - 4 * number
+        ring[:level], ring[level + 2 :] = False, False
+        self.paint(f"rib_{side}_{number}", ring)
+
+
+def paint_phantom() -> _Phantom:
+    phantom = _Phantom()
+    for name, (z, y, x) in PAIRED_BOXES.items():
+        phantom.paint(name.format("right"), box(z, y, x))
+        phantom.paint(name.format("left"), box(z, y, mirrored(x)))
+    for name, (z, y, x) in SINGLE_BOXES.items():
+        phantom.paint(name, box(z, y, x))
+    grid = np.mgrid[: PHANTOM_SHAPE[0], : PHANTOM_SHAPE[1], : PHANTOM_SHAPE[2]]
+    distance = np.linalg.norm(grid - np.reshape(HEART_CENTRE, (3, 1, 1, 1)), axis=0)
+    phantom.paint("heart", distance <= HEART_RADIUS)
+    phantom.paint("aorta", box((28, 42), (11, 14), (31, 35)))
+    phantom.paint("aorta", box((10, 42), (20, 23), (33, 37)))
+    for number in range(1, 13):
+        phantom.paint(f"vertebrae_T{number}", box((56 - 4 * number, 59 - 4 * number), (24, 31), (27, 32)))
+        for side in ("right", "left"):
+            phantom.paint_rib(side, number)
+    for side, place in (("right", lambda x: x), ("left", mirrored)):
+        phantom.paint(f"clavicula_{side}", box((49, 49), (6, 7), place((6, 20))))
+        phantom.paint(f"clavicula_{side}", box((46, 46), (6, 7), place((21, 27))))
+    return phantom
+
+
+@pytest.fixture(scope="session")
+def phantom() -> LabelMap:
+    """A thorax of boxes, a ball for the heart, rings for the ribs, 6 mm voxels; do not change its arrays."""
+    painted = paint_phantom()
+    return LabelMap("phantom", painted.labels, painted.names, None, PHANTOM_SPACING_MM)
+
+
+@pytest.fixture(scope="session")
+def anatomy(phantom: LabelMap) -> Anatomy:
+    """The phantom with everything that follows from its labels; do not change its arrays."""
+    return derive(phantom, np.random.default_rng(0))
+
+
+class MakeCase(Protocol):
+    """Writes the phantom as a case of 1.5 mm voxels, stored in any orientation."""
+
+    def __call__(
+        self, name: str = "case", axes: str = "LPS", with_ct: bool = False, flip: int | None = None
+    ) -> Path: ...
+
+
+@pytest.fixture
+def make_case(tmp_path: Path, phantom: LabelMap) -> MakeCase:
+    def make(name: str = "case", axes: str = "LPS", with_ct: bool = False, flip: int | None = None) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        labels = phantom.labels if flip is None else np.flip(phantom.labels, flip)
+        write_nifti(folder / "labels.nii.gz", labels, axes)
+        names = {str(i): name for i, name in phantom.names.items()}
+        (folder / "labels.json").write_text(json.dumps({"labels": names}))
+        if with_ct:
+            write_nifti(folder / "ct.nii.gz", phantom.labels.astype(np.int16) * 10 - 1000, axes)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def store_nifti() -> Callable[..., None]:
+    """Writes voxels (superior, posterior, left) as NIfTI, axes stored as the three letters say."""
+    return write_nifti
+
+
+def write_nifti(
+    path: Path, voxels: npt.NDArray[np.generic], axes: str = "LPS", spacing_mm: float = 1.5
+) -> None:
+    stored: Any = nibabel.orientations
+    lps = np.ascontiguousarray(voxels.transpose(2, 1, 0))
+    affine = np.diag([-spacing_mm, -spacing_mm, spacing_mm, 1.0])
+    make: Any = nibabel.nifti1.Nifti1Image
+    now, then = stored.io_orientation(affine), stored.axcodes2ornt(tuple(axes))
+    image = make(lps, affine)
+    nibabel.loadsave.save(image.as_reoriented(stored.ornt_transform(now, then)), path)

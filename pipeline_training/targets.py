@@ -33,12 +33,12 @@ THRESHOLD_MM: Mapping[str, float] = {
 }
 """Thin rims of soft organs cast no visible edge; thresholds chosen by looking at projections."""
 
-DISC: Mask = np.hypot(*np.mgrid[-4:5, -4:5]) <= 4
-"""Opens the heart: 3D labels leave stubs of the great vessels on it, readers do not. In pixels, made for
-projections of 320 pixels, where it is 4 to 5 mm in radius on the detector."""
+HEART_OPENING = 4 / 320
+"""Radius of the disc that opens the heart, as a share of the picture's width, some 5 mm: 3D labels leave
+stubs of the great vessels on it, readers do not."""
 
-VISIBLE_OPENING = 2
-"""Iterations of the opening that takes slivers between the covering structures off the visible lung."""
+LUNG_OPENING = 2 / 320
+"""Of the opening that takes slivers between the covering structures off the visible lung, likewise."""
 
 VISIBLE_LUNG = {"visible lung right": "right lung", "visible lung left": "left lung"}
 COVERING = {"heart": 12.0, "diaphragm": 20.0, "aorta": 12.0, "cardiomediastinum": 45.0}
@@ -64,17 +64,22 @@ def structure_masks(lengths: Mapping[str, FloatImage]) -> dict[str, Mask]:
         n: length >= THRESHOLD_MM.get(n, DEFAULT_THRESHOLD_MM) for n, length in lengths.items()
     }
     if "heart" in masks:
-        masks["heart"] = largest_piece(ndimage.binary_opening(masks["heart"], DISC))
+        masks["heart"] = largest_piece(ndimage.binary_opening(masks["heart"], _disc(masks["heart"])))
     if {"heart", "diaphragm", "right lung", "left lung"} <= lengths.keys():
         hidden = np.zeros_like(masks["heart"])
         for name, limit in COVERING.items():
             if name in lengths:
                 hidden |= lengths[name] >= limit
         for visible, lung in VISIBLE_LUNG.items():
-            masks[visible] = largest_piece(
-                ndimage.binary_opening(masks[lung] & ~hidden, iterations=VISIBLE_OPENING)
-            )
+            steps = max(1, round(LUNG_OPENING * len(hidden)))
+            masks[visible] = largest_piece(ndimage.binary_opening(masks[lung] & ~hidden, iterations=steps))
     return masks
+
+
+def _disc(mask: Mask) -> Mask:
+    """Return the disc that opens a heart mask (size, size)."""
+    radius = round(HEART_OPENING * len(mask))
+    return np.asarray(np.hypot(*np.mgrid[-radius : radius + 1, -radius : radius + 1]) <= radius, np.bool_)
 
 
 def largest_piece(mask: Mask) -> Mask:

@@ -2,7 +2,7 @@
 
 NodeError
 ├── ImageError             one image cannot become a result
-│   ├── RefusedImageError      by policy: not a radiograph, a view or body part that is not served; not retried
+│   ├── RefusedImageError      by policy: not a radiograph, a view or body part not served; not retried
 │   └── UndecodableError       its bytes cannot be parsed or decoded; quarantined, the bytes are kept
 ├── ResultError            a result object fails the conformance gate; quarantined, never sent
 ├── StorageError           the node cannot keep what it is given; the sender is told to try again (0xA700)

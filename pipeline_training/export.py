@@ -6,7 +6,6 @@ import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import torch
 from ai.bundle import Bundle, bundle_digest
 from ai.errors import BundleError
 from ai.manifest import Manifest, TrainingData
+from pipeline_training.checkpoint import read_checkpoint
 from pipeline_training.errors import ExportError, TrainingError
 from pipeline_training.network import SIZE_MULTIPLE, AnatomyNet
 from pipeline_training.onnx_graph import OPSET, to_onnx
@@ -112,18 +112,18 @@ def load_network(checkpoint: Path) -> tuple[AnatomyNet, tuple[str, ...]]:
         ExportError: If it cannot be read.
     """
     try:
-        stored = torch.load(checkpoint, weights_only=True)
+        stored = read_checkpoint(checkpoint)
         network = AnatomyNet(len(stored["labels"]), tuple(stored["options"]["widths"]))
         network.load_state_dict(stored["average"])
-    except (OSError, EOFError, KeyError, TypeError, RuntimeError, UnpicklingError, TrainingError) as exc:
-        raise ExportError(f"{checkpoint} is not a checkpoint of paxnode-train train: {exc}") from exc
+    except TrainingError as exc:
+        raise ExportError(str(exc)) from exc
+    except (KeyError, TypeError, RuntimeError) as exc:
+        raise ExportError(f"{checkpoint} does not hold the network that it describes: {exc}") from exc
     return network.eval(), tuple(stored["labels"])
 
 
 def check_parity(network: AnatomyNet, onnx_bytes: bytes, size: int) -> float:
     """Return how far torch's and ONNX Runtime's outputs lie apart on drawn images, relative to their spread.
-
-    The larger of the figures for "logits" and "view".
 
     Raises:
         ExportError: If it is above PARITY_TOLERANCE or not a number.
@@ -133,7 +133,7 @@ def check_parity(network: AnatomyNet, onnx_bytes: bytes, size: int) -> float:
         ours = network(image)
     session = onnxruntime.InferenceSession(onnx_bytes, providers=["CPUExecutionProvider"])
     theirs = session.run(["logits", "view"], {"image": image.numpy()})
-    difference = max(_apart(mine.numpy(), other) for mine, other in zip(ours, theirs, strict=True))
+    difference = max(_apart(ours.logits.numpy(), theirs[0]), _apart(ours.view.T.numpy(), theirs[1].T))
     if not difference <= PARITY_TOLERANCE:
         raise ExportError(f"the exported network differs by {difference:.4f} from its checkpoint")
     return difference
@@ -148,8 +148,9 @@ def _drawn_images(size: int) -> torch.Tensor:
 
 
 def _apart(ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32]) -> float:
-    """Return the root mean square difference over the standard deviation of `ours`."""
-    return float(np.sqrt(np.mean((theirs - ours) ** 2)) / max(float(ours.std()), 1e-6))
+    """Return the root mean square difference over the spread of `ours` within its channels."""
+    spread = (ours - ours.mean(axis=(0, *range(2, ours.ndim)), keepdims=True)).std()
+    return float(np.sqrt(np.mean((theirs - ours) ** 2)) / max(float(spread), 1e-6))
 
 
 def code_revision() -> str:

@@ -5,7 +5,7 @@ smooth edges come from soft targets and from bilinear upsampling of the logits. 
 input's size, so that training may start small.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import nn
@@ -24,6 +24,9 @@ DEPTH = 5
 SIZE_MULTIPLE = OUTPUT_STRIDE * 2 ** (DEPTH - 1)
 """Input sizes are multiples of this."""
 
+PRIOR_LOGIT = -3.0
+"""Where logits start: most structures cover a few per cent of the picture; to learn that costs 100 steps."""
+"""Where logits start: a structure covers a few per cent of the picture; learning that takes a hundred steps."""
 
 class Outputs(NamedTuple):
     """What the network says.
@@ -75,6 +78,7 @@ class AnatomyNet(nn.Module):
             Block(deep + skip, skip) for deep, skip in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
         self.head = nn.Conv2d(widths[0], labels, 1)
+        nn.init.constant_(cast(torch.Tensor, self.head.bias), PRIOR_LOGIT)
         self.view = nn.Linear(widths[-1], 2)
 
     def forward(self, image: torch.Tensor) -> Outputs:

@@ -11,12 +11,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from torch import nn
 
+from pipeline_training.checkpoint import read_checkpoint
 from pipeline_training.dataset import Batch, Batches, read_sources, supported_labels
 from pipeline_training.errors import TrainingError
 from pipeline_training.network import SIZE_MULTIPLE, AnatomyNet, Outputs
@@ -218,11 +218,8 @@ def _checkpoint_in_hand(options: TrainOptions) -> dict[str, Any] | None:
     path = options.out / CHECKPOINT
     if not path.exists():
         return None
-    try:
-        stored: dict[str, Any] = torch.load(path, weights_only=True)
-        theirs: dict[str, Any] = stored["options"]
-    except (OSError, RuntimeError, KeyError, TypeError, UnpicklingError) as exc:
-        raise TrainingError(f"{path} is not a checkpoint of paxnode-train train: {exc}") from exc
+    stored = read_checkpoint(path)
+    theirs = stored["options"]
     for key, ours in asdict(options).items():
         if key not in FREE_TO_CHANGE and theirs.get(key) != ours:
             raise TrainingError(f"{path} was trained with {key} {theirs.get(key)}, not {ours}")

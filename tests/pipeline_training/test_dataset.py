@@ -1,0 +1,159 @@
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from scipy import ndimage
+
+from pipeline_training.dataset import (
+    FRONTAL,
+    GRID,
+    LATERAL,
+    STORED_SIZE,
+    Batches,
+    Source,
+    from_projection,
+    from_radiograph,
+    make_sample,
+    part_sides,
+    quarters,
+    read_sources,
+    supported_labels,
+)
+from pipeline_training.errors import DatasetError
+from pipeline_training.projections import NAMES, StoredProjection
+from pipeline_training.radiograph_folders import RadiographSet, Structure, read_set
+
+HEART, LUNG, VISIBLE = (NAMES.index(name) for name in ("heart", "lung", "visible lung right"))
+
+
+class MakeReaderSet(Protocol):
+    def __call__(
+        self, name: str, images: int = 3, shift: int = 0, structures: tuple[str, ...] = ("heart",)
+    ) -> Path: ...
+
+
+def disc(row: float, column: float, radius: float) -> npt.NDArray[np.bool_]:
+    rows, columns = np.mgrid[:STORED_SIZE, :STORED_SIZE]
+    return np.asarray(np.hypot(rows + 0.5 - row, columns + 0.5 - column) < radius)
+
+
+def stored(lateral: bool = False) -> StoredProjection:
+    masks = np.zeros((len(NAMES), STORED_SIZE, STORED_SIZE), np.bool_)
+    masks[HEART] = masks[VISIBLE] = disc(190, 180, 40)
+    known = np.zeros(len(NAMES), np.bool_)
+    known[[HEART, LUNG, VISIBLE]] = True
+    tissues = np.zeros((10, STORED_SIZE, STORED_SIZE), np.float16)
+    tissues[1], tissues[3] = 1.0, masks[HEART] * 2.0
+    packed = np.packbits(masks.reshape(len(NAMES), -1), axis=1)
+    return StoredProjection("a", lateral, tissues, packed, known)
+
+
+def real(mask: npt.NDArray[np.bool_]) -> Source:
+    """Return a real radiograph that shows nothing but its one mask."""
+    picture = mask[None].astype(np.float16)
+    return Source("real/a", picture, quarters(mask[None]), np.array([HEART]), FRONTAL)
+
+
+def test_projection_becomes_a_source_with_what_it_knows() -> None:
+    source = from_projection(stored())
+    assert source.known.tolist() == sorted([HEART, LUNG, VISIBLE])
+    assert source.coverage.shape == (3, GRID, GRID)
+    assert source.coverage.max() == 4
+    assert source.view == FRONTAL
+    assert not source.is_real
+
+
+def test_lateral_projection_knows_no_visible_lung() -> None:
+    source = from_projection(stored(lateral=True))
+    assert source.view == LATERAL
+    assert VISIBLE not in source.known
+
+
+def test_projection_of_another_size_is_refused() -> None:
+    tissues, masks = np.zeros((10, 32, 32), np.float16), np.zeros((161, 128), np.uint8)
+    small = StoredProjection("a", False, tissues, masks, np.zeros(161, np.bool_))
+    with pytest.raises(DatasetError, match="320 pixels wide, found 32"):
+        from_projection(small)
+
+
+def test_targets_of_unknown_structures_mean_nothing() -> None:
+    sample = make_sample(real(disc(160, 160, 60)), [HEART, LUNG], 64, np.random.default_rng(0))
+    assert sample.known.tolist() == [True, False]
+    assert sample.image.shape == (1, 64, 64)
+    assert sample.target.shape == (2, 32, 32)
+    assert not sample.target[1].any()
+    assert 0 <= float(sample.image.min()) <= float(sample.image.max()) <= 1
+
+
+def test_affine_map_moves_picture_and_mask_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline_training.dataset.restyle", lambda image, generator: image)
+    source = real(disc(170, 140, 50))
+    for seed in range(12):
+        sample = make_sample(source, [HEART], 320, np.random.default_rng(seed))
+        in_picture = np.array(ndimage.center_of_mass(sample.image[0].numpy() > 0.5)) + 0.5
+        in_mask = (np.array(ndimage.center_of_mass(sample.target[0].numpy() > 0.5)) + 0.5) * 2
+        np.testing.assert_allclose(in_picture, in_mask, atol=1.0)
+
+
+def test_same_step_gives_the_same_batch_and_another_gives_another() -> None:
+    batches = Batches([from_projection(stored()), real(disc(160, 160, 60))], [HEART], 64, 4, 0.5, seed=7)
+    first, again, other = batches[3], batches[3], batches[4]
+    for ours, theirs in (
+        (first.image, again.image),
+        (first.target, again.target),
+        (first.known, again.known),
+    ):
+        assert torch.equal(ours, theirs)
+    assert not torch.equal(first.image, other.image)
+    assert first.image.shape == (4, 1, 64, 64)
+
+
+def test_batches_need_a_projection() -> None:
+    with pytest.raises(DatasetError, match="no projection"):
+        Batches([real(disc(160, 160, 60))], [HEART], 64, 4, 0.5, seed=7)
+
+
+def test_folder_without_projections_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="holds no projection"):
+        read_sources(tmp_path, [])
+
+
+def test_lungs_are_parted_by_side() -> None:
+    right, left = disc(160, 80, 50), disc(160, 240, 50)
+    parted = part_sides(right | left)
+    assert parted is not None
+    np.testing.assert_array_equal(parted[0], right)
+    np.testing.assert_array_equal(parted[1], left)
+
+
+def test_lungs_that_touch_and_no_lungs_are_not_told_apart() -> None:
+    assert part_sides(disc(160, 130, 50) | disc(160, 190, 50)) is None
+    assert part_sides(np.zeros((9, 9), np.bool_)) is None
+
+
+def test_radiograph_teaches_what_its_reader_drew(make_reader_set: MakeReaderSet) -> None:
+    images = read_set(make_reader_set("jsrt", images=1, structures=("heart", "lungs")))
+    source = from_radiograph(images, images.images[0])
+    assert source is not None
+    assert source.is_real
+    assert {NAMES[i] for i in source.known} == {"heart", "visible lung right", "visible lung left"}
+    right, left = (source.coverage[source.known.tolist().index(NAMES.index(f"visible lung {side}"))]
+                   for side in ("right", "left"))  # fmt: skip
+    assert np.nonzero(right)[1].mean() < np.nonzero(left)[1].mean()
+
+
+def test_radiograph_does_not_teach_what_its_reader_drew_otherwise(make_reader_set: MakeReaderSet) -> None:
+    images = read_set(make_reader_set("jsrt", images=1))
+    noted = Structure("heart", ("heart",), note="drawn with the great vessels")
+    joined = Structure("heart", ("trachea", "tracheal bifurcation"))
+    for structure in (noted, joined):
+        others = RadiographSet(images.name, images.folder, images.images, (structure,), {})
+        assert from_radiograph(others, images.images[0]) is None
+
+
+def test_structures_that_are_hardly_seen_are_not_supported() -> None:
+    assert supported_labels([from_projection(stored())]) == [HEART, VISIBLE]
+    assert supported_labels([real(disc(160, 160, 60))]) == []

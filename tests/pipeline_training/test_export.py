@@ -1,0 +1,133 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ai.bundle import Bundle
+from ai.onnx_segmenter import OnnxSegmenter
+from ai.radiograph import Radiograph
+from pipeline_training.errors import ExportError
+from pipeline_training.export import ExportOptions, check_parity, export, load_network, read_card
+from pipeline_training.network import AnatomyNet
+from pipeline_training.onnx_graph import to_onnx
+from pipeline_training.run_file import read_run
+from pipeline_training.train import TrainOptions
+
+WIDTHS = (4, 6, 8, 10, 12)
+LABELS = ("heart", "aorta", "trachea")
+CARD = """
+limits = "research only"
+[[training_data]]
+name = "phantom"
+licence = "none"
+use = "test"
+"""
+SHIPPED = Path(__file__).parents[2] / "pipeline_training" / "default_run"
+
+
+def trained_network() -> AnatomyNet:
+    """Return a network whose batch norms have seen something."""
+    torch.manual_seed(0)
+    network = AnatomyNet(len(LABELS), WIDTHS).train()
+    for _ in range(3):
+        network(torch.rand(4, 1, 64, 64))
+    with torch.no_grad():
+        network.view.bias.copy_(torch.tensor([6.0, -6.0]))
+        network.head.weight *= 5
+    return network.eval()
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> ExportOptions:
+    content = {
+        "options": {"widths": WIDTHS},
+        "labels": list(LABELS),
+        "average": trained_network().state_dict(),
+    }
+    torch.save(content, tmp_path / "checkpoint.pt")
+    (tmp_path / "card.toml").write_text(CARD)
+    return ExportOptions(tmp_path / "checkpoint.pt", tmp_path / "out", tmp_path / "card.toml", input_size=64)
+
+
+def test_bundle_loads_and_runs_in_the_node(options: ExportOptions) -> None:
+    export(options)
+    bundle = Bundle.load(options.out)
+    assert bundle.manifest.labels == LABELS
+    assert bundle.manifest.limits == "research only"
+    assert bundle.manifest.training_data[0].licence == "none"
+    picture = Radiograph(np.random.default_rng(0).random((80, 64), np.float32))
+    (found,) = OnnxSegmenter(bundle).segment([picture])
+    assert found.model.sha256 == bundle.identity.sha256
+
+
+def test_exported_network_answers_as_its_checkpoint(options: ExportOptions) -> None:
+    network, labels = load_network(options.checkpoint)
+    assert labels == LABELS
+    assert check_parity(network, to_onnx(network, 64), 64) < 0.005
+
+
+def test_another_network_is_noticed(options: ExportOptions) -> None:
+    network, _ = load_network(options.checkpoint)
+    wrong = to_onnx(network, 64)
+    with torch.no_grad():
+        network.head.weight *= 1.1
+    with pytest.raises(ExportError, match="differs by"):
+        check_parity(network, wrong, 64)
+
+
+def test_same_checkpoint_gives_the_same_weights(options: ExportOptions) -> None:
+    assert export(options).onnx_bytes == export(options).onnx_bytes
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        "limits = ",
+        'limits = "x"',
+        'limits = ""\n[[training_data]]\nname = "a"\nlicence = "b"\nuse = "c"',
+        'limits = "x"\ntraining_data = []',
+        'limits = "x"\n[[training_data]]\nname = "a"\nlicense = "b"\nuse = "c"',
+    ],
+)
+def test_incomplete_card_is_refused_before_anything_is_written(options: ExportOptions, card: str) -> None:
+    options.card.write_text(card)
+    with pytest.raises(ExportError, match="model card"):
+        export(options)
+    assert not options.out.exists()
+
+
+def test_what_is_no_checkpoint_is_refused(options: ExportOptions) -> None:
+    options.checkpoint.write_bytes(b"torn")
+    with pytest.raises(ExportError, match="is not a checkpoint"):
+        export(options)
+
+
+def test_input_size_is_one_that_the_network_takes(options: ExportOptions) -> None:
+    with pytest.raises(ExportError, match="multiple of 32, found 100"):
+        replace(options, input_size=100)
+
+
+def test_evaluation_is_carried_without_single_images(options: ExportOptions, tmp_path: Path) -> None:
+    sha256 = export(options).identity.sha256
+    path = tmp_path / "evaluation.json"
+    sets = [{"name": "a", "images": 2, "structures": [{"structure": "heart", "images": [{}, {}]}]}]
+    path.write_text(json.dumps({"model": {"sha256": sha256}, "sets": sets}))
+    metrics = export(replace(options, evaluation=path)).manifest.metrics
+    assert metrics["sets"][0] == {
+        "name": "a",
+        "images": 2,
+        "structures": [{"structure": "heart", "images": 2}],
+    }
+    path.write_text(json.dumps({"model": {"sha256": "0"}, "sets": sets}))
+    with pytest.raises(ExportError, match="evaluates weights of sha256 0"):
+        export(replace(options, evaluation=path))
+
+
+def test_files_of_the_shipped_run_are_valid() -> None:
+    limits, sources = read_card(SHIPPED / "card.toml")
+    assert "research use only" in limits
+    assert len(sources) == 5
+    TrainOptions(Path(), Path(), **read_run(SHIPPED / "run.toml", TrainOptions, ("radiographs",)))

@@ -17,7 +17,7 @@ def test_node_that_is_killed_twice_under_load_loses_nothing(tmp_path: Path) -> N
         "--seed",
         "2",
         "--longest-life",
-        "5",
+        "2",
         "--folder",
         str(tmp_path),
     ]

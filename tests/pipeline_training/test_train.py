@@ -19,8 +19,8 @@ from pipeline_training.train import TrainOptions, follow, learning_rate, loss_of
 MakeReaderSet = Callable[..., Path]
 WIDTHS = (4, 6, 8, 10, 12)
 RECORDED_LOSSES = (1.226, 1.564)
-"""4 * entropy + dice of the first and the sixth step (the larger one: other size and samples), recorded on x86
-on an x86 CPU when this test was written."""
+"""4 * entropy + dice of the first and of the sixth step, recorded on an x86 CPU when this test was written; the
+sixth is larger, because it sees another size and other samples."""
 
 
 @pytest.fixture(scope="session")

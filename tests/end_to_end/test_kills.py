@@ -11,7 +11,7 @@ def test_node_that_is_killed_twice_under_load_loses_nothing(tmp_path: Path) -> N
     command = [sys.executable, "-m", "tests.end_to_end.kill_proof"]
     command += [
         "--images",
-        "8",
+        "6",
         "--kills",
         "2",
         "--seed",

@@ -39,45 +39,10 @@ MODALITIES = frozenset({"", "CR", "DX", "DR", "RG", "XR", "OT"})
 """CR, DX and RG are defined terms (PS3.3 C.7.3.1.1.1); DR and XR are met in their place."""
 
 OTHER_MODALITIES = frozenset(
-    {
-        *(
-            "BI",
-            "BMD",
-            "CT",
-            "DG",
-            "DOC",
-            "EC",
-            "ECG",
-            "EM",
-            "ES",
-            "FID",
-            "GM",
-            "HC",
-            "IO",
-            "IVOCT",
-            "IVUS",
-            "KO",
-        ),
-        *(
-            "LS",
-            "MG",
-            "MR",
-            "MS",
-            "NM",
-            "OCT",
-            "OP",
-            "OPM",
-            "OPT",
-            "OPV",
-            "PR",
-            "PT",
-            "PX",
-            "REG",
-            "RESP",
-            "RF",
-        ),
-        *("RTDOSE", "RTIMAGE", "RTPLAN", "RTSTRUCT", "RWV", "SEG", "SM", "SR", "TG", "US", "VA", "XA", "XC"),
-    }
+    {"BI", "BMD", "CT", "DG", "DOC", "EC", "ECG", "EM", "ES", "FID", "GM", "HC", "IO", "IVOCT"}
+    | {"IVUS", "KO", "LS", "MG", "MR", "MS", "NM", "OCT", "OP", "OPM", "OPT", "OPV", "PR", "PT", "PX"}
+    | {"REG", "RESP", "RF", "RTDOSE", "RTIMAGE", "RTPLAN", "RTSTRUCT", "RWV", "SEG", "SM", "SR", "TG"}
+    | {"US", "VA", "XA", "XC"}
 )
 """Defined terms of other modalities: refused even in a radiography SOP class."""
 

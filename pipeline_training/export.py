@@ -72,8 +72,8 @@ def export(options: ExportOptions) -> Bundle:
         ExportError: If a file cannot be read, the exported network differs, the evaluation is one of other
             weights, or the bundle is too large.
     """
-    card = read_card(options.card)
     network, labels = load_network(options.checkpoint)
+    card = read_card(options.card)
     onnx_bytes = to_onnx(network, options.input_size)
     if len(onnx_bytes) > MAX_BUNDLE_BYTES:
         raise ExportError(f"model.onnx has {len(onnx_bytes)} bytes, at most {MAX_BUNDLE_BYTES} are allowed")

@@ -19,16 +19,16 @@ from pipeline_training.train import TrainOptions, follow, learning_rate, loss_of
 MakeReaderSet = Callable[..., Path]
 WIDTHS = (4, 6, 8, 10, 12)
 RECORDED_LOSSES = (1.226, 1.564)
-"""4 * entropy + dice of the first and of the sixth step, recorded on an x86 CPU when this test was written; the
-sixth is larger, because it sees another size and other samples."""
+"""4 * entropy + dice of the first and of the sixth step, recorded on an x86 CPU when this test was written;
+the sixth is larger, because it sees another size and other samples."""
 
 
 @pytest.fixture(scope="session")
 def projections(anatomy: Anatomy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("projections")
-    for index, azimuth in enumerate((0.0, 4.0, 90.0)):
+    for index, azimuth in enumerate((0.0, 90.0)):
         pose = Pose(azimuth_deg=azimuth)
-        write_projection(folder / f"{index}.npz", anatomy, pose, project(anatomy, pose, 320, step_mm=12.0))
+        write_projection(folder / f"{index}.npz", anatomy, pose, project(anatomy, pose, 320, step_mm=30.0))
     return folder
 
 

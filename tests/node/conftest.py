@@ -1,19 +1,38 @@
-"""What several tests of the node share: both databases, received objects, a clock that is told the time."""
+"""What tests of the node share: databases and jobs in them, a clock told the time, a listener, log lines."""
 
 import hashlib
+import io
 import itertools
+import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
-from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
+import structlog
+from pydicom import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
+from pynetdicom import AE, _config
+from pynetdicom.association import Association
+from pynetdicom.dsutils import create_file_meta, encode
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from sqlalchemy import Engine, create_engine, make_url
 
+from config.settings import NodeSettings
 from node.database import engine_for, upgrade
-from node.jobs import ReceivedObject
+from node.job_store import JobStore
+from node.jobs import Job, ReceivedObject, StoredResult
+from node.listener import Listener
+from node.logs import configure_logs
+from node.spool import Spool
+
+DX = DigitalXRayImageStorageForPresentation
+DEADLINE_S = 20.0
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +88,7 @@ def make_received() -> MakeReceived:
     def make(**attributes: str) -> ReceivedObject:
         number = next(numbers)
         values = {
-            "sop_class_uid": str(DigitalXRayImageStorageForPresentation),
+            "sop_class_uid": str(DX),
             "sop_instance_uid": f"2.25.{number}",
             "study_instance_uid": "2.25.1000",
             "series_instance_uid": "2.25.2000",
@@ -99,3 +118,161 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+def store(engine: Engine, clock: Clock) -> JobStore:
+    """A job store that lives by the clock, on each kind of database."""
+    return JobStore(engine, max_attempts=3, clock=clock)
+
+
+@pytest.fixture
+def results() -> list[StoredResult]:
+    """What a job makes: a segmentation and a report."""
+    return [
+        StoredResult("SEG", "1.2.840.10008.5.1.4.1.1.66.4", "2.25.500", "results/aa/aa.dcm", "aa"),
+        StoredResult("SR", "1.2.840.10008.5.1.4.1.1.88.34", "2.25.501", "results/bb/bb.dcm", "bb"),
+    ]
+
+
+class Finished(Protocol):
+    """Receives an object, works on it, and finishes its job with both results for the destinations."""
+
+    def __call__(self, store: JobStore, *destinations: str) -> Job: ...
+
+
+@pytest.fixture
+def finished(make_received: MakeReceived, results: list[StoredResult]) -> Finished:
+    def finish(store: JobStore, *destinations: str) -> Job:
+        store.add_received(make_received())
+        job = store.claim("worker", lease_s=60.0)
+        assert job is not None
+        store.finish(job.id, "worker", results, destinations)
+        return job
+
+    return finish
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """What is logged while a test runs; everything is put back afterwards."""
+    root, before = logging.getLogger(), logging.getLogger().handlers[:]
+    level, pynetdicom_level = root.level, logging.getLogger("pynetdicom").level
+    out = io.StringIO()
+    with warnings.catch_warnings():
+        configure_logs("DEBUG", "json", out)
+        yield out
+    logging.captureWarnings(False)
+    root.handlers, root.level = before, level
+    logging.getLogger("pynetdicom").setLevel(pynetdicom_level)
+    structlog.reset_defaults()
+
+
+class Running:
+    """A listener on a free port, with its spool and its jobs, and the peers that call it."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.rings = 0
+        self.folder = folder / "data"
+        chosen: dict[str, Any] = {
+            "host": "127.0.0.1",
+            "port": 0,
+            "data_dir": self.folder,
+            "disk_reserve_mb": 0,
+        }
+        self.settings = NodeSettings(**(chosen | settings))
+        self.engine = engine_for("", self.folder)
+        upgrade(self.engine)
+        self.spool = Spool(self.folder, self.settings.disk_reserve_mb)
+        self.store = JobStore(self.engine)
+        self.listener = Listener(self.settings, self.spool, self.store, self.ring)
+
+    def ring(self) -> None:
+        self.rings += 1
+
+    @contextmanager
+    def listening_with(self, other: Listener) -> Iterator[None]:
+        """Let another listener stand in for a while."""
+        other.start()
+        self.listener, usual = other, self.listener
+        try:
+            yield
+        finally:
+            self.listener = usual
+            other.stop()
+
+    def files(self) -> list[str]:
+        folders = (self.folder / name for name in ("incoming", "objects"))
+        return [p.relative_to(self.folder).as_posix() for f in folders for p in f.rglob("*.dcm")]
+
+    def job(self) -> Job:
+        [job] = self.store.jobs()
+        return job
+
+    def associate(
+        self, *contexts: tuple[UID, UID], ae_title: str = "MODALITY", called: str = "PAXNODE"
+    ) -> Association:
+        ae = AE(ae_title)
+        ae.add_requested_context(Verification)
+        for sop_class, syntax in contexts or [(DX, ExplicitVRLittleEndian)]:
+            ae.add_requested_context(sop_class, syntax)
+        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = DEADLINE_S
+        return ae.associate("127.0.0.1", self.listener.port, ae_title=called)
+
+    @contextmanager
+    def association(self, *contexts: tuple[UID, UID]) -> Iterator[Association]:
+        association = self.associate(*contexts)
+        assert association.is_established
+        yield association
+        association.release()
+
+    def answers_echo_now(self) -> bool:
+        association = self.associate()
+        if association.is_established:
+            association.release()
+            return True
+        return False
+
+    def answers_echo(self) -> bool:
+        with self.association() as association:
+            return bool(association.send_c_echo().get("Status") == 0x0000)
+
+    def raw_file(self, content: bytes, uid: str = "2.25.7") -> Path:
+        """Write a DICOM file whose data set is any bytes; its meta information makes the C-STORE command."""
+        path = self.folder.parent / "raw.dcm"
+        meta = create_file_meta(
+            sop_class_uid=DX, sop_instance_uid=UID(uid), transfer_syntax=ExplicitVRLittleEndian
+        )
+        header = DicomBytesIO()
+        write_file_meta_info(header, meta)
+        path.write_bytes(bytes(128) + b"DICM" + header.getvalue() + content)
+        return path
+
+    @staticmethod
+    def explicit(dataset: Dataset) -> bytes:
+        """Return the data set in Explicit VR Little Endian."""
+        content = encode(dataset, False, True)
+        assert content is not None
+        return content
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """A function that starts a listener with the settings it is given."""
+    running: list[Running] = []
+
+    def start(**settings: Any) -> Running:
+        node = Running(tmp_path, **settings)
+        node.listener.start()
+        running.append(node)
+        return node
+
+    yield start
+    for node in running:
+        node.listener.stop()
+        node.engine.dispose()
+
+
+@pytest.fixture
+def _files_are_sent_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_config, "STORE_SEND_CHUNKED_DATASET", True)

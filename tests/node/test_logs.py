@@ -6,31 +6,13 @@ import json
 import logging
 import subprocess
 import sys
-import warnings
-from collections.abc import Iterator
 
 import pytest
-import structlog
 from pydicom import Dataset
 
 from node.logs import KEYS, admit, configure_logs, get_logger, place_of
 
 CANARY = "CANARY^PATIENT"
-
-
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    """What is logged while a test runs; everything is put back afterwards."""
-    root, before = logging.getLogger(), logging.getLogger().handlers[:]
-    level, pynetdicom_level = root.level, logging.getLogger("pynetdicom").level
-    out = io.StringIO()
-    with warnings.catch_warnings():
-        configure_logs("DEBUG", "json", out)
-        yield out
-    logging.captureWarnings(False)
-    root.handlers, root.level = before, level
-    logging.getLogger("pynetdicom").setLevel(pynetdicom_level)
-    structlog.reset_defaults()
 
 
 def _read(lines: io.StringIO) -> list[dict[str, object]]:

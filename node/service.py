@@ -22,7 +22,7 @@ from node.model import load_segmenter
 from node.options import OutputOptions
 from node.pipeline import ResultObject, process
 from node.sender import DeliveryRules, Sender
-from node.spool import Spool
+from node.spool import Recovery, Spool
 from node.transport import DimseTransport, Transport
 from node.worker import Worker, WorkRules
 
@@ -113,8 +113,7 @@ def build_node(
     upgrade(engine)
     spool = Spool(data_dir, settings.node.disk_reserve_mb)
     store = JobStore(engine, settings.worker.max_attempts)
-    recovery = spool.recover(store.paths())
-    log.info("spool swept", count=recovery.torn)
+    _tell(spool.recover(store.paths()))
     received, finished = Bell(), Bell()
     carrier = transport or DimseTransport(settings.node.ae_title)
     return Node(
@@ -123,6 +122,12 @@ def build_node(
         _senders(settings, store, spool, carrier, finished),
         engine,
     )
+
+
+def _tell(recovery: Recovery) -> None:
+    log.info("spool swept", count=recovery.torn)
+    say = log.warning if recovery.orphans else log.info
+    say("objects on disk without a job: kept, used when sent again", count=len(recovery.orphans))
 
 
 def _workers(

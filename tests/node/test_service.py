@@ -1,5 +1,7 @@
 """The whole node, built from settings: images in, results out, and a stop that loses nothing."""
 
+import io
+import json
 import socket
 import threading
 import time
@@ -21,6 +23,7 @@ from node.database import FILE_NAME, engine_for
 from node.errors import StorageError
 from node.job_store import JobStore
 from node.service import Node, build_node
+from node.spool import Spool
 from node.states import State
 
 MakeDx = Callable[..., Dataset]
@@ -201,3 +204,21 @@ def test_data_folder_that_cannot_be_used_is_named(tmp_path: Path, archive: Archi
     (tmp_path / "data").write_text("a file, not a folder")
     with pytest.raises(StorageError, match="data"):
         build_node(_settings(tmp_path, archive), StandInSegmenter())
+
+
+@pytest.mark.parametrize(("orphans", "level"), [(0, "info"), (2, "warning")])
+def test_objects_that_no_job_knows_are_counted_at_the_start_and_kept(
+    tmp_path: Path, archive: Archive, lines: io.StringIO, orphans: int, level: str
+) -> None:
+    spool = Spool(tmp_path / "data")
+    for number in range(orphans):
+        incoming = spool.begin()
+        incoming.write(bytes([number]))
+        incoming.keep()
+
+    build_node(_settings(tmp_path, archive), StandInSegmenter()).engine.dispose()
+
+    logged = [json.loads(line) for line in lines.getvalue().splitlines()]
+    [told] = [line for line in logged if line["event"].startswith("objects on disk without a job")]
+    assert (told["count"], told["level"]) == (orphans, level)
+    assert len(list((tmp_path / "data" / "objects").rglob("*.dcm"))) == orphans

@@ -25,8 +25,8 @@ SIZE_MULTIPLE = OUTPUT_STRIDE * 2 ** (DEPTH - 1)
 """Input sizes are multiples of this."""
 
 PRIOR_LOGIT = -3.0
-"""Where logits start: most structures cover a few per cent of the picture; to learn that costs 100 steps."""
 """Where logits start: a structure covers a few per cent of the picture; learning that takes many steps."""
+
 
 class Outputs(NamedTuple):
     """What the network says.

@@ -9,6 +9,7 @@ from io import BytesIO
 
 import numpy as np
 from pydicom import Dataset, dcmwrite
+from pydicom.encaps import generate_frames
 from pydicom.uid import Comprehensive3DSRStorage, SegmentationStorage
 
 from node.attributes import CONVERSION_ERRORS
@@ -139,6 +140,9 @@ def _frames(seg: Dataset) -> Iterator[str]:
 
 
 def _pixels(seg: Dataset) -> Iterator[str]:
+    if seg.file_meta.TransferSyntaxUID.is_encapsulated:
+        yield from _encapsulated_pixels(seg)
+        return
     pixels_per_frame = seg.Rows * seg.Columns
     if seg.BitsAllocated == 1 and seg.NumberOfFrames > 1 and pixels_per_frame % 8:
         yield "frames of one bit a pixel do not begin with a byte: OHIF draws them shifted"
@@ -150,6 +154,17 @@ def _pixels(seg: Dataset) -> Iterator[str]:
         return
     data = np.frombuffer(seg.PixelData, np.uint8, wanted).reshape(seg.NumberOfFrames, frame_bytes)
     yield from (f"frame {index + 1} is empty" for index in np.flatnonzero(~data.any(axis=1)))
+
+
+def _encapsulated_pixels(seg: Dataset) -> Iterator[str]:
+    if seg.BitsAllocated == 1:
+        yield "one bit a pixel is encapsulated: Orthanc breaks down on it"
+    try:
+        frames = sum(1 for _ in generate_frames(seg.PixelData, number_of_frames=seg.NumberOfFrames))
+    except CONVERSION_ERRORS:
+        frames = 0
+    if frames != seg.NumberOfFrames:
+        yield f"Pixel Data holds {frames} frames, not {seg.NumberOfFrames}"
 
 
 def _geometry(seg: Dataset) -> Iterator[str]:

@@ -1,6 +1,8 @@
 """From bytes to a data set and its stored pixel values, with whatever decoder can do it."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 
 import numpy as np
@@ -8,6 +10,7 @@ import numpy.typing as npt
 from pydicom import Dataset, config, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
     JPEG2000,
@@ -21,10 +24,13 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from node.attributes import CONVERSION_ERRORS, number, text
+from node.attributes import CONVERSION_ERRORS, number
+from node.decode_apart import PLUGIN, decode_apart
 from node.errors import UndecodableError
 
 config.settings.reading_validation_mode = config.IGNORE  # tolerant in: what matters is checked by name
+
+Stored = npt.NDArray[np.integer]
 
 PARSE_ERRORS = (*CONVERSION_ERRORS, OSError, RecursionError, InvalidDicomError, BytesLengthException)
 DECODE_ERRORS = (*CONVERSION_ERRORS, RuntimeError, MemoryError, OSError)
@@ -58,7 +64,7 @@ def parse(content: bytes) -> Dataset:
         except PARSE_ERRORS as exc:
             raise UndecodableError(f"not a readable DICOM data set ({type(exc).__name__})") from exc
     if not has_class:
-        raise UndecodableError("not a DICOM image: SOP Class UID (0008,0016) is missing")
+        raise UndecodableError("no DICOM image, or one cut off: SOP Class UID (0008,0016) cannot be read")
     return dataset
 
 
@@ -69,7 +75,7 @@ def _read(content: bytes) -> Dataset:
         return dcmread(BytesIO(content), force=True)
 
 
-def decode(dataset: Dataset) -> npt.NDArray[np.generic]:
+def decode(dataset: Dataset) -> Stored:
     """Return the stored values of the only frame: (rows, columns), or (rows, columns, 3) in RGB.
 
     Raises:
@@ -81,11 +87,28 @@ def decode(dataset: Dataset) -> npt.NDArray[np.generic]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            stored = pixel_array(dataset)
+            with _all_bits(dataset) as shift:
+                stored: Stored = np.right_shift(_first_that_works(dataset, syntax), shift)
         except DECODE_ERRORS as exc:
             reason = " ".join(str(exc).split())[:200]
             raise UndecodableError(f"the pixels ({syntax.name}) cannot be decoded: {reason}") from exc
-    return _only_stored_bits(stored, dataset)
+    return stored
+
+
+def _first_that_works(dataset: Dataset, syntax: UID) -> Stored:
+    """Return the stored values from the first decoder that reads them; GDCM comes last and apart."""
+    if not syntax.is_encapsulated:
+        return pixel_array(dataset)
+    available = get_decoder(syntax).available_plugins
+    failures = []
+    for plugin in (name for name in available if name != PLUGIN):
+        try:
+            return pixel_array(dataset, decoding_plugin=plugin)
+        except DECODE_ERRORS as exc:
+            failures.append(f"{plugin}: {exc}")
+    if PLUGIN in available:
+        return decode_apart(dataset)
+    raise RuntimeError("; ".join(failures) or "no decoder is installed")
 
 
 def transfer_syntax(dataset: Dataset) -> UID:
@@ -124,20 +147,12 @@ def _jpeg_process(start: bytes) -> UID:
     return next((syntax for marker, syntax in JPEG_FRAMES if marker in start), JPEGBaseline8Bit)
 
 
-def _only_stored_bits(stored: npt.NDArray[np.generic], dataset: Dataset) -> npt.NDArray[np.generic]:
-    """Drop bits that are no part of the value: those below it, and overlays of old above it."""
-    bits = int(number(dataset, "BitsStored", 8 * stored.itemsize))
-    shift = int(number(dataset, "HighBit", bits - 1)) + 1 - bits
-    is_plain = stored.dtype.kind not in "iu" or stored.itemsize > 2 or not 1 <= bits <= 16
-    if is_plain or (shift <= 0 and not _has_embedded_overlay(dataset)):
-        return stored
-    values = stored.astype(np.int32) >> max(shift, 0)
-    return values if text(dataset, "PixelRepresentation") == "1" else values & ((1 << bits) - 1)
-
-
-def _has_embedded_overlay(dataset: Dataset) -> bool:
-    """Whether an overlay lies in the pixels' unused bits (retired; PS3.5 8.1.2)."""
-    return any(
-        (0x6000 + 2 * group, 0x0102) in dataset and (0x6000 + 2 * group, 0x3000) not in dataset
-        for group in range(16)
-    )
+@contextmanager
+def _all_bits(dataset: Dataset) -> Iterator[int]:
+    """Have the bits below the stored ones decoded too (PS3.5 8.1.1); yield how many they are."""
+    stated = dataset.get("BitsStored")
+    bits = int(number(dataset, "BitsStored", 0))
+    shift = max(0, int(number(dataset, "HighBit", bits - 1)) + 1 - bits)
+    dataset.BitsStored = bits + shift if shift else stated
+    yield shift
+    dataset.BitsStored = stated

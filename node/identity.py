@@ -5,6 +5,7 @@ import re
 import uuid
 
 from pydicom import DataElement, Dataset
+from pydicom.charset import convert_encodings, default_encoding
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 
@@ -97,6 +98,9 @@ def copy_identity(identity: Dataset, result: Dataset) -> None:
     """Put the patient and study attributes into a result, in place of what it has."""
     for tag in list(identity.keys()):
         result[tag] = identity.get_item(tag)
+    stated = result.get("SpecificCharacterSet")
+    encodings = convert_encodings(stated) if stated else default_encoding
+    result.set_original_encoding(False, True, encodings)  # so that undecoded elements are written as they are
 
 
 def result_uid(

@@ -2,18 +2,27 @@
 
 One bit a pixel, packed without a gap from frame to frame, the first pixel in the lowest bit (PS3.5 8.1.1 and
 8.2). Where a frame then does not end with a byte, viewers draw the later frames shifted, or not at all
-(docs/dicom.md): such frames take a byte a pixel instead, 0 or 255.
+(docs/dicom.md): such frames take a byte a pixel instead, 0 or 255, in RLE Lossless (PS3.5 G), which makes
+them small again.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from pydicom.encaps import encapsulate
+from pydicom.uid import UID, ExplicitVRLittleEndian, RLELossless
 
 from ai.segmentation import Mask
 
 FULL = 255
 """Maximum Fractional Value: such a pixel belongs to the structure as a whole."""
+
+LONGEST_RUN = 128
+"""Equal bytes that one pair of an RLE segment stands for (PS3.5 G.3.1)."""
+
+RLE_HEADER = np.array([1, 64, *[0] * 14], "<u4").tobytes()
+"""One segment, which begins after this header (PS3.5 G.5)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,19 +30,22 @@ class EncodedMasks:
     """Frames of a Segmentation.
 
     Attributes:
-        pixel_data: The frames one after the other, padded to an even length.
+        pixel_data: The frames one after the other, of an even length, or encapsulated.
         bits: Bits Allocated: 1 (BINARY), or 8 (FRACTIONAL, 0 or 255).
+        transfer_syntax: In which they are encoded.
     """
 
     pixel_data: bytes
     bits: int
+    transfer_syntax: UID
 
 
 def encode(masks: Sequence[Mask], shape: tuple[int, int]) -> EncodedMasks:
     """Return the masks as frames of shape (rows, columns), in order."""
     if is_byte_aligned(len(masks), shape):
-        return EncodedMasks(pack_bits(masks, shape), 1)
-    return EncodedMasks(spread_bytes(masks, shape), 8)
+        return EncodedMasks(pack_bits(masks, shape), 1, ExplicitVRLittleEndian)
+    frames = [run_lengths(mask, shape) for mask in masks]
+    return EncodedMasks(encapsulate(frames), 8, RLELossless)
 
 
 def is_byte_aligned(frames: int, shape: tuple[int, int]) -> bool:
@@ -58,14 +70,28 @@ def pack_bits(masks: Sequence[Mask], shape: tuple[int, int]) -> bytes:
     return data.tobytes()
 
 
-def spread_bytes(masks: Sequence[Mask], shape: tuple[int, int]) -> bytes:
-    """Return frames of shape (rows, columns) at one byte a pixel: 0 outside a mask, 255 inside."""
+def run_lengths(mask: Mask, shape: tuple[int, int]) -> bytes:
+    """Return one RLE-coded frame of shape (rows, columns), a byte a pixel: 0 outside the mask, 255 inside."""
     rows, columns = shape
-    total = rows * columns * len(masks)
-    data = np.zeros(total + total % 2, np.uint8)
-    frames = data[:total].reshape(len(masks), rows, columns)
-    for frame, mask in zip(frames, masks, strict=True):
-        np.multiply(
-            mask.pixels, FULL, out=frame[mask.top : mask.bottom, mask.left : mask.right], dtype=np.uint8
-        )
-    return data.tobytes()
+    band = np.zeros((mask.pixels.shape[0], columns), np.uint8)
+    band[:, mask.left : mask.right][mask.pixels] = FULL
+    blank = _row_runs(np.zeros((1, columns), np.uint8))
+    segment = blank * mask.top + _row_runs(band) + blank * (rows - mask.bottom)
+    return RLE_HEADER + segment  # of an even length, for header and pairs are
+
+
+def _row_runs(band: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> bytes:
+    """Return rows as (count, value) pairs; no pair reaches from one row into the next."""
+    columns = band.shape[1]
+    flat = band.ravel()
+    ends = np.append(flat[1:] != flat[:-1], True)
+    ends[columns - 1 :: columns] = True
+    last = np.flatnonzero(ends)
+    lengths = np.diff(last, prepend=-1)
+    pieces = -(-lengths // LONGEST_RUN)
+    counts = np.full(int(pieces.sum()), LONGEST_RUN)
+    counts[np.cumsum(pieces) - 1] = lengths - (pieces - 1) * LONGEST_RUN
+    pairs = np.empty((counts.size, 2), np.uint8)
+    pairs[:, 0] = np.where(counts == 1, 0, 257 - counts)  # a single byte is a literal run of one
+    pairs[:, 1] = np.repeat(flat[last], pieces)
+    return pairs.tobytes()

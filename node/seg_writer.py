@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from highdicom.color import CIELabColor
 from pydicom import Dataset
-from pydicom.uid import SegmentationStorage
+from pydicom.uid import UID, SegmentationStorage
 
 from ai.labels import Label, label
 from ai.segmentation import Mask, ModelIdentity, Segmentation
@@ -53,8 +53,7 @@ def write_segmentation(source: Source, segmentation: Segmentation, options: Outp
     result.PerFrameFunctionalGroupsSequence = [
         _frame_groups(number, derivation) for number in range(1, len(labels) + 1)
     ]
-    _write_pixels(result, masks, source.shape)
-    write_file_meta(result)
+    write_file_meta(result, _write_pixels(result, masks, source.shape))
     return result
 
 
@@ -135,18 +134,24 @@ def _write_dimensions(result: Dataset, uid: str) -> None:
 
 def _shared_groups(source: Source, options: OutputOptions) -> Dataset:
     shared = Dataset()
-    spacing = source.radiograph.spacing
-    if spacing is not None:
-        stored = source.orientation.spacing_to_usual(spacing)  # its own inverse
-        measures = Dataset()
-        measures.PixelSpacing = [f"{stored.row_mm:.10g}", f"{stored.column_mm:.10g}"]
-        measures.SliceThickness = NOMINAL_THICKNESS_MM
-        shared.PixelMeasuresSequence = [measures]
+    if source.radiograph.spacing is not None or options.ohif_orientation:
+        shared.PixelMeasuresSequence = [_pixel_measures(source)]
     if options.ohif_orientation:
         orientation = Dataset()
         orientation.ImageOrientationPatient = IDENTITY_ORIENTATION
         shared.PlaneOrientationSequence = [orientation]
     return shared
+
+
+def _pixel_measures(source: Source) -> Dataset:
+    """Return Pixel Measures; without a known spacing there is only what OHIF 3.13 cannot do without."""
+    measures = Dataset()
+    spacing = source.radiograph.spacing
+    if spacing is not None:
+        stored = source.orientation.spacing_to_usual(spacing)  # its own inverse
+        measures.PixelSpacing = [f"{stored.row_mm:.10g}", f"{stored.column_mm:.10g}"]
+    measures.SliceThickness = NOMINAL_THICKNESS_MM
+    return measures
 
 
 def _frame_groups(number: int, derivation: Dataset) -> Dataset:
@@ -159,7 +164,8 @@ def _frame_groups(number: int, derivation: Dataset) -> Dataset:
     return groups
 
 
-def _write_pixels(result: Dataset, masks: Sequence[Mask], shape: tuple[int, int]) -> None:
+def _write_pixels(result: Dataset, masks: Sequence[Mask], shape: tuple[int, int]) -> UID:
+    """Write the Image Pixel attributes; return the transfer syntax of the pixels."""
     encoded = encode(masks, shape)
     result.Rows, result.Columns = shape
     result.NumberOfFrames = len(masks)
@@ -173,3 +179,5 @@ def _write_pixels(result: Dataset, masks: Sequence[Mask], shape: tuple[int, int]
         result.SegmentationFractionalType, result.MaximumFractionalValue = "OCCUPANCY", FULL
     result.PixelData = encoded.pixel_data
     result["PixelData"].VR = "OB"
+    result["PixelData"].is_undefined_length = encoded.transfer_syntax.is_encapsulated
+    return encoded.transfer_syntax

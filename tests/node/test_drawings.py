@@ -1,0 +1,56 @@
+from itertools import pairwise
+
+from ai.measurement import Drawing, Measurement, Unit
+from node.drawings import MAX_POINTS, RECTANGLE_POINTS, figures, no_rectangle, thinned
+
+RIGHT = Drawing("right part", ((10.0, 50.0), (40.0, 50.0)))
+LEFT = Drawing("left part", ((40.0, 60.0), (80.0, 60.0)))
+THORAX = Drawing("thorax", ((0.0, 70.0), (100.0, 70.0)))
+
+
+def _measurement(name: str, *drawings: Drawing) -> Measurement:
+    return Measurement(name, 1.0, Unit.RATIO, drawings, ("heart",))
+
+
+def test_lines_that_meet_on_a_column_become_one_stepped_line() -> None:
+    (figure,) = figures([_measurement("heart width", RIGHT, LEFT)])
+    assert figure.names == ["right part", "left part"]
+    assert set(RIGHT.points + LEFT.points) <= set(figure.points)
+    assert len(figure.points) not in RECTANGLE_POINTS
+
+
+def test_a_line_that_several_measurements_share_is_drawn_once_with_all_their_values() -> None:
+    ratio = _measurement("ratio", RIGHT, LEFT, THORAX)
+    found = figures([ratio, _measurement("heart width", RIGHT, LEFT), _measurement("thoracic width", THORAX)])
+    assert len(found) == 2
+    assert sorted(each.name for figure in found for each in figure.measurements) == [
+        "heart width",
+        "ratio",
+        "thoracic width",
+    ]
+
+
+def test_a_line_without_a_value_of_its_own_is_drawn_all_the_same() -> None:
+    found = figures([_measurement("ratio", RIGHT, LEFT, THORAX)])
+    assert [len(figure.measurements) for figure in found] == [1, 0]
+
+
+def test_an_outline_ends_where_it_begins() -> None:
+    outline = Drawing("outline", ((0.0, 0.0), (9.0, 0.0), (9.0, 9.0)), closed=True)
+    (figure,) = figures([_measurement("area", outline)])
+    assert figure.points[0] == figure.points[-1]
+
+
+def test_no_line_has_the_points_of_a_rectangle_and_none_moves() -> None:
+    corners = ((0.0, 0.0), (8.0, 0.0), (8.0, 4.0), (0.0, 4.0), (0.0, 0.0))
+    points = no_rectangle(corners)
+    assert len(points) == 6
+    assert [point for point in points if point in corners] == list(corners)
+    assert sum(abs(b[0] - a[0]) + abs(b[1] - a[1]) for a, b in pairwise(points)) == 24
+
+
+def test_a_long_outline_is_thinned_and_keeps_its_ends() -> None:
+    points = tuple((float(index), 0.0) for index in range(5000))
+    short = thinned(points)
+    assert len(short) == MAX_POINTS
+    assert (short[0], short[-1]) == (points[0], points[-1])

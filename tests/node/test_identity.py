@@ -1,0 +1,104 @@
+from collections.abc import Callable
+from dataclasses import replace
+from io import BytesIO
+
+import pytest
+from pydicom import Dataset, dcmread
+from pydicom.uid import UID, generate_uid
+
+from ai.segmentation import ModelIdentity
+from node.identity import UidMaker, copy_identity, identity_of, result_uid
+from node.options import OutputOptions
+
+MakeDx = Callable[..., Dataset]
+MODEL = ModelIdentity("model", "1", "ab" * 32)
+
+
+def _through_bytes(dataset: Dataset) -> Dataset:
+    content = BytesIO()
+    dataset.save_as(content, enforce_file_format=True)
+    content.seek(0)
+    return dcmread(content)
+
+
+def _result(make_dx: MakeDx) -> Dataset:
+    """Return an object with somebody else's identity, and without pixels."""
+    result = make_dx()
+    del result.PixelData
+    return result
+
+
+def test_the_same_input_has_the_same_uid_and_any_other_another() -> None:
+    first = UidMaker("1.2.3", MODEL, OutputOptions())("SEG")
+    others = {
+        UidMaker("1.2.4", MODEL, OutputOptions())("SEG"),
+        UidMaker("1.2.3", replace(MODEL, version="2"), OutputOptions())("SEG"),
+        UidMaker("1.2.3", replace(MODEL, sha256="cd" * 32), OutputOptions())("SEG"),
+        UidMaker("1.2.3", MODEL, OutputOptions(sr=False))("SEG"),
+        UidMaker("1.2.3", MODEL, OutputOptions())("SR"),
+    }
+    assert first == UidMaker("1.2.3", MODEL, OutputOptions())("SEG")
+    assert len(others | {first}) == 6
+
+
+@pytest.mark.parametrize("root", ["", "1.2.826.0.1.3680043.10", "1.2.3.4.5.6.7.8.9.10.11"])
+def test_uids_are_valid_and_below_their_root(root: str) -> None:
+    for source in ("1.2.3", "1.2.4", "1.2.5"):
+        uid = UID(result_uid(source, MODEL, "", "SEG", root))
+        assert uid.is_valid
+        assert uid.startswith(f"{root or '2.25'}.")
+
+
+@pytest.mark.parametrize(
+    ("charsets", "name"),
+    [
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+        (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
+        ("ISO_IR 144", "Жуков^Илья"),
+        ("ISO_IR 192", "Wang^XiaoDong=王^小东"),
+    ],
+)
+def test_names_survive_in_the_character_set_of_the_source(
+    make_dx: MakeDx, charsets: str | list[str], name: str
+) -> None:
+    source = make_dx(SpecificCharacterSet=charsets, PatientName=name)
+    original = _through_bytes(source).get_item("PatientName").value
+    result = _result(make_dx)
+    copy_identity(identity_of(_through_bytes(source)), result)
+    again = _through_bytes(result)
+    assert again.get_item("PatientName").value == original
+    assert str(again.PatientName) == name
+
+
+def test_bytes_that_do_not_fit_the_character_set_come_through_unchanged(make_dx: MakeDx) -> None:
+    content = BytesIO()
+    make_dx(PatientID="ID-XXXX", SpecificCharacterSet="ISO_IR 192").save_as(content, enforce_file_format=True)
+    broken = dcmread(BytesIO(content.getvalue().replace(b"ID-XXXX", b"ID-\xe4\xf6\xfc\xdf")))
+    result = _result(make_dx)
+    copy_identity(identity_of(broken), result)
+    assert _through_bytes(result).get_item("PatientID").value.rstrip() == b"ID-\xe4\xf6\xfc\xdf"
+
+
+def test_missing_type_2_attributes_are_there_and_empty() -> None:
+    identity = identity_of(Dataset())
+    assert identity.AccessionNumber == ""
+    assert identity.PatientID == ""
+    assert identity.ReferringPhysicianName == ""
+
+
+def test_a_malformed_age_is_left_out_and_a_right_one_copied(make_dx: MakeDx) -> None:
+    dataset = make_dx()
+    dataset.PatientAge = "054Y"
+    assert identity_of(_through_bytes(dataset)).PatientAge == "054Y"
+    content = BytesIO()
+    dataset.save_as(content, enforce_file_format=True)
+    assert "PatientAge" not in identity_of(dcmread(BytesIO(content.getvalue().replace(b"054Y", b"54  "))))
+
+
+def test_sequences_of_the_identity_are_copied(make_dx: MakeDx) -> None:
+    issuer = Dataset()
+    issuer.LocalNamespaceEntityID = "HOSPITAL"
+    source = make_dx(IssuerOfAccessionNumberSequence=[issuer], StudyInstanceUID=generate_uid())
+    identity = identity_of(_through_bytes(source))
+    assert identity.IssuerOfAccessionNumberSequence[0].LocalNamespaceEntityID == "HOSPITAL"
+    assert identity.StudyInstanceUID == source.StudyInstanceUID

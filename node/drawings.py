@@ -56,12 +56,12 @@ def figures(measurements: Iterable[Measurement]) -> list[Figure]:
 
 
 def _lines(drawings: Sequence[Drawing]) -> list[Figure]:
-    """Return the drawings as lines; open ones that meet on one column become one stepped line."""
+    """Return the drawings as lines; level ones that meet on one column become one stepped line."""
     lines: list[Figure] = []
     last: Drawing | None = None
     for drawing in drawings:
         points = thinned(drawing.points + drawing.points[:1] if drawing.closed else drawing.points)
-        if last and not (last.closed or drawing.closed) and last.points[-1][0] == points[0][0]:
+        if last and _is_level(last) and _is_level(drawing) and last.points[-1][0] == points[0][0]:
             lines[-1].points += points
             lines[-1].names.append(drawing.name)
         else:
@@ -70,6 +70,10 @@ def _lines(drawings: Sequence[Drawing]) -> list[Figure]:
     for line in lines:
         line.points = no_rectangle(line.points)
     return lines
+
+
+def _is_level(drawing: Drawing) -> bool:
+    return not drawing.closed and len({row for _, row in drawing.points}) == 1
 
 
 def no_rectangle(points: Points) -> Points:

@@ -38,7 +38,7 @@ class Window:
     def apply(self, values: Values) -> Values:
         """Return the display values in [0, 1].
 
-        >>> Window(50, 101).apply(np.float32([0, 49.5, 200])).tolist()
+        >>> Window(50, 101).apply(np.float32([-1, 49.5, 200])).tolist()
         [0.0, 0.5, 1.0]
         """
         if self.function == "SIGMOID":

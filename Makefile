@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint format gates kill bench clean
+.PHONY: help demo test lint format gates kill files bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the chores
@@ -33,6 +33,9 @@ gates: .venv/.all-installed ## plant a violation of each gate in a copy of the t
 
 kill: .venv/.all-installed ## SIGKILL the node at random moments under a stream of images (minutes)
 	@$(BIN)/python tests/end_to_end/kill_proof.py
+
+files: .venv/.all-installed ## send every file of a folder to a node and tell what became of each (DICOM=folder)
+	@$(BIN)/python tests/end_to_end/send_files.py --own-uids $(DICOM)
 
 bench: .venv/.node-installed ## time and memory of one image, stage by stage
 	@$(BIN)/paxnode segment $(if $(DICOM),'$(DICOM)',node/sample/radiograph.dcm) --out out/bench --profile

@@ -25,6 +25,10 @@ the readers' landmarks of 57 films of the AASCE 2019 challenge: for T1 to T12 th
 from the largest angle between any two endplates is 4.1 degrees (bias 0.8), for T1 to L5 4.4 degrees (bias
 1.2); neighbouring degrees are worse."""
 
+GAP_RATIOS = (0.4, 1.8)
+"""Shortest and longest distance of neighbouring centres, in medians of one film: outside, something was taken for
+a vertebra that is none. In readers' landmarks (T1 to L5) of the 57 AASCE films they lie between 0.47 and 1.64."""
+
 SQUARE_PIXELS = "no pixel spacing: the pixels are taken as square"
 
 
@@ -140,7 +144,18 @@ def _centres(radiograph: Radiograph, segmentation: Segmentation) -> Centres | st
         return "the vertebrae do not lie in their order"
     spacing = radiograph.spacing
     pitch = np.array([spacing.column_mm, spacing.row_mm] if spacing else [1.0, 1.0])
+    if not _regular(names, pixels * pitch):
+        return "the vertebrae do not lie at regular distances"
     return Centres(names, pixels, pitch, np.array([radiograph.columns, radiograph.rows], np.float64))
+
+
+def _regular(names: tuple[str, ...], centres: npt.NDArray[np.float64]) -> bool:
+    """Whether the distances of neighbouring centres (n, 2), for each level between them, are alike."""
+    levels = np.array([VERTEBRAE.index(name) for name in names])
+    gaps = np.hypot(*np.diff(centres, axis=0).T) / np.diff(levels)
+    shortest, longest = GAP_RATIOS
+    typical = float(np.median(gaps))
+    return bool((gaps >= shortest * typical).all() and (gaps <= longest * typical).all())
 
 
 def _found(segmentation: Segmentation) -> tuple[str, ...]:

@@ -262,6 +262,18 @@ def test_few_or_disordered_vertebrae_give_no_angle() -> None:
     assert "order" in reason("spine-centre distance", radiograph(), segmentation(swapped))
 
 
+def test_vertebrae_at_odd_distances_give_no_angle() -> None:
+    scattered = chest()
+    scattered["vertebrae T6"] = ellipse((250, 60.5 + 40 * 5 + 34), (15, 12))
+    told = reason("spine angle", radiograph(), segmentation(scattered))
+    assert told == "the vertebrae do not lie at regular distances"
+
+
+def test_missing_vertebra_leaves_the_distances_regular() -> None:
+    gap = {name: field for name, field in chest().items() if name != "vertebrae T6"}
+    assert isinstance(measure(radiograph(), segmentation(gap))["spine angle"], Measurement)
+
+
 def test_model_without_single_vertebrae_is_told() -> None:
     structures = {name: f for name, f in chest().items() if "vertebrae" not in name}
     vertebrae = tuple(item.name for item in LABELS if item.name.startswith("vertebrae "))

@@ -26,8 +26,9 @@ from the largest angle between any two endplates is 4.1 degrees (bias 0.8), for 
 1.2); neighbouring degrees are worse."""
 
 GAP_RATIOS = (0.4, 1.8)
-"""Shortest and longest distance of neighbouring centres, in medians of one film: outside, something was taken for
-a vertebra that is none. In readers' landmarks (T1 to L5) of the 57 AASCE films they lie between 0.47 and 1.64."""
+"""Shortest and longest distance of neighbouring centres, in medians of one film: outside, something was taken
+for a vertebra that is none. In readers' landmarks (T1 to L5) of the 57 AASCE films they lie between 0.47 and
+1.64."""
 
 SQUARE_PIXELS = "no pixel spacing: the pixels are taken as square"
 

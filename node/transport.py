@@ -12,7 +12,7 @@ from typing import Protocol
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.presentation import PresentationContext
 
@@ -63,9 +63,9 @@ class _Encoded:
     transfer_syntax: UID
 
     @property
-    def is_native(self) -> bool:
-        """Whether its pixel data are not encapsulated, so that it can be encoded in any plain syntax."""
-        return not self.transfer_syntax.is_compressed
+    def can_be_plain(self) -> bool:
+        """Whether it can be encoded in any plain syntax: its pixel data are native, or in RLE."""
+        return not self.transfer_syntax.is_compressed or self.transfer_syntax == RLELossless
 
     def outcome(self, verdict: Verdict, reason: str) -> Outcome:
         """Return an outcome for which the peer gave no status."""
@@ -75,8 +75,8 @@ class _Encoded:
 class DimseTransport:
     """A C-STORE SCU.
 
-    It proposes each SOP class in the transfer syntax that the file has and, for native pixel data, in the
-    plain ones, into which it re-encodes when the peer accepts no other (PS3.5 10.1).
+    It proposes each SOP class in the transfer syntax that the file has and, for pixel data that are native or
+    in RLE, in the plain ones, into which it re-encodes when the peer accepts no other (PS3.5 10.1).
 
     Args:
         ae_title: The calling AE title.
@@ -180,12 +180,15 @@ class _Call:
 
     def _fits(self, item: _Encoded) -> bool:
         accepted = self._accepted(item.sop_class)
-        return item.transfer_syntax in accepted or (item.is_native and bool(accepted))
+        return item.transfer_syntax in accepted or (item.can_be_plain and bool(accepted))
 
     def _payload(self, item: _Encoded) -> Path | Dataset:
         if item.transfer_syntax in self._accepted(item.sop_class):
             return item.outgoing.path
-        return dcmread(item.outgoing.path)  # pynetdicom encodes it in the syntax that was accepted
+        dataset = dcmread(item.outgoing.path)  # pynetdicom encodes it in the syntax that was accepted
+        if item.transfer_syntax.is_compressed:
+            dataset.decompress(decoding_plugin="pydicom", generate_instance_uid=False)  # lossless: the same
+        return dataset
 
     def _not_sent(self, item: _Encoded) -> Outcome:
         if self._association.rejected_contexts and not self._association.accepted_contexts:
@@ -213,8 +216,8 @@ class _Call:
 
 def _contexts(objects: Sequence[_Encoded]) -> list[PresentationContext]:
     as_it_is = [(item.sop_class, (item.transfer_syntax,)) for item in objects]
-    native = [item for item in objects if item.is_native]
-    otherwise = [(i.sop_class, tuple(s for s in PLAIN if s != i.transfer_syntax)) for i in native]
+    plain = [item for item in objects if item.can_be_plain]
+    otherwise = [(i.sop_class, tuple(s for s in PLAIN if s != i.transfer_syntax)) for i in plain]
     return [build_context(sop_class, list(syntaxes)) for sop_class, syntaxes in {*as_it_is, *otherwise}]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
@@ -16,6 +17,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    RLELossless,
     SegmentationStorage,
     generate_uid,
 )
@@ -83,6 +85,24 @@ def test_deflated_object_is_encoded_anew_for_a_peer_that_takes_only_a_plain_synt
     kept = dcmread(archive.path(deflated.sop_instance_uid))
     assert kept.file_meta.TransferSyntaxUID == accepted
     assert kept.PatientID == "SYNTHETIC-1"
+
+
+def test_object_in_rle_is_decompressed_for_a_peer_that_takes_only_a_plain_syntax(tmp_path: Path) -> None:
+    pixels = np.arange(2 * 7 * 9, dtype=np.uint8).reshape(2, 7, 9)
+    outgoing = _write(tmp_path)
+    dataset = dcmread(outgoing.path)
+    dataset.Rows, dataset.Columns, dataset.NumberOfFrames = 7, 9, 2
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    dataset.HighBit, dataset.PixelRepresentation = 7, 0
+    dataset.compress(RLELossless, pixels, encoding_plugin="pydicom", generate_instance_uid=False)
+    dataset.save_as(outgoing.path, enforce_file_format=True)
+    with _archive(tmp_path, ImplicitVRLittleEndian) as archive:
+        [outcome] = _send(archive.port, [outgoing])
+        kept = dcmread(archive.path(outgoing.sop_instance_uid))
+    assert outcome.verdict is Verdict.STORED
+    assert kept.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
+    assert np.array_equal(kept.pixel_array, pixels)
 
 
 def test_refused_context_is_named_and_does_not_stop_the_others(tmp_path: Path) -> None:

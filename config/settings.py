@@ -100,7 +100,7 @@ class WorkerSettings(_Section):
 
     count: Annotated[Whole, Field(ge=1, le=64)] = 1
     lease_s: Annotated[Seconds, Field(ge=5)] = 120.0
-    max_attempts: Annotated[Whole, Field(ge=1, le=100)] = 3
+    max_attempts: Annotated[Whole, Field(ge=1, le=100)] = 5
 
 
 class ResultSettings(_Section):

@@ -45,7 +45,7 @@ class JobStore(DeliveryStore):
     """
 
     def __init__(
-        self, engine: Engine, max_attempts: int = 3, clock: Callable[[], datetime] = utc_now
+        self, engine: Engine, max_attempts: int = 5, clock: Callable[[], datetime] = utc_now
     ) -> None:
         super().__init__(engine, clock)
         self._max_attempts = max_attempts

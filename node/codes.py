@@ -12,6 +12,8 @@ from ai.labels import Code, Label
 from ai.measurement import Unit
 
 PRIVATE_SCHEME = "99PAXNODE"
+SCHEME_NAME = "paxnode concepts (docs/dicom.md)"
+SCHEME_ORGANIZATION = "paxnode"
 
 SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
 SEGMENTATION = Code("113076", "DCM", "Segmentation")
@@ -103,3 +105,21 @@ def code_item(code: Code) -> Dataset:
     item.CodingSchemeDesignator = code.scheme
     item.CodeMeaning = code.meaning
     return item
+
+
+def write_coding_schemes(result: Dataset) -> None:
+    """Say in a finished result what the private scheme is, if one of its codes is used (PS3.3 C.12.1)."""
+    if not _uses_private_scheme(result):
+        return
+    scheme = Dataset()
+    scheme.CodingSchemeDesignator = PRIVATE_SCHEME
+    scheme.CodingSchemeName = SCHEME_NAME
+    scheme.CodingSchemeResponsibleOrganization = SCHEME_ORGANIZATION
+    result.CodingSchemeIdentificationSequence = [scheme]
+
+
+def _uses_private_scheme(dataset: Dataset) -> bool:
+    if dataset.get("CodingSchemeDesignator") == PRIVATE_SCHEME:
+        return True
+    sequences = (element.value for element in dataset if element.VR == "SQ")
+    return any(_uses_private_scheme(item) for sequence in sequences for item in sequence)

@@ -74,6 +74,7 @@ def write_report(
     result = writer.document(measurements, options)
     write_header(result, "SR", source, segmentation.model, options)
     result.SeriesDescription = "Chest measurements (AI)"
+    codes.write_coding_schemes(result)
     write_file_meta(result)
     return result
 

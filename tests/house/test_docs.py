@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from ai.labels import LABELS
+from ai.labels import LABELS, Code
 from ai.measure import measure
 from ai.radiograph import PixelSpacing, Radiograph
 from ai.stand_in import StandInSegmenter
 from config.settings import Destination, Settings
-from node import statuses
+from node import codes, statuses
 from node.states import State
 
 ROOT = Path(__file__).parents[2]
@@ -122,6 +122,18 @@ def test_error_class_is_listed(package: str, name: str) -> None:
 
 def test_label_table_is_counted_right() -> None:
     assert f"{len(LABELS)} structures" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_private_codes_are_all_in_their_table_and_no_others() -> None:
+    named = [*vars(codes).values(), *codes.BY_UNIT.values()]
+    own = {
+        (code.value, code.meaning)
+        for code in named
+        if isinstance(code, Code) and code.scheme == codes.PRIVATE_SCHEME
+    }
+    table = text("dicom.md").split("### Private codes")[1]
+
+    assert own == set(re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", table.split("\n## ")[0], re.MULTILINE))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

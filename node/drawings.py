@@ -24,6 +24,10 @@ RECTANGLE_POINTS = frozenset({4, 5})
 no line of the whole report. Measured; its adapter registers "DCM:111030-POLYLINE-4" and "-5"."""
 
 
+DECIMALS = 3
+"""Of a coordinate in pixels; Graphic Data holds no more of a large one, and the same line is known again."""
+
+
 @dataclass
 class Figure:
     """One line to be drawn.
@@ -60,7 +64,8 @@ def _lines(drawings: Sequence[Drawing]) -> list[Figure]:
     lines: list[Figure] = []
     last: Drawing | None = None
     for drawing in drawings:
-        points = thinned(drawing.points + drawing.points[:1] if drawing.closed else drawing.points)
+        outline = drawing.points + drawing.points[:1] if drawing.closed else drawing.points
+        points = tuple((round(column, DECIMALS), round(row, DECIMALS)) for column, row in thinned(outline))
         if last and _is_level(last) and _is_level(drawing) and last.points[-1][0] == points[0][0]:
             lines[-1].points += points
             lines[-1].names.append(drawing.name)

@@ -53,6 +53,9 @@ DECIMALS = 3
 
 DEVICE_KIND = "device"
 
+PLACEHOLDER = Figure(((0.0, 0.0), (1.0, 1.0)), ["nothing"])
+"""For highdicom, which builds no report without a measurement group; it is taken out again."""
+
 
 def write_report(
     source: Source,
@@ -93,12 +96,7 @@ class _ReportWriter:
 
     def document(self, measurements: Measurements, options: OutputOptions) -> Dataset:
         evidence = [_evidence(self._source.dataset), *([_evidence(self._seg)] if self._seg else [])]
-        report = MeasurementReport(
-            observation_context=self._observer(),
-            procedure_reported=concept(codes.PROCEDURE_REPORTED),
-            imaging_measurements=[self._group(figure) for figure in figures(measurements.computed)],
-            title=concept(codes.REPORT_TITLE),
-        )
+        report = self._content(figures(measurements.computed))
         remarks = list(self._remarks(measurements))
         if remarks:
             report[0].ContentSequence.append(_qualitative_evaluations(remarks))
@@ -113,6 +111,17 @@ class _ReportWriter:
             is_complete=True,
             is_verified=False,
         )
+
+    def _content(self, drawn: list[Figure]) -> MeasurementReport:
+        report = MeasurementReport(
+            observation_context=self._observer(),
+            procedure_reported=concept(codes.PROCEDURE_REPORTED),
+            imaging_measurements=[self._group(figure) for figure in drawn or [PLACEHOLDER]],
+            title=concept(codes.REPORT_TITLE),
+        )
+        if not drawn:
+            _remove_measurements(report[0])
+        return report
 
     def _observer(self) -> ObservationContext:
         model = self._segmentation.model
@@ -195,6 +204,13 @@ def _evidence(dataset: Dataset) -> Dataset:
     for keyword in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
         setattr(evidence, keyword, str(dataset.get(keyword)))
     return evidence
+
+
+def _remove_measurements(root: Dataset) -> None:
+    """Take out Imaging Measurements: a report may consist of remarks alone (PS3.16 TID 1500)."""
+    name = codes.IMAGING_MEASUREMENTS.value
+    kept = [item for item in root.ContentSequence if item.ConceptNameCodeSequence[0].CodeValue != name]
+    root.ContentSequence = ContentSequence(kept)
 
 
 def _finding_sites(structures: list[str] | tuple[str, ...]) -> list[FindingSite]:

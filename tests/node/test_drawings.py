@@ -35,6 +35,11 @@ def test_a_line_without_a_value_of_its_own_is_drawn_all_the_same() -> None:
     assert [len(figure.measurements) for figure in found] == [1, 0]
 
 
+def test_lines_that_differ_by_rounding_only_are_one() -> None:
+    nearly = Drawing("thorax", ((0.0, 70.0 + 1e-9), (100.0, 70.0)))
+    assert len(figures([_measurement("one", THORAX), _measurement("other", nearly)])) == 1
+
+
 def test_an_outline_ends_where_it_begins() -> None:
     outline = Drawing("outline", ((0.0, 0.0), (9.0, 0.0), (9.0, 9.0)), closed=True)
     (figure,) = figures([_measurement("area", outline)])

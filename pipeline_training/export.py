@@ -3,6 +3,7 @@
 import json
 import subprocess
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,8 +32,21 @@ MAX_BUNDLE_BYTES = 24_000_000
 THRESHOLD = 0.5
 """Probability from which a pixel belongs to a structure; Dice and cross-entropy are trained for it."""
 
-Card = tuple[str, tuple[TrainingData, ...]]
-"""Limits and sources of training data."""
+
+@dataclass(frozen=True)
+class Card:
+    """What a model card says.
+
+    Attributes:
+        limits: What the model must not be trusted with.
+        sources: What it was trained on.
+        withheld: Structures that were trained and are not exported (`pipeline_training.screen`).
+    """
+
+    limits: str
+    sources: tuple[TrainingData, ...]
+    withheld: tuple[str, ...] = ()
+
 
 PER_IMAGE = frozenset({"images", "refusals"})
 """Keys of an evaluation whose lists hold one entry for each image."""
@@ -72,8 +86,8 @@ def export(options: ExportOptions) -> Bundle:
         ExportError: If a file cannot be read, the exported network differs, the evaluation is one of other
             weights, or the bundle is too large.
     """
-    network, labels = load_network(options.checkpoint)
     card = read_card(options.card)
+    network, labels = without(*load_network(options.checkpoint), card.withheld)
     onnx_bytes = to_onnx(network, options.input_size)
     if len(onnx_bytes) > MAX_BUNDLE_BYTES:
         raise ExportError(f"model.onnx has {len(onnx_bytes)} bytes, at most {MAX_BUNDLE_BYTES} are allowed")
@@ -87,7 +101,6 @@ def export(options: ExportOptions) -> Bundle:
 
 
 def _manifest(options: ExportOptions, labels: tuple[str, ...], card: Card, sha256: str) -> Manifest:
-    limits, sources = card
     return Manifest(
         id=options.id,
         version=options.version,
@@ -96,12 +109,12 @@ def _manifest(options: ExportOptions, labels: tuple[str, ...], card: Card, sha25
         input_size=options.input_size,
         thresholds=dict.fromkeys(labels, THRESHOLD),
         sha256=sha256,
-        training_data=sources,
+        training_data=card.sources,
         code_revision=code_revision(),
         metrics=summary(options.evaluation, sha256) if options.evaluation else {},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         opset=OPSET,
-        limits=limits,
+        limits=card.limits,
     )
 
 
@@ -120,6 +133,27 @@ def load_network(checkpoint: Path) -> tuple[AnatomyNet, tuple[str, ...]]:
     except (KeyError, TypeError, RuntimeError) as exc:
         raise ExportError(f"{checkpoint} does not hold the network that it describes: {exc}") from exc
     return network.eval(), tuple(stored["labels"])
+
+
+def without(
+    network: AnatomyNet, labels: tuple[str, ...], withheld: Collection[str]
+) -> tuple[AnatomyNet, tuple[str, ...]]:
+    """Return the network without some of its output channels, and the labels that are left.
+
+    Raises:
+        ExportError: If a structure is to be withheld that the network does not know, or none is left.
+    """
+    if unknown := sorted(set(withheld) - set(labels)):
+        raise ExportError(f"the network does not know {unknown[0]!r}, which is to be withheld")
+    kept = [channel for channel, name in enumerate(labels) if name not in set(withheld)]
+    if not kept:
+        raise ExportError("every structure is withheld: nothing is left to export")
+    weights = network.state_dict()
+    for name in ("head.weight", "head.bias"):
+        weights[name] = weights[name][kept]
+    smaller = AnatomyNet(len(kept), network.widths)
+    smaller.load_state_dict(weights)
+    return smaller.eval(), tuple(labels[channel] for channel in kept)
 
 
 def check_parity(network: AnatomyNet, onnx_bytes: bytes, size: int) -> float:
@@ -173,7 +207,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def read_card(path: Path) -> Card:
-    """Return limits and training data of a model card.
+    """Return what a model card says.
 
     Raises:
         ExportError: If it cannot be read, or either is missing or empty.
@@ -182,11 +216,12 @@ def read_card(path: Path) -> Card:
         card = tomllib.loads(path.read_text(encoding="utf-8"))
         limits = str(card["limits"]).strip()
         sources = tuple(TrainingData(**source) for source in card["training_data"])
+        withheld = tuple(str(name) for name in card.get("withheld", ()))
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise ExportError(f"{path} is not a model card with limits and training_data: {exc}") from exc
     if not limits or not sources:
         raise ExportError(f"{path}: a model card states its limits and at least one source of training data")
-    return limits, sources
+    return Card(limits, sources, withheld)
 
 
 def summary(evaluation: Path, sha256: str) -> dict[str, Any]:

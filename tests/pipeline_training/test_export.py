@@ -69,6 +69,29 @@ def test_exported_network_answers_as_its_checkpoint(options: ExportOptions) -> N
     assert check_parity(network, to_onnx(network, 64), 64) < 0.005
 
 
+def test_withheld_structure_is_not_in_the_bundle_and_the_others_answer_as_before(
+    options: ExportOptions,
+) -> None:
+    export(options)
+    whole = OnnxSegmenter(Bundle.load(options.out))
+    options.card.write_text('withheld = ["aorta"]\n' + CARD)
+    export(options)
+    parted = OnnxSegmenter(Bundle.load(options.out))
+    assert parted.manifest.labels == ("heart", "trachea")
+    image = np.random.default_rng(0).random((1, 1, 64, 64), np.float32)
+    assert np.array_equal(parted.infer(image)[0].logits, whole.infer(image)[0].logits[[0, 2]])
+
+
+@pytest.mark.parametrize(
+    ("withheld", "told"),
+    [('["liver"]', "does not know 'liver'"), ('["heart", "aorta", "trachea"]', "nothing is")],
+)
+def test_what_cannot_be_withheld_is_told(options: ExportOptions, withheld: str, told: str) -> None:
+    options.card.write_text(f"withheld = {withheld}\n{CARD}")
+    with pytest.raises(ExportError, match=told):
+        export(options)
+
+
 def test_another_network_is_noticed(options: ExportOptions) -> None:
     network, _ = load_network(options.checkpoint)
     wrong = to_onnx(network, 64)
@@ -127,7 +150,8 @@ def test_evaluation_is_carried_without_single_images(options: ExportOptions, tmp
 
 
 def test_files_of_the_shipped_run_are_valid() -> None:
-    limits, sources = read_card(SHIPPED / "card.toml")
+    card = read_card(SHIPPED / "card.toml")
+    limits, sources = card.limits, card.sources
     assert "research use only" in limits
     assert len(sources) == 5
     TrainOptions(Path(), Path(), **read_run(SHIPPED / "run.toml", TrainOptions, ("radiographs",)))

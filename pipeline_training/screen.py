@@ -1,0 +1,50 @@
+"""Which structures a trained network finds at all: Dice on looks at projections that training did not draw.
+
+The bodies are those of the training, so a good figure proves little; a bad one is reason enough to withhold
+the structure from the bundle (`withheld` in the model card), and the node names it as not supported.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pipeline_training.dataset import FRONTAL, make_sample, read_sources
+from pipeline_training.export import THRESHOLD, load_network
+from pipeline_training.projections import NAMES
+
+LEAST_DICE = 0.6
+"""Below this a structure is not shipped: too much of the mask is wrong or missing to be shown to a reader."""
+
+SEED = 20_000_000
+"""Looks are drawn from here; training draws from the seed of its run."""
+
+
+def screen(checkpoint: Path, projections: Path, size: int = 320, looks: int = 80) -> dict[str, float]:
+    """Return the mean Dice of every structure of a checkpoint over `looks` frontal looks, worst first.
+
+    A look counts for a structure when its truth covers a grid cell; a structure that no look shows has 0.
+
+    Raises:
+        pipeline_training.errors.ExportError: If the checkpoint cannot be read.
+        pipeline_training.errors.DatasetError: If there are no projections.
+    """
+    network, labels = load_network(checkpoint)
+    indices = [NAMES.index(name) for name in labels]
+    sources = [source for source in read_sources(projections, ()) if source.view == FRONTAL]
+    scores: dict[str, list[float]] = {name: [] for name in labels}
+    for look in range(looks):
+        generator = np.random.default_rng([SEED, look])
+        sample = make_sample(sources[look * len(sources) // looks], indices, size, generator)
+        with torch.no_grad():
+            found = torch.sigmoid(network(sample.image[None]).logits[0]) > THRESHOLD
+        truth = sample.target > 0.5
+        overlap = (
+            2 * (found & truth).sum(dim=(1, 2)) / (found.sum(dim=(1, 2)) + truth.sum(dim=(1, 2))).clamp_min(1)
+        )
+        shown = sample.known & truth.any(dim=2).any(dim=1)
+        for name, dice, counts in zip(labels, overlap.tolist(), shown.tolist(), strict=True):
+            if counts:
+                scores[name].append(dice)
+    means = {name: float(np.mean(values)) if values else 0.0 for name, values in scores.items()}
+    return dict(sorted(means.items(), key=lambda item: item[1]))

@@ -1,0 +1,36 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline_training.anatomy import Anatomy
+from pipeline_training.network import AnatomyNet
+from pipeline_training.projections import write_projection
+from pipeline_training.projector import Pose, project
+from pipeline_training.screen import screen
+
+WIDTHS = (4, 6, 8, 10, 12)
+LABELS = ("right lung", "heart", "breast")
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A network that sees the right lung everywhere, and nothing else anywhere."""
+    network = AnatomyNet(len(LABELS), WIDTHS)
+    torch.nn.init.zeros_(network.head.weight)
+    with torch.no_grad():
+    XX
+    content = {"options": {"widths": WIDTHS}, "labels": list(LABELS), "average": weights}
+    torch.save(content, tmp_path / "checkpoint.pt")
+    return tmp_path / "checkpoint.pt"
+
+
+def test_structures_are_told_worst_first_with_their_dice(
+    anatomy: Anatomy, checkpoint: Path, tmp_path: Path
+) -> None:
+    pose = Pose()
+    write_projection(tmp_path / "0.npz", anatomy, pose, project(anatomy, pose, 320, step_mm=30.0))
+    found = screen(checkpoint, tmp_path, size=64, looks=2)
+    assert list(found)[-1] == "right lung"
+    assert 0 < found["right lung"] < 1
+    assert found["heart"] == found["breast"] == 0

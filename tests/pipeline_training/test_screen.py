@@ -18,8 +18,8 @@ def checkpoint(tmp_path: Path) -> Path:
     """A network that sees the right lung everywhere, and nothing else anywhere."""
     network = AnatomyNet(len(LABELS), WIDTHS)
     torch.nn.init.zeros_(network.head.weight)
-    with torch.no_grad():
-    XX
+    weights = network.state_dict()
+    weights["head.bias"] = torch.tensor([9.0, -9.0, -9.0])
     content = {"options": {"widths": WIDTHS}, "labels": list(LABELS), "average": weights}
     torch.save(content, tmp_path / "checkpoint.pt")
     return tmp_path / "checkpoint.pt"

@@ -245,15 +245,26 @@ class JobStore(DeliveryStore):
         """Queue a refused, quarantined or failed job again, or send a job's parked deliveries again.
 
         Raises:
-            TransitionError: There is no such job, or nothing of it can be tried again.
+            TransitionError: There is no such job, nothing of it can be tried again, or its SOP Instance UID
+                belongs to another content: its results would go out under the UIDs of that one's.
         """
         with writing(self.engine) as connection:
             row = locked(connection, job_id)
             if row is None:
                 raise TransitionError(f"there is no job {job_id}")
             if State(row.state) in _RETRIED:
+                _refuse_conflict(connection, job_id)
                 changes = {"attempts": 0, "not_before": self.clock()}
                 return as_job(self.move(connection, row, Event.RETRY, "", changes))
             if not self.unpark(connection, job_id):
                 raise TransitionError(f"job {job_id} is {row.state}; nothing of it can be tried again")
             return as_job(self.move(connection, row, Event.RETRY, row.reason))
+
+
+def _refuse_conflict(connection: Connection, job_id: int) -> None:
+    """Raise TransitionError for an object whose SOP Instance UID came before with other content."""
+    if connection.scalar(select(jobs.c.primary_uid).where(jobs.c.id == job_id)) is None:
+        raise TransitionError(
+            f"job {job_id} cannot be tried again: other content came before under its SOP Instance UID, "
+            "and its results would be taken for that one's; send it under a UID of its own"
+        )

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,17 @@ def test_retry_queues_a_job_that_ended_badly(store: JobStore, make_received: Any
     again = store.claim("worker", LEASE_S)
     assert again is not None
     assert again.id == 1
+
+
+def test_retry_of_other_content_under_a_known_uid_is_refused(store: JobStore, make_received: Any) -> None:
+    first = make_received()
+    store.add_received(first)
+    store.add_received(replace(first, digest="other", path="objects/ot/other.dcm"))
+    with pytest.raises(TransitionError, match="other content came before"):
+        store.retry(2)
+    job = store.job(2)
+    assert job is not None
+    assert job.state is State.QUARANTINED
 
 
 def test_retry_of_what_cannot_be_tried_again_is_an_error_in_words(store: JobStore, finished: Any) -> None:

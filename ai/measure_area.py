@@ -1,8 +1,9 @@
 """Projected areas of lungs and heart."""
 
-from ai.availability import length_remarks, lungs, missing, not_frontal, sides_swapped, view_remarks
+from ai.availability import length_remarks, lungs, missing, not_frontal, view_remarks
 from ai.mask_geometry import outlines
 from ai.measure_heart import NO_SPACING
+from ai.measure_plausibility import implausible
 from ai.measurement import Drawing, Measurement, NotComputed, Unit
 from ai.radiograph import Radiograph
 from ai.segmentation import Segmentation
@@ -36,7 +37,7 @@ def lung_area_ratio(radiograph: Radiograph, segmentation: Segmentation) -> Measu
     """
     name, pair = "lung area ratio", lungs(segmentation)
     reason = not_frontal(radiograph, segmentation) or missing(segmentation, pair)
-    reason = reason or sides_swapped(segmentation, *pair)
+    reason = reason or implausible(segmentation)
     if reason:
         return NotComputed(name, reason, pair)
     right, left = (segmentation.masks[lung].area for lung in pair)
@@ -56,6 +57,7 @@ def _area(
     name: str, structure: str, radiograph: Radiograph, segmentation: Segmentation
 ) -> Measurement | NotComputed:
     reason = not_frontal(radiograph, segmentation) or missing(segmentation, [structure])
+    reason = reason or implausible(segmentation)
     if reason is None and radiograph.spacing is None:
         reason = NO_SPACING
     if reason or radiograph.spacing is None:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ai.availability import length_remarks, lungs, missing, not_frontal, sides_swapped, view_remarks
+from ai.availability import length_remarks, lungs, missing, not_frontal, view_remarks
 from ai.mask_geometry import Extent, horizontal_extent, outer_edges
+from ai.measure_plausibility import implausible
 from ai.measurement import Drawing, Measurement, NotComputed, Unit
 from ai.radiograph import Radiograph
 from ai.segmentation import Segmentation
@@ -87,6 +88,7 @@ def _in_mm(
 def _heart(radiograph: Radiograph, segmentation: Segmentation) -> Width | str:
     """Return the heart's width, or why there is none."""
     reason = not_frontal(radiograph, segmentation) or missing(segmentation, ["heart"], top_matters=False)
+    reason = reason or implausible(segmentation)
     if reason:
         return reason
     extent = horizontal_extent(segmentation.masks["heart"])
@@ -108,7 +110,7 @@ def _thorax(radiograph: Radiograph, segmentation: Segmentation) -> Width | str:
     """Return the inner width of the thorax, or why there is none."""
     right, left = lungs(segmentation)
     reason = not_frontal(radiograph, segmentation) or missing(segmentation, [right, left], top_matters=False)
-    reason = reason or sides_swapped(segmentation, right, left)
+    reason = reason or implausible(segmentation)
     if reason:
         return reason
     right_edge, left_edge = (np.full(segmentation.shape[0], np.nan) for _ in range(2))

@@ -262,6 +262,35 @@ def test_few_or_disordered_vertebrae_give_no_angle() -> None:
     assert "order" in reason("spine-centre distance", radiograph(), segmentation(swapped))
 
 
+@pytest.mark.parametrize("centre", [(430, 90), (250, 480), (60, 300)])
+def test_heart_that_does_not_lie_between_the_lungs_gives_no_number(centre: tuple[float, float]) -> None:
+    found = segmentation(chest() | {"heart": ellipse(centre, (55, 15))})
+    for name in ("cardiothoracic ratio", "heart width", "thoracic width", "heart area", "lung area ratio"):
+        assert reason(name, radiograph(), found) == "the heart does not lie between the lungs"
+
+
+def test_lungs_of_very_different_size_give_no_number() -> None:
+    found = segmentation(chest() | {"visible lung left": ellipse((370, 250), (12, 12))})
+    for name in (
+        "cardiothoracic ratio",
+        "right lung area",
+        "left lung area",
+        "lung area ratio",
+        "heart area",
+    ):
+        assert "implausible" in reason(name, radiograph(), found)
+
+
+def test_swapped_lungs_give_no_areas() -> None:
+    swapped = chest()
+    swapped["visible lung right"], swapped["visible lung left"] = (
+        swapped["visible lung left"],
+        swapped["visible lung right"],
+    )
+    for name in ("right lung area", "left lung area", "heart area"):
+        assert "mirrored" in reason(name, radiograph(), segmentation(swapped))
+
+
 def test_vertebrae_at_odd_distances_give_no_angle() -> None:
     scattered = chest()
     scattered["vertebrae T6"] = ellipse((250, 60.5 + 40 * 5 + 34), (15, 12))

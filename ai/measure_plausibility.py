@@ -10,12 +10,12 @@ LUNG_RATIO = (1 / 3, 3.0)
 HEART_ACROSS = (0.2, 1.45)
 HEART_DOWN = (0.3, 1.0)
 """Where the heart's centre lies, as a share of the way from the right lung's centre to the left one's, and
-from the top of the lungs to their bottom. Readers' masks on 243 films (JSRT, Wingspan) lie between 0.48 and
-1.39 across, and between 0.35 and 0.89 down."""
+from the top of the lungs to their bottom. Readers' masks on 243 films (JSRT, Wingspan) lie between 0.48
+and 1.39 across, and between 0.35 and 0.89 down."""
 
 
 def implausible(segmentation: Segmentation) -> str | None:
-    """Return why nothing should be measured on lungs and heart; None if they may be, or are not both there."""
+    """Return why nothing should be measured on lungs and heart; None if it may, or a lung is missing."""
     right, left = lungs(segmentation)
     if right not in segmentation.masks or left not in segmentation.masks:
         return None

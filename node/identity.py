@@ -142,3 +142,7 @@ class UidMaker:
     def __call__(self, kind: str) -> str:
         """Return the UID of one kind of thing."""
         return result_uid(self._source, self._model, self._digest, kind, self._root)
+
+    def of_model(self, kind: str) -> str:
+        """Return the UID of something that is the same for every image that a model is run on."""
+        return result_uid("", self._model, "", kind, self._root)

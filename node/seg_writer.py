@@ -17,6 +17,7 @@ from node.identity import UidMaker
 from node.lossy import write_lossy_compression
 from node.mask_encoding import FULL, encode
 from node.options import OutputOptions
+from node.orientation import frontal_orientation
 from node.reader import Source
 from node.result_header import model_version, uids_of, write_file_meta, write_header
 
@@ -65,8 +66,11 @@ def _write_general_image(result: Dataset, source: Source) -> None:
     result.ContentCreatorName = ""
     stated = source.dataset.get("PatientOrientation")
     lies = list(stated) if stated and len(stated) == 2 else None
-    if lies or not source.radiograph.view.is_lateral:
-        result.PatientOrientation = lies or FRONTAL_ORIENTATION
+    is_lateral = source.radiograph.view.is_lateral
+    if lies and (is_lateral or frontal_orientation(*lies)):
+        result.PatientOrientation = lies
+    elif not is_lateral:  # not stated, or not that of a frontal view: the reader took the usual one
+        result.PatientOrientation = FRONTAL_ORIENTATION
     if source.dataset.get("FrameOfReferenceUID"):
         result.FrameOfReferenceUID = source.dataset.FrameOfReferenceUID
         result.PositionReferenceIndicator = source.dataset.get("PositionReferenceIndicator", "")

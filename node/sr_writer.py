@@ -124,9 +124,10 @@ class _ReportWriter:
         return report
 
     def _observer(self) -> ObservationContext:
+        """Return who observed: one device for all images that a model was run on."""
         model = self._segmentation.model
         device = DeviceObserverIdentifyingAttributes(
-            uid=self._uids(DEVICE_KIND),
+            uid=self._uids.of_model(DEVICE_KIND),
             name=f"paxnode {software_version()}",
             manufacturer_name=MANUFACTURER,
             model_name=f"{model.id} {model_version(model)}",

@@ -86,8 +86,9 @@ def export(options: ExportOptions) -> Bundle:
         ExportError: If a file cannot be read, the exported network differs, the evaluation is one of other
             weights, or the bundle is too large.
     """
+    whole, known = load_network(options.checkpoint)
     card = read_card(options.card)
-    network, labels = without(*load_network(options.checkpoint), card.withheld)
+    network, labels = without(whole, known, card.withheld)
     onnx_bytes = to_onnx(network, options.input_size)
     if len(onnx_bytes) > MAX_BUNDLE_BYTES:
         raise ExportError(f"model.onnx has {len(onnx_bytes)} bytes, at most {MAX_BUNDLE_BYTES} are allowed")

@@ -194,3 +194,12 @@ def test_all_but_dates_and_times_is_the_same_in_two_runs(written: Written) -> No
 def _without_time(dataset: Dataset, element: DataElement) -> None:
     if element.VR in {"DA", "TM", "DT"}:
         element.value = ""
+
+
+def test_two_images_have_one_device_and_reports_of_their_own(make_dx: MakeDx, written: Written) -> None:
+    other = Written(make_dx(SOPInstanceUID="2.25.77"))
+    device, others = (
+        _named(each.report, Code("121012", "DCM", "Device Observer UID"))[0].UID for each in (written, other)
+    )
+    assert device == others
+    assert written.report.SOPInstanceUID != other.report.SOPInstanceUID

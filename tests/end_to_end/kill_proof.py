@@ -49,7 +49,6 @@ disk_reserve_mb = 0
 bundle = "stand-in"
 [worker]
 lease_s = 5.0
-max_attempts = 20  # an image may be in hand at many kills; by default five put it aside as failed
 [delivery]
 first_retry_s = 0.2
 longest_retry_s = 2.0

@@ -166,3 +166,8 @@ def test_the_frame_of_reference_is_that_of_the_source_or_none(make_dx: MakeDx, s
     with_one = _seg(_found(make_dx(rows=128, columns=96, FrameOfReferenceUID="1.2.3.4")))
     assert with_one.FrameOfReferenceUID == "1.2.3.4"
     assert "FrameOfReferenceUID" not in seg
+
+
+def test_orientation_that_was_judged_wrong_is_not_passed_on(make_dx: MakeDx) -> None:
+    seg = _seg(_found(make_dx(rows=128, columns=96, PatientOrientation=["A", "F"])))
+    assert list(seg.PatientOrientation) == ["L", "F"]

@@ -17,6 +17,7 @@ from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.presentation import PresentationContext
 
 from config.settings import Destination
+from node.implicit_vr import to_implicit_vr
 from node.outcome import Outcome, Verdict, judge
 
 MAX_OBJECTS = 64
@@ -188,6 +189,8 @@ class _Call:
         dataset = dcmread(item.outgoing.path)  # pynetdicom encodes it in the syntax that was accepted
         if item.transfer_syntax.is_compressed:
             dataset.decompress(decoding_plugin="pydicom", generate_instance_uid=False)  # lossless: the same
+        if ExplicitVRLittleEndian not in self._accepted(item.sop_class):
+            to_implicit_vr(dataset)
         return dataset
 
     def _not_sent(self, item: _Encoded) -> Outcome:

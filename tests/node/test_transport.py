@@ -7,9 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.charset import convert_encodings, default_encoding
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileMetaDataset
+from pydicom.tag import BaseTag
 from pydicom.uid import (
     UID,
     Comprehensive3DSRStorage,
@@ -30,6 +34,7 @@ from node.transport import MAX_OBJECTS, DimseTransport, Outgoing
 
 # pynetdicom 3.0.4 leaves a socket that could not connect to the garbage collector.
 UNCONNECTED = "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+TEXT = {BaseTag(0x00100010): "PN", BaseTag(0x00100020): "LO"}
 pytestmark = pytest.mark.filterwarnings(UNCONNECTED)
 
 
@@ -44,6 +49,14 @@ def _write(
     path = folder / f"{dataset.SOPInstanceUID}.dcm"
     dataset.save_as(path, enforce_file_format=True)
     return Outgoing(dataset.SOPInstanceUID, path)
+
+
+def _compress(dataset: Dataset, pixels: npt.NDArray[np.uint8]) -> None:
+    dataset.NumberOfFrames, dataset.Rows, dataset.Columns = pixels.shape
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    dataset.HighBit, dataset.PixelRepresentation = 7, 0
+    dataset.compress(RLELossless, pixels, encoding_plugin="pydicom", generate_instance_uid=False)
 
 
 def _at(port: int, timeout_s: float = 5) -> Destination:
@@ -91,11 +104,7 @@ def test_object_in_rle_is_decompressed_for_a_peer_that_takes_only_a_plain_syntax
     pixels = np.arange(2 * 7 * 9, dtype=np.uint8).reshape(2, 7, 9)
     outgoing = _write(tmp_path)
     dataset = dcmread(outgoing.path)
-    dataset.Rows, dataset.Columns, dataset.NumberOfFrames = 7, 9, 2
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-    dataset.BitsAllocated = dataset.BitsStored = 8
-    dataset.HighBit, dataset.PixelRepresentation = 7, 0
-    dataset.compress(RLELossless, pixels, encoding_plugin="pydicom", generate_instance_uid=False)
+    _compress(dataset, pixels)
     dataset.save_as(outgoing.path, enforce_file_format=True)
     with _archive(tmp_path, ImplicitVRLittleEndian) as archive:
         [outcome] = _send(archive.port, [outgoing])
@@ -103,6 +112,37 @@ def test_object_in_rle_is_decompressed_for_a_peer_that_takes_only_a_plain_syntax
     assert outcome.verdict is Verdict.STORED
     assert kept.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
     assert np.array_equal(kept.pixel_array, pixels)
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, RLELossless])
+@pytest.mark.parametrize("accepted", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_text_keeps_its_bytes_whatever_character_set_is_stated(
+    tmp_path: Path, syntax: UID, accepted: UID
+) -> None:
+    japanese = "山田太郎".encode("shift_jis")  # stated to be UTF-8, and no UTF-8
+    outgoing = _write(tmp_path, syntax=ExplicitVRLittleEndian)
+    dataset, item = dcmread(outgoing.path), Dataset()
+    if syntax.is_compressed:
+        _compress(dataset, np.zeros((2, 8, 8), np.uint8))
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    dataset.BurnedInAnnotation, dataset.PixelAspectRatio = "NO", None
+    dataset.OtherPatientIDsSequence = [item]
+    for each in (dataset, item):
+        for tag, vr in TEXT.items():
+            each[tag] = RawDataElement(tag, vr, len(japanese), japanese, 0, False, True)
+    dataset.set_original_encoding(False, True, convert_encodings("ISO_IR 192"))
+    item.set_original_encoding(False, True, default_encoding)
+    dataset.save_as(outgoing.path, enforce_file_format=True)
+    if not syntax.is_deflated:
+        assert outgoing.path.read_bytes().count(japanese) == 2 * len(TEXT)
+    with _archive(tmp_path, accepted) as archive:
+        (outcome,) = _send(archive.port, [outgoing])
+    assert outcome.verdict is Verdict.STORED
+    kept = dcmread(archive.path(outgoing.sop_instance_uid))
+    assert kept.file_meta.TransferSyntaxUID == accepted
+    for each in (kept, kept.OtherPatientIDsSequence[0]):
+        assert [each.get_item(tag).value for tag in TEXT] == [japanese, japanese]
 
 
 def test_refused_context_is_named_and_does_not_stop_the_others(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from ai.measure import measure
 from ai.measurement import Measurements
 from ai.segmentation import Segmentation
 from ai.segmenter import Segmenter
+from node.attributes import CONVERSION_ERRORS
 from node.conformance import check_conformance
-from node.errors import RefusedImageError, UndecodableError
+from node.errors import RefusedImageError, ResultError, UndecodableError
 from node.options import OutputOptions
 from node.reader import Source, read_radiograph
 from node.seg_writer import write_segmentation
@@ -87,17 +88,27 @@ def write(
     """Return the results that the options ask for.
 
     Raises:
-        ResultError: If one of them breaks a rule; none is returned then.
+        ResultError: If one of them cannot be made or breaks a rule; none is returned then.
     """
+    try:
+        results = _write(source, segmentation, measurements, options)
+    except CONVERSION_ERRORS as exc:  # of highdicom and pydicom, for what they cannot express
+        raise ResultError(f"a result cannot be made ({type(exc).__name__})") from exc
+    for result in results:
+        check_conformance(result.dataset)
+    return tuple(results)
+
+
+def _write(
+    source: Source, segmentation: Segmentation, measurements: Measurements, options: OutputOptions
+) -> list[ResultObject]:
     results: list[ResultObject] = []
     seg = write_segmentation(source, segmentation, options) if options.seg and segmentation.masks else None
     if seg is not None:
         results.append(ResultObject("SEG", seg))
     if options.sr:
         results.append(ResultObject("SR", write_report(source, segmentation, measurements, seg, options)))
-    for result in results:
-        check_conformance(result.dataset)
-    return tuple(results)
+    return results
 
 
 def _segment(segmenter: Segmenter, source: Source) -> Segmentation:

@@ -15,7 +15,9 @@ from PIL import Image
 from ai.errors import AiError
 from ai.overlay import draw_overlay
 from ai.segmenter import Segmenter
+from node.attributes import CONVERSION_ERRORS
 from node.errors import NodeError
+from node.logs import place_of
 from node.measurements_file import measurements_json
 from node.options import OutputOptions
 from node.pipeline import Processed, process
@@ -111,6 +113,8 @@ def segment_files(
             yield FailedFile(path, str(error))
         except OSError as error:
             yield FailedFile(path, f"{error.strerror or error}: {error.filename or path}")
+        except CONVERSION_ERRORS as error:  # of a library; it costs no other file
+            yield FailedFile(path, f"{type(error).__name__} in {place_of(error)}")
 
 
 def write_objects(processed: Processed, folder: Path) -> None:

@@ -3,11 +3,13 @@
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import highdicom as hd
 import numpy as np
+import numpy.typing as npt
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import (
@@ -27,20 +29,26 @@ from ai.segmentation import Segmentation
 from ai.stand_in import StandInSegmenter
 from node import codes
 from node.conformance import violations
-from node.errors import RefusedImageError, UndecodableError
+from node.drawings import Points, figures
+from node.errors import RefusedImageError, ResultError, UndecodableError
 from node.options import OutputOptions
-from node.pipeline import Processed, process
+from node.orientation import frontal_orientation
+from node.pipeline import Processed, process, write
 
 MakeDx = Callable[..., Dataset]
 
 TYPE_2 = ("PatientID", "PatientBirthDate", "AccessionNumber", "StudyID", "StudyDate")
 
 
-def _process(dataset: Dataset, options: OutputOptions | None = None) -> Processed:
+def _bytes(dataset: Dataset) -> BytesIO:
     content = BytesIO()
     dataset.save_as(content, enforce_file_format=True)
     content.seek(0)
-    return process(content, StandInSegmenter(), options or OutputOptions())
+    return content
+
+
+def _process(dataset: Dataset, options: OutputOptions | None = None) -> Processed:
+    return process(_bytes(dataset), StandInSegmenter(), options or OutputOptions())
 
 
 def _again(processed: Processed, kind: str) -> Dataset:
@@ -269,3 +277,77 @@ def test_the_segmenters_errors_become_the_nodes(
 ) -> None:
     with pytest.raises(wanted, match=str(error)):
         process(dx_file, _Failing(error), OutputOptions())
+
+
+class _Finding(StandInSegmenter):
+    """Finds only the structures that are named."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+
+    def segment(self, radiographs: Sequence[Radiograph]) -> list[Segmentation]:
+        (found,) = super().segment(radiographs)
+        return [replace(found, masks={name: found.masks[name] for name in self._names})]
+
+
+@pytest.mark.parametrize("names", [(), ("clavicle right",), ("right lung",)])
+def test_a_report_of_which_nothing_can_be_computed_conforms_and_holds_every_reason(
+    make_dx: MakeDx, tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    content = _bytes(_without(make_dx(), ["ImagerPixelSpacing"]))
+    processed = process(content, _Finding(*names), OutputOptions())
+    assert [result.kind for result in processed.results] == [*(["SEG"] if names else []), "SR"]
+    report = _again(processed, "SR")
+    assert _items(report, "NUM") == []
+    assert len(processed.measurements.not_computed) == len(processed.measurements.results)
+    texts = {item.TextValue for item in _items(report, "TEXT")}
+    assert texts >= {f"{each.name}: {each.reason}" for each in processed.measurements.not_computed}
+    for result in processed.results:
+        assert violations(_again(processed, result.kind)) == []
+        assert _dciodvfy_errors(_again(processed, result.kind), tmp_path) == []
+
+
+def test_a_result_that_the_libraries_cannot_make_is_a_result_error(make_dx: MakeDx) -> None:
+    processed = _process(make_dx())
+    unknown = replace(processed.segmentation, model=replace(processed.segmentation.model, id="x" * 70))
+    with pytest.raises(ResultError, match="cannot be made"):
+        write(processed.source, unknown, processed.measurements, OutputOptions(series_number_base=-5))
+
+
+ORIENTATIONS = ["LF", "RF", "LH", "RH", "FL", "FR", "HL", "HR"]
+ROW_MM, COLUMN_MM = 1.5, 1.25
+"""Of the stored pixels."""
+
+
+def _points_as_stored(points: Points, lies: str, rows: int, columns: int) -> npt.NDArray[np.float64]:
+    """Return (column, row) of the usual grid in one that lies so; written apart from `node.orientation`."""
+    to_left, to_feet = np.transpose(points)
+    along = {"L": to_left, "R": columns - to_left, "F": to_feet, "H": rows - to_feet}
+    return np.column_stack([along[lies[0]], along[lies[1]]])
+
+
+@pytest.mark.parametrize("lies", ORIENTATIONS)
+def test_results_lie_on_the_stored_pixels_however_they_lie(make_dx: MakeDx, lies: str) -> None:
+    usual = make_dx(rows=256, columns=224)
+    orientation = frontal_orientation(*lies)
+    assert orientation is not None
+    stored = orientation.to_stored(usual.pixel_array)
+    turned = make_dx(*stored.shape, PatientOrientation=list(lies), ImagerPixelSpacing=[ROW_MM, COLUMN_MM])
+    turned.PixelData = stored.tobytes()
+    processed = _process(turned)
+
+    (measures,) = _again(processed, "SEG").SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    assert [float(value) for value in measures.PixelSpacing] == [ROW_MM, COLUMN_MM]
+    spacing = processed.source.radiograph.spacing
+    assert spacing is not None
+    sideways = lies[0] in "FH"
+    assert (spacing.row_mm, spacing.column_mm) == ((COLUMN_MM, ROW_MM) if sideways else (ROW_MM, COLUMN_MM))
+
+    drawn = [np.reshape(item.GraphicData, (-1, 2)) for item in _items(_again(processed, "SR"), "SCOORD")]
+    expected = [
+        _points_as_stored(figure.points, lies, 256, 224)
+        for figure in figures(processed.measurements.computed)
+    ]
+    assert len(drawn) == len(expected) > 3
+    for found, wanted in zip(drawn, expected, strict=True):
+        assert found == pytest.approx(wanted, abs=1e-3)

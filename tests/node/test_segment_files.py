@@ -1,5 +1,6 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.uid import SegmentationStorage
 
+from ai.radiograph import Radiograph
+from ai.segmentation import Segmentation
 from ai.stand_in import StandInSegmenter
 from node.options import OutputOptions
 from node.segment_files import FailedFile, SegmentedFile, find_inputs, result_folders, segment_files
@@ -132,3 +135,45 @@ def test_same_input_gives_the_same_objects_again(tmp_path: Path, dx_file: Path) 
     first, second = (dcmread(tmp_path / name / "chest" / "seg.dcm") for name in ("one", "two"))
 
     assert first.SOPInstanceUID == second.SOPInstanceUID
+
+
+class _Finding(StandInSegmenter):
+    """Finds only the structures that are named for a picture, by its number; an error is raised."""
+
+    def __init__(self, *wanted: tuple[str, ...] | Exception) -> None:
+        self._wanted = list(wanted)
+
+    def segment(self, radiographs: Sequence[Radiograph]) -> list[Segmentation]:
+        wanted = self._wanted.pop(0)
+        if isinstance(wanted, Exception):
+            raise wanted
+        (found,) = super().segment(radiographs)
+        return [replace(found, masks={name: found.masks[name] for name in wanted})]
+
+
+@pytest.mark.parametrize("error", [ValueError("a"), TypeError("b"), KeyError("c"), OSError("d")])
+def test_a_file_that_breaks_something_ends_no_batch(
+    tmp_path: Path, make_dx: MakeDx, dx_file: Path, error: Exception
+) -> None:
+    broken = write(make_dx(), tmp_path / "broken.dcm")
+    folders = result_folders([broken, dx_file], tmp_path / "out")
+    first, second = segment_files(folders, _Finding(error, ("heart",)), OutputOptions())
+
+    assert isinstance(first, FailedFile)
+    assert first.path == broken
+    assert isinstance(second, SegmentedFile)
+
+
+@pytest.mark.parametrize("names", [(), ("clavicle right",), ("left lung",)])
+def test_an_image_of_which_nothing_can_be_computed_has_a_report_all_the_same(
+    tmp_path: Path, make_dx: MakeDx, names: tuple[str, ...]
+) -> None:
+    dataset = make_dx()
+    del dataset.ImagerPixelSpacing
+    path = write(dataset, tmp_path / "bare.dcm")
+    folders = result_folders([path], tmp_path / "out")
+    (result,) = segment_files(folders, _Finding(names), OutputOptions())
+
+    assert isinstance(result, SegmentedFile)
+    assert (result.folder / "seg.dcm").exists() == bool(names)
+    assert b"heart width: " in (result.folder / "sr.dcm").read_bytes()

@@ -12,6 +12,7 @@ from pydicom.uid import UID, SegmentationStorage
 
 from ai.labels import Label, label
 from ai.segmentation import Mask, ModelIdentity, Segmentation
+from node.attributes import texts
 from node.codes import ARTIFICIAL_INTELLIGENCE, SEGMENTATION, SOURCE_IMAGE, code_item
 from node.identity import UidMaker
 from node.lossy import write_lossy_compression
@@ -64,10 +65,9 @@ def _write_general_image(result: Dataset, source: Source) -> None:
     result.ContentLabel = "CHEST_ANATOMY"
     result.ContentDescription = "Anatomy found by a neural network"
     result.ContentCreatorName = ""
-    stated = source.dataset.get("PatientOrientation")
-    lies = list(stated) if stated and len(stated) == 2 else None
+    lies = list(texts(source.dataset, "PatientOrientation"))
     is_lateral = source.radiograph.view.is_lateral
-    if lies and (is_lateral or frontal_orientation(*lies)):
+    if len(lies) == 2 and all(lies) and (is_lateral or frontal_orientation(*lies)):
         result.PatientOrientation = lies
     elif not is_lateral:  # not stated, or not that of a frontal view: the reader took the usual one
         result.PatientOrientation = FRONTAL_ORIENTATION

@@ -41,6 +41,12 @@ BY_CODE = {
 """View Code Sequence (PS3.16 CID 4010), SNOMED CT and the SNOMED RT codes that stand in older objects."""
 
 
+NOT_STATED = (
+    "Patient Orientation is not stated: the usual one (left of the patient at the right of the picture) was "
+    "assumed"
+)
+
+
 @dataclass(frozen=True)
 class StatedView:
     """What the source says about its projection.
@@ -68,8 +74,10 @@ def stated_view(dataset: Dataset) -> StatedView:
         return StatedView(
             View.LEFT_LATERAL, USUAL, ("the view is lateral by Patient Orientation; the side is not stated",)
         )
-    if view.is_lateral or not all(lies):
+    if view.is_lateral:
         return StatedView(view, USUAL)
+    if not all(lies):
+        return StatedView(view, USUAL, (NOT_STATED,))
     return _frontal(view, lies)
 
 

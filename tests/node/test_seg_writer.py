@@ -168,6 +168,7 @@ def test_the_frame_of_reference_is_that_of_the_source_or_none(make_dx: MakeDx, s
     assert "FrameOfReferenceUID" not in seg
 
 
-def test_orientation_that_was_judged_wrong_is_not_passed_on(make_dx: MakeDx) -> None:
-    seg = _seg(_found(make_dx(rows=128, columns=96, PatientOrientation=["A", "F"])))
+@pytest.mark.parametrize("stated", [["A", "F"], ["L", "R"], ["", ""]])
+def test_orientation_that_was_judged_wrong_is_not_passed_on(make_dx: MakeDx, stated: list[str]) -> None:
+    seg = _seg(_found(make_dx(rows=128, columns=96, PatientOrientation=stated)))
     assert list(seg.PatientOrientation) == ["L", "F"]

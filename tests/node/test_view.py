@@ -69,3 +69,19 @@ def test_an_orientation_that_contradicts_a_frontal_view_is_ignored_and_told() ->
     stated = stated_view(_dataset(ViewPosition="PA", PatientOrientation=["A", "F"]))
     assert stated.view is View.PA
     assert "ignored" in stated.notes[0]
+
+
+@pytest.mark.parametrize("attributes", [{}, {"PatientOrientation": ["L"]}, {"PatientOrientation": ["", ""]}])
+def test_a_frontal_view_without_an_orientation_is_taken_as_usual_and_told(
+    attributes: dict[str, object],
+) -> None:
+    stated = stated_view(_dataset(ViewPosition="PA", **attributes))
+    assert stated.orientation == USUAL
+    (note,) = stated.notes
+    assert note.startswith(
+        "Patient Orientation is not stated: the usual one (left of the patient at the right"
+    )
+
+
+def test_a_lateral_view_needs_no_orientation() -> None:
+    assert stated_view(_dataset(ViewPosition="LL")).notes == ()

@@ -37,7 +37,8 @@ class ReceivedObject:
         study_instance_uid: As in the data set, empty where it tells none; likewise the series.
         series_instance_uid: See above.
         transfer_syntax_uid: In which the data set is encoded.
-        digest: sha256 of the data set's bytes as they came, hexadecimal.
+        digest: sha256 of the transfer syntax UID, a line feed and the data set's bytes as they came,
+            hexadecimal.
         path: Its file, relative to the spool's folder.
         size: Of the data set, in bytes.
         calling_ae_title: Who sent it.

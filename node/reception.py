@@ -63,14 +63,14 @@ class Reception:
         is_too_large: Whether more came than is allowed.
     """
 
-    def __init__(self, request: C_STORE_RQ, spool: Spool, header: bytes, max_bytes: int) -> None:
+    def __init__(self, request: C_STORE_RQ, spool: Spool, syntax: UID, max_bytes: int) -> None:
         self.request = request
         self.incoming: Incoming | None = None
         self.failure: StorageError | None = None
         self.is_too_large = False
         self._max_bytes = max_bytes
         try:
-            self.incoming = spool.begin(header)
+            self.incoming = spool.begin(_file_header(request, syntax), str(syntax))
         except StorageError as error:
             self.failure = error
 
@@ -176,8 +176,7 @@ class StreamingProvider(DIMSEServiceProvider):
         request.context_id = context_id
         request.command_set = command
         syntax = self.assoc._accepted_cx[context_id].transfer_syntax[0]
-        header = _file_header(request, syntax)
-        self._current = Reception(request, self._spool, header, self._max_bytes)
+        self._current = Reception(request, self._spool, syntax, self._max_bytes)
 
     def _hand_over(self, reception: Reception) -> None:
         """Queue the complete request for the association's thread."""

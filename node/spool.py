@@ -1,7 +1,7 @@
 """Files on their way through the node: written whole and durable, or not there at all.
 
     incoming/    being written; whatever a crash leaves here was never acknowledged
-    objects/     received objects, named by the digest of their data set
+    objects/     received objects, named by the digest of their transfer syntax and data set
     results/     result objects, named by the digest of the file
 
 A file in objects/ or results/ never changes, so that whoever reads one needs no lock. Quarantined objects
@@ -77,12 +77,12 @@ class Incoming:
         header_size: Bytes of the header.
     """
 
-    def __init__(self, spool: "Spool", path: Path, header: bytes) -> None:
+    def __init__(self, spool: "Spool", path: Path, header: bytes, encoding: str) -> None:
         self.path = path
         self.size = 0
         self.header_size = len(header)
         self._spool = spool
-        self._digest = hashlib.sha256()
+        self._digest = hashlib.sha256(f"{encoding}\n".encode() if encoding else b"")
         self._unchecked = 0
         with _translated():
             self._file = path.open("xb")
@@ -158,15 +158,20 @@ class Spool:
             megabytes = f"{free // MEGABYTE} MB are free, {self._reserve // MEGABYTE} MB are reserved"
             raise OutOfSpaceError(f"the spool's disk is full: {megabytes}")
 
-    def begin(self, header: bytes = b"") -> Incoming:
-        """Begin an object; the header stands in its file, but not in its digest and size.
+    def begin(self, header: bytes = b"", encoding: str = "") -> Incoming:
+        """Begin an object.
+
+        Args:
+            header: Stands in its file, but not in its digest and size.
+            encoding: The transfer syntax UID. It stands in the digest, before a line feed and the bytes: the
+                same bytes are another object in another encoding.
 
         Raises:
             OutOfSpaceError: The disk, or its reserve, is used up.
             StorageError: It cannot be written for another reason.
         """
         self.check_space()
-        return Incoming(self, self._fresh(), header)
+        return Incoming(self, self._fresh(), header, encoding)
 
     def store_result(self, content: bytes) -> Kept:
         """Make a result's file durable in results/; the reserve is there for results to be written.
@@ -189,9 +194,8 @@ class Spool:
         """Give a file that is durable in incoming/ its place, durably; used by what writes files here."""
         relative = f"{folder}/{digest[:2]}/{digest}.dcm"
         target = self.path(relative)
-        if not target.parent.exists():
-            target.parent.mkdir(exist_ok=True)
-            _sync_folder(target.parent.parent)
+        target.parent.mkdir(exist_ok=True)
+        _sync_folder(target.parent.parent)  # always: who made the folder may not have come so far
         if target.exists():  # the same content: what is there may be in use
             path.unlink()
         else:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import itertools
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -237,12 +238,10 @@ class Running:
         with self.association() as association:
             return bool(association.send_c_echo().get("Status") == 0x0000)
 
-    def raw_file(self, content: bytes, uid: str = "2.25.7") -> Path:
+    def raw_file(self, content: bytes, uid: str = "2.25.7", syntax: UID = ExplicitVRLittleEndian) -> Path:
         """Write a DICOM file whose data set is any bytes; its meta information makes the C-STORE command."""
         path = self.folder.parent / "raw.dcm"
-        meta = create_file_meta(
-            sop_class_uid=DX, sop_instance_uid=UID(uid), transfer_syntax=ExplicitVRLittleEndian
-        )
+        meta = create_file_meta(sop_class_uid=DX, sop_instance_uid=UID(uid), transfer_syntax=syntax)
         header = DicomBytesIO()
         write_file_meta_info(header, meta)
         path.write_bytes(bytes(128) + b"DICM" + header.getvalue() + content)
@@ -271,6 +270,25 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     for node in running:
         node.listener.stop()
         node.engine.dispose()
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the node asks of the disk, in order: "fsync PATH", "rename FROM TO"; it is done as usual."""
+    steps: list[str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def recorded_fsync(descriptor: int) -> None:
+        fsync(descriptor)
+        steps.append(f"fsync {Path(f'/proc/self/fd/{descriptor}').readlink()}")
+
+    def recorded_rename(source: Path, target: Path) -> None:
+        rename(source, target)
+        steps.append(f"rename {source} {target}")
+
+    monkeypatch.setattr(os, "fsync", recorded_fsync)
+    monkeypatch.setattr(os, "rename", recorded_rename)
+    return steps
 
 
 @pytest.fixture

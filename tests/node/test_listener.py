@@ -1,6 +1,7 @@
 """What the listener takes: durable and in the database before it is acknowledged, and each object once."""
 
 import hashlib
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,7 +15,9 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEGLSLossless,
 )
+from sqlalchemy import event as sqlalchemy_event
 
 from node.contexts import STORAGE_CLASSES, transfer_syntaxes
 from node.states import State
@@ -49,7 +52,7 @@ def test_object_of_every_class_is_on_disk_and_in_the_database_when_it_is_acknowl
         dataset.SeriesInstanceUID,
     )
     assert (job.digest, job.size) == (
-        hashlib.sha256(node.explicit(dataset)).hexdigest(),
+        hashlib.sha256(f"{ExplicitVRLittleEndian}\n".encode() + node.explicit(dataset)).hexdigest(),
         len(node.explicit(dataset)),
     )
     assert node.files() == [job.path]
@@ -164,3 +167,48 @@ def test_other_content_under_the_same_uid_is_kept_and_quarantined(run: Any, make
     assert (first.state, second.state) == (State.QUEUED, State.QUARANTINED)
     assert dcmread(node.spool.path(first.path)).PatientID == "SYNTHETIC-1"
     assert dcmread(node.spool.path(second.path)).PatientID == "SYNTHETIC-2"
+
+
+@pytest.mark.usefixtures("_files_are_sent_as_they_are")
+def test_same_bytes_in_another_transfer_syntax_are_other_content_with_a_header_of_their_own(
+    run: Any, make_dx: Any
+) -> None:
+    node, dataset = run(), make_dx()
+    content, uid = node.explicit(dataset), dataset.SOPInstanceUID
+    for syntax in (JPEGLSLossless, ExplicitVRLittleEndian):
+        with node.association((DX, syntax)) as association:
+            sent = association.send_c_store(node.raw_file(content, uid, syntax))
+        assert sent.Status == 0x0000
+
+    second, first = node.store.jobs()
+    assert (first.transfer_syntax_uid, second.transfer_syntax_uid) == (JPEGLSLossless, ExplicitVRLittleEndian)
+    for job in (first, second):
+        stored = dcmread(node.spool.path(job.path), stop_before_pixels=True)
+        assert stored.file_meta.TransferSyntaxUID == job.transfer_syntax_uid
+
+
+# ---- before it is acknowledged
+
+
+@pytest.mark.parametrize("folder_is_there", [False, True], ids=["first of its folder", "not the first"])
+def test_bytes_then_folders_then_row_are_durable_before_success_is_said(
+    folder_is_there: bool, run: Any, make_dx: Any, disk: list[str]
+) -> None:
+    node, dataset = run(), make_dx()
+    digest = hashlib.sha256(f"{ExplicitVRLittleEndian}\n".encode() + node.explicit(dataset)).hexdigest()
+    if folder_is_there:  # another thread has just made it, and may not have come to sync its parent
+        (node.folder / "objects" / digest[:2]).mkdir()
+    sqlalchemy_event.listen(node.engine, "commit", lambda _connection: disk.append("commit"))
+    with node.association() as association:
+        disk.clear()
+        assert association.send_c_store(dataset).Status == 0x0000
+        disk.append("success")
+
+    assert [re.sub(r"[0-9a-f]{32,}", "*", step.replace(f"{node.folder}/", "")) for step in disk] == [
+        "fsync incoming/*.dcm",
+        "fsync objects",
+        f"rename incoming/*.dcm objects/{digest[:2]}/*.dcm",
+        f"fsync objects/{digest[:2]}",
+        "commit",
+        "success",
+    ]

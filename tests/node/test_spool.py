@@ -1,5 +1,6 @@
 import hashlib
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -44,6 +45,27 @@ def test_kept_object_lies_below_its_digest_with_its_header(spool: Spool) -> None
     assert spool.path(kept.path).read_bytes() == b"header" + CONTENT
     assert (incoming.size, incoming.header_size) == (len(CONTENT), 6)
     assert files(spool.root) == [kept.path]
+
+
+def test_encoding_makes_the_same_bytes_another_object(spool: Spool) -> None:
+    digests = set()
+    for encoding in ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", ""):
+        incoming = spool.begin(encoding=encoding)
+        incoming.write(CONTENT)
+        digests.add(incoming.keep().digest)
+
+    assert len(digests) == 3
+
+
+def test_result_is_durable_before_its_place_is_told(spool: Spool, disk: list[str]) -> None:
+    spool.store_result(CONTENT)
+
+    assert [re.sub(r"[0-9a-f]{32,}", "*", step.replace(f"{spool.root}/", "")) for step in disk] == [
+        "fsync incoming/*.dcm",
+        "fsync results",
+        f"rename incoming/*.dcm results/{DIGEST[:2]}/*.dcm",
+        f"fsync results/{DIGEST[:2]}",
+    ]
 
 
 def test_object_that_is_not_kept_is_nowhere_but_in_incoming(spool: Spool) -> None:

@@ -20,6 +20,7 @@ from pynetdicom.dsutils import split_dataset
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
+from node.late_abort import close_on_late_abort
 from node.statuses import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SUCCESS
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class Archive:
         """Listen; `port` then holds the port in use."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._read_log()
+        close_on_late_abort()
         _config.STORE_RECV_CHUNKED_DATASET = True  # objects go to a file, never whole into memory
         ae = AE(self.ae_title)
         ae.supported_contexts = self._contexts

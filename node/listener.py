@@ -22,6 +22,7 @@ from node.errors import NodeError, StorageError, UndecodableError
 from node.head import Head, read_head
 from node.job_store import JobStore
 from node.jobs import Admission, ReceivedObject
+from node.late_abort import close_on_late_abort
 from node.logs import get_logger, place_of
 from node.reception import BoundedSocket, Reception, StreamingProvider, shielded
 from node.spool import Spool
@@ -84,6 +85,7 @@ class Listener:
 
     def start(self) -> None:
         """Listen, and return; NodeError when the port cannot be had."""
+        close_on_late_abort()
         _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
         handlers: list[evt.EventHandlerType] = [
             (evt.EVT_CONN_OPEN, self._opened),

@@ -18,6 +18,7 @@ from pynetdicom.presentation import PresentationContext
 
 from config.settings import Destination
 from node.implicit_vr import to_implicit_vr
+from node.late_abort import close_on_late_abort
 from node.outcome import Outcome, Verdict, judge
 
 MAX_OBJECTS = 64
@@ -31,6 +32,7 @@ DIAGNOSIS_S = 2.0
 
 # Result files are sent as they lie on disk, in pieces, never decoded.
 _config.STORE_SEND_CHUNKED_DATASET = True
+close_on_late_abort()
 
 
 @dataclass(frozen=True)

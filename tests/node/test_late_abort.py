@@ -1,0 +1,51 @@
+"""An association that has ended can be aborted all the same."""
+
+import socket
+
+from pynetdicom import AE, build_context, evt
+from pynetdicom.association import Association
+from pynetdicom.pdu import A_ASSOCIATE_RQ
+from pynetdicom.pdu_primitives import A_ASSOCIATE, MaximumLengthNotification
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+
+from node.late_abort import AWAITING_CLOSE, close_on_late_abort
+
+
+def _request() -> bytes:
+    """Return an A-ASSOCIATE-RQ that calls an application entity which is not there."""
+    primitive, longest, context = A_ASSOCIATE(), MaximumLengthNotification(), build_context(Verification)
+    longest.maximum_length_received = 16384
+    context.context_id = 1
+    primitive.application_context_name = "1.2.840.10008.3.1.1.1"
+    primitive.calling_ae_title, primitive.called_ae_title = "PAXNODE", "NOBODY"
+    primitive.user_information = [longest]
+    primitive.presentation_context_definition_list = [context]
+    return A_ASSOCIATE_RQ(primitive).encode()
+
+
+def test_abort_of_a_rejected_association_closes_the_connection_and_breaks_no_thread() -> None:
+    close_on_late_abort()
+    served: list[Association] = []
+
+    def abort_too_late(event: evt.Event) -> None:
+        if event.next_state == AWAITING_CLOSE:
+            served.append(event.assoc)
+            event.assoc.abort()
+
+    ae = AE("ARCHIVE")
+    ae.add_supported_context(Verification)
+    ae.require_called_aet = True
+    handlers: list[evt.EventHandlerType] = [(evt.EVT_FSM_TRANSITION, abort_too_late)]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    assert server is not None
+    with socket.create_connection(server.server_address[:2], timeout=10) as client:
+        client.sendall(_request())
+        answer = b""
+        while piece := client.recv(1024):
+            answer += piece
+    (association,) = served
+    association.join(10)
+    ae.shutdown()
+    assert answer[:1] == b"\x03", "an A-ASSOCIATE-RJ, then the end of the connection"
+    assert not association.is_alive()
+    assert not association.dul.is_alive()

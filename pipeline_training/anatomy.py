@@ -75,13 +75,16 @@ class Anatomy:
     """A CT with everything that is known of its structures.
 
     Attributes:
-        case: The patient; data are split by it.
+        case: Name of the volume.
         hu: int16 (slices, rows, columns), growing towards superior, posterior, left.
         organs: The layer that also carries attenuation groups.
         regions: Further layers (mediastinum, zones, ...).
         tissue_of_part: Index into TISSUES for each part number of `organs` (entry 0: outside every part).
         spacing_mm: Edge length of a voxel.
         centre: (slice, row, column) of the lungs' centre of mass, the point that poses turn about.
+        patient: The unit that data are split by; "" where the case stands for its patient.
+        absent: Our structures that are known not to be in this body; of those that are neither here nor in a
+            layer nothing is known.
     """
 
     case: str
@@ -91,6 +94,8 @@ class Anatomy:
     tissue_of_part: npt.NDArray[np.intp]
     spacing_mm: float
     centre: tuple[float, float, float]
+    patient: str = ""
+    absent: frozenset[str] = frozenset()
 
     @property
     def layers(self) -> tuple[Layer, ...]:

@@ -84,7 +84,7 @@ def derive(volume: LabelMap, generator: np.random.Generator) -> Anatomy:
     tissues = tissue_groups(groups, organs.count)
     regions = (region_layer(volume),)
     z, y, x = ndimage.center_of_mass(volume.mask(*LUNG_LOBES))
-    return Anatomy(volume.case, hu, organs, regions, tissues, volume.spacing_mm, (z, y, x))
+    return Anatomy(volume.case, hu, organs, regions, tissues, volume.spacing_mm, (z, y, x), volume.patient)
 
 
 def _add_lungs(organs: Layer, groups: dict[int, str], volume: LabelMap) -> None:

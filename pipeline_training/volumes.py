@@ -6,7 +6,7 @@ is one, `ct.nii.gz` on the same grid. Structure names are TotalSegmentator v2's.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +41,14 @@ class LabelMap:
     """A labelled volume on an isotropic grid.
 
     Attributes:
-        case: Name of the folder; the unit that data are split by.
+        case: Name of the volume.
         labels: uint8, shape (slices, rows, columns), growing towards (superior, posterior, left).
         names: Structure name by id; an id that is not in it is background.
         hu: int16 of the same shape, or None where only labels exist.
         spacing_mm: Edge length of a voxel.
+        patient: The unit that data are split by; "" where the case stands for its patient.
+        vocabulary: Names that the labelling looked for. One that has voxels is present, one that has none is
+            absent, and of any other nothing is known.
     """
 
     case: str
@@ -53,6 +56,13 @@ class LabelMap:
     names: Mapping[int, str]
     hu: npt.NDArray[np.int16] | None
     spacing_mm: float
+    patient: str = ""
+    vocabulary: frozenset[str] = frozenset()
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """Names that were looked for and not found."""
+        return self.vocabulary - set(self.names.values())
 
     def ids(self, *names: str) -> list[int]:
         """Return the ids of those of the names that the map holds."""
@@ -175,7 +185,7 @@ def _cropped(volume: LabelMap) -> LabelMap:
     present = set(np.unique(labels).tolist())
     names = {i: name for i, name in volume.names.items() if i in present and i != 0}
     hu = None if volume.hu is None else volume.hu[low:high]
-    return LabelMap(volume.case, labels, names, hu, volume.spacing_mm)
+    return replace(volume, labels=labels, names=names, hu=hu)
 
 
 SUPERIOR, POSTERIOR, LEFT = 0, 1, 2

@@ -88,6 +88,13 @@ class DeliveryStore(JobRows):
         with reading(self.engine) as connection:
             return _deliveries(connection, and_(True, *wanted))
 
+    def waiting(self) -> dict[str, int]:
+        """Return for each destination how many deliveries are not done, those of parked ones among them."""
+        counted = select(deliveries.c.destination, func.count()).group_by(deliveries.c.destination)
+        with reading(self.engine) as connection:
+            rows = connection.execute(counted.where(deliveries.c.state != DeliveryState.DELIVERED))
+            return {str(destination): int(count) for destination, count in rows}
+
     def unpark(self, connection: Connection, job_id: int) -> int:
         """Make a job's parked deliveries due; return how many there were."""
         now = self.clock()

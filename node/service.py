@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,6 +114,7 @@ def build_node(
     spool = Spool(data_dir, settings.node.disk_reserve_mb)
     store = JobStore(engine, settings.worker.max_attempts)
     _tell(spool.recover(store.paths()))
+    _tell_of_the_stranded(store, {destination.name for destination in settings.destinations})
     received, finished = Bell(), Bell()
     carrier = transport or DimseTransport(settings.node.ae_title)
     return Node(
@@ -128,6 +129,15 @@ def _tell(recovery: Recovery) -> None:
     log.info("spool swept", count=recovery.torn)
     say = log.warning if recovery.orphans else log.info
     say("objects on disk without a job: kept, used when sent again", count=len(recovery.orphans))
+
+
+def _tell_of_the_stranded(store: JobStore, known: Collection[str]) -> None:
+    """Name the destinations that results wait for and that the settings do not have."""
+    for destination, count in store.waiting().items():
+        if destination not in known:
+            log.warning(
+                "results wait for a destination that is not set", destination=destination, count=count
+            )
 
 
 def _workers(

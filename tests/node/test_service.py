@@ -222,3 +222,20 @@ def test_objects_that_no_job_knows_are_counted_at_the_start_and_kept(
     [told] = [line for line in logged if line["event"].startswith("objects on disk without a job")]
     assert (told["count"], told["level"]) == (orphans, level)
     assert len(list((tmp_path / "data" / "objects").rglob("*.dcm"))) == orphans
+
+
+def test_results_that_wait_for_a_removed_destination_are_told_at_the_start(
+    tmp_path: Path, archive: Archive, make_dx: MakeDx, lines: io.StringIO
+) -> None:
+    settings = _settings(tmp_path, archive)
+    archive.stop()
+    node = build_node(settings, StandInSegmenter())
+    node.start()
+    assert _send(node.port, make_dx()) == 0x0000
+    assert _until(lambda: State.STORED in _states(settings) or State.DELIVERING in _states(settings))
+    node.stop()
+    later = build_node(settings.model_copy(update={"destination": ()}), StandInSegmenter())
+    later.engine.dispose()
+    logged = [json.loads(line) for line in lines.getvalue().splitlines()]
+    [told] = [line for line in logged if "destination that is not set" in line["event"]]
+    assert (told["destination"], told["count"]) == ("archive", 2)

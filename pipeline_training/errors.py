@@ -3,6 +3,7 @@
 PipelineError
 ├── VolumeError            a CT or its label map that cannot be used: orientation, grid, labels
 ├── DatasetError           projections that cannot be trained on: missing, unreadable, a leaking split
+├── BuildError             a data set that cannot be built: no scheduler, a folder of another build
 ├── TrainingError          a training run that cannot start, go on or be resumed
 ├── ExportError            an exported network that differs from its checkpoint, an incomplete manifest
 ├── OutputError            a file or folder that cannot be written
@@ -21,6 +22,10 @@ class VolumeError(PipelineError):
 
 class DatasetError(PipelineError):
     """Projections on disk cannot be trained on."""
+
+
+class BuildError(PipelineError):
+    """A data set cannot be built."""
 
 
 class TrainingError(PipelineError):

@@ -1,0 +1,40 @@
+"""Where a build runs: the cores of this machine, or a Dask scheduler elsewhere. The same code on both."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from distributed import Client, LocalCluster
+
+from pipeline_training.errors import BuildError
+
+CONNECT_S = 20
+"""How long a scheduler may take to answer."""
+
+
+@contextmanager
+def cluster(scheduler: str = "", workers: int = 0) -> Iterator[Client]:
+    """Yield a client of the scheduler, or of a cluster of this machine's processes, closed at the end.
+
+    Args:
+        scheduler: Address such as "tcp://host:8786"; "" starts processes here.
+        workers: Processes started here, one thread each; 0 takes one for each core.
+
+    Raises:
+        BuildError: If the scheduler does not answer.
+    """
+    if scheduler:
+        with _remote(scheduler) as client:
+            yield client
+        return
+    with (
+        LocalCluster(n_workers=workers or None, threads_per_worker=1, dashboard_address=None) as here,
+        Client(here) as client,
+    ):
+        yield client
+
+
+def _remote(scheduler: str) -> Client:
+    try:
+        return Client(scheduler, timeout=CONNECT_S)
+    except (OSError, TimeoutError, ValueError) as exc:
+        raise BuildError(f"no Dask scheduler answers at {scheduler}: {exc}") from exc

@@ -1,0 +1,1 @@
+"""The commands of `paxnode-train` that need a module of their own."""

@@ -7,7 +7,7 @@ from distributed import Client, LocalCluster
 
 from pipeline_training.errors import BuildError
 
-CONNECT_S = 20
+CONNECT_S = 5
 """How long a scheduler may take to answer."""
 
 
@@ -27,7 +27,7 @@ def cluster(scheduler: str = "", workers: int = 0) -> Iterator[Client]:
             yield client
         return
     with (
-        LocalCluster(n_workers=workers or None, threads_per_worker=1, dashboard_address=None) as here,
+        LocalCluster(n_workers=workers or None, threads_per_worker=1, dashboard_address=":0") as here,
         Client(here) as client,
     ):
         yield client

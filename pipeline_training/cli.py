@@ -14,6 +14,7 @@ from rich.progress import Progress
 
 from ai.bundle import DEFAULT_BUNDLE
 from ai.errors import AiError
+from pipeline_training.commands.build import build
 from pipeline_training.contact_sheet import draw_contact_sheet, write_contact_sheet
 from pipeline_training.errors import OutputError, PipelineError
 from pipeline_training.evaluate import EvaluateOptions, chosen_sets, evaluate_sets, load_segmenter
@@ -30,6 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="From labelled CT volumes to a model bundle, and the bundle against readers.",
 )
+for command in (build,):
+    app.command()(command)
 
 
 @app.callback()

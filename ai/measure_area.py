@@ -2,8 +2,8 @@
 
 from ai.availability import length_remarks, lungs, missing, not_frontal, view_remarks
 from ai.mask_geometry import outlines
-from ai.measure_heart import NO_SPACING
-from ai.measure_plausibility import implausible
+from ai.measure_heart import NO_SPACING, unfit_for_lengths
+from ai.measure_plausibility import heart_implausible, lungs_implausible
 from ai.measurement import Drawing, Measurement, NotComputed, Unit
 from ai.radiograph import Radiograph
 from ai.segmentation import Segmentation
@@ -37,7 +37,7 @@ def lung_area_ratio(radiograph: Radiograph, segmentation: Segmentation) -> Measu
     """
     name, pair = "lung area ratio", lungs(segmentation)
     reason = not_frontal(radiograph, segmentation) or missing(segmentation, pair)
-    reason = reason or implausible(segmentation)
+    reason = reason or lungs_implausible(segmentation)
     if reason:
         return NotComputed(name, reason, pair)
     right, left = (segmentation.masks[lung].area for lung in pair)
@@ -57,7 +57,8 @@ def _area(
     name: str, structure: str, radiograph: Radiograph, segmentation: Segmentation
 ) -> Measurement | NotComputed:
     reason = not_frontal(radiograph, segmentation) or missing(segmentation, [structure])
-    reason = reason or implausible(segmentation)
+    judge = heart_implausible if structure == "heart" else lungs_implausible
+    reason = reason or judge(segmentation) or unfit_for_lengths(radiograph, segmentation)
     if reason is None and radiograph.spacing is None:
         reason = NO_SPACING
     if reason or radiograph.spacing is None:

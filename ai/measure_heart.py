@@ -6,14 +6,16 @@ import numpy as np
 
 from ai.availability import length_remarks, lungs, missing, not_frontal, view_remarks
 from ai.mask_geometry import Extent, horizontal_extent, outer_edges
-from ai.measure_plausibility import implausible
+from ai.measure_plausibility import (
+    heart_implausible,
+    lungs_implausible,
+    ratio_implausible,
+    spine_misplaced,
+    thorax_implausible,
+)
 from ai.measurement import Drawing, Measurement, NotComputed, Unit
 from ai.radiograph import Radiograph
 from ai.segmentation import Segmentation
-
-PLAUSIBLE_RATIO = (0.2, 0.9)
-"""Cardiothoracic ratios outside this range are errors of segmentation. Normal adults lie below 0.5, the
-largest hearts reach about 0.8."""
 
 NO_SPACING = "no pixel spacing"
 
@@ -44,10 +46,10 @@ def cardiothoracic_ratio(radiograph: Radiograph, segmentation: Segmentation) -> 
     if isinstance(thorax, str):
         return NotComputed(name, thorax, ("heart", *lungs(segmentation)))
     structures = (*heart.structures, *thorax.structures)
-    ratio = heart.pixels / thorax.pixels
-    if not PLAUSIBLE_RATIO[0] <= ratio <= PLAUSIBLE_RATIO[1]:
-        return NotComputed(name, f"the widths are implausible: their ratio would be {ratio:.2f}", structures)
-    drawings = heart.drawings + thorax.drawings
+    reason = ratio_implausible(heart.pixels, thorax.pixels)
+    if reason:
+        return NotComputed(name, reason, structures)
+    ratio, drawings = heart.pixels / thorax.pixels, heart.drawings + thorax.drawings
     return Measurement(name, ratio, Unit.RATIO, drawings, structures, view_remarks(radiograph))
 
 
@@ -57,7 +59,8 @@ def heart_width(radiograph: Radiograph, segmentation: Segmentation) -> Measureme
     Unit: mm.
     Source: Danzer 1919, see `cardiothoracic_ratio`.
     """
-    return _in_mm("heart width", radiograph, _heart(radiograph, segmentation), view_remarks(radiograph))
+    width = unfit_for_lengths(radiograph, segmentation) or _heart(radiograph, segmentation)
+    return _in_mm("heart width", radiograph, width, view_remarks(radiograph))
 
 
 def thoracic_width(radiograph: Radiograph, segmentation: Segmentation) -> Measurement | NotComputed:
@@ -70,7 +73,20 @@ def thoracic_width(radiograph: Radiograph, segmentation: Segmentation) -> Measur
     Source: the inner diameter of Danzer 1919; taken on the widest row, as CXAS does, for the level of the
     right dome of the diaphragm is often hidden.
     """
-    return _in_mm("thoracic width", radiograph, _thorax(radiograph, segmentation), ())
+    width = unfit_for_lengths(radiograph, segmentation) or _thorax(radiograph, segmentation)
+    return _in_mm("thoracic width", radiograph, width, ())
+
+
+def unfit_for_lengths(radiograph: Radiograph, segmentation: Segmentation) -> str | None:
+    """Return why no length or area should be made of lungs and heart; None if it may.
+
+    The widths refute each other, or the thorax is no adult's. Where a width cannot be had, it is not judged.
+    """
+    heart, thorax = _heart(radiograph, segmentation), _thorax(radiograph, segmentation)
+    if isinstance(thorax, str):
+        return None
+    reason = None if isinstance(heart, str) else ratio_implausible(heart.pixels, thorax.pixels)
+    return reason or thorax_implausible(thorax.pixels, radiograph.spacing)
 
 
 def _in_mm(
@@ -88,7 +104,7 @@ def _in_mm(
 def _heart(radiograph: Radiograph, segmentation: Segmentation) -> Width | str:
     """Return the heart's width, or why there is none."""
     reason = not_frontal(radiograph, segmentation) or missing(segmentation, ["heart"], top_matters=False)
-    reason = reason or implausible(segmentation)
+    reason = reason or heart_implausible(segmentation)
     if reason:
         return reason
     extent = horizontal_extent(segmentation.masks["heart"])
@@ -110,7 +126,7 @@ def _thorax(radiograph: Radiograph, segmentation: Segmentation) -> Width | str:
     """Return the inner width of the thorax, or why there is none."""
     right, left = lungs(segmentation)
     reason = not_frontal(radiograph, segmentation) or missing(segmentation, [right, left], top_matters=False)
-    reason = reason or implausible(segmentation)
+    reason = reason or lungs_implausible(segmentation)
     if reason:
         return reason
     right_edge, left_edge = (np.full(segmentation.shape[0], np.nan) for _ in range(2))
@@ -130,11 +146,12 @@ def _thorax(radiograph: Radiograph, segmentation: Segmentation) -> Width | str:
 def midline(segmentation: Segmentation) -> float | None:
     """Return the column of the patient's midline: the median of the thoracic vertebrae's centres.
 
-    Where those are not known, it is the middle between the centres of the lungs; None without either.
+    Where those are not known, or lie beside the lungs' middle, it is the middle between the centres of the
+    lungs; None without either.
     """
     masks = segmentation.masks
-    centres = [masks[name].centroid[0] for name in masks if name.startswith("vertebrae T")]
-    if centres:
+    centres = np.array([masks[name].centroid[0] for name in masks if name.startswith("vertebrae T")])
+    if centres.size and spine_misplaced(segmentation, centres) is None:
         return float(np.median(centres))
     pair = lungs(segmentation)
     if all(name in masks for name in pair):

@@ -9,6 +9,7 @@ from numpy.polynomial import Polynomial
 from ai.availability import length_remarks, not_frontal
 from ai.labels import LABELS
 from ai.measure_heart import NO_SPACING
+from ai.measure_plausibility import spine_implausible, spine_misplaced
 from ai.measurement import Drawing, Measurement, NotComputed, Unit
 from ai.radiograph import Radiograph
 from ai.segmentation import Segmentation
@@ -16,19 +17,11 @@ from ai.segmentation import Segmentation
 VERTEBRAE = tuple(item.name for item in LABELS if item.name.startswith("vertebrae "))
 """C1 to L5, from above."""
 
-MIN_VERTEBRAE = 5
-"""Fewer do not show a curve."""
-
 CURVE_DEGREE = (3, 7)
 """The curve through n centres has the degree n * 3 // 7: five for T1 to T12, seven for T1 to L5. Measured on
 the readers' landmarks of 57 films of the AASCE 2019 challenge: for T1 to T12 the mean absolute difference
 from the largest angle between any two endplates is 4.1 degrees (bias 0.8), for T1 to L5 4.4 degrees (bias
 1.2); neighbouring degrees are worse."""
-
-GAP_RATIOS = (0.4, 1.8)
-"""Shortest and longest distance of neighbouring centres, in medians of one film: outside, something was taken
-for a vertebra that is none. In readers' landmarks (T1 to L5) of the 57 AASCE films they lie between 0.47 and
-1.64."""
 
 SQUARE_PIXELS = "no pixel spacing: the pixels are taken as square"
 
@@ -104,8 +97,7 @@ def spine_angle(radiograph: Radiograph, segmentation: Segmentation) -> Measureme
     centres = _centres(radiograph, segmentation)
     if isinstance(centres, str):
         return NotComputed(name, centres, _found(segmentation))
-    degree = len(centres.names) * CURVE_DEGREE[0] // CURVE_DEGREE[1]
-    curve = Polynomial.fit(centres.down, centres.across, degree)
+    curve = Polynomial.fit(centres.down, centres.across, _degree(len(centres.names)))
     angles = np.degrees(np.arctan(curve.deriv()(centres.down)))
     first, last = sorted((int(angles.argmin()), int(angles.argmax())))
     remarks = ("from vertebra centres, not endplates",) + (
@@ -138,25 +130,23 @@ def _centres(radiograph: Radiograph, segmentation: Segmentation) -> Centres | st
     if set(VERTEBRAE) <= set(segmentation.unsupported):
         return "the model does not support single vertebrae"
     names = _found(segmentation)
-    if len(names) < MIN_VERTEBRAE:
-        return f"{len(names)} vertebrae were found, {MIN_VERTEBRAE} are needed"
+    if not names:
+        return "no vertebrae were found"
     pixels = np.array([segmentation.masks[name].centroid for name in names])
-    if (np.diff(pixels[:, 1]) <= 0).any():
-        return "the vertebrae do not lie in their order"
+    areas = np.array([segmentation.masks[name].area for name in names], np.float64)
+    levels = np.array([VERTEBRAE.index(name) for name in names], np.float64)
     spacing = radiograph.spacing
     pitch = np.array([spacing.column_mm, spacing.row_mm] if spacing else [1.0, 1.0])
-    if not _regular(names, pixels * pitch):
-        return "the vertebrae do not lie at regular distances"
+    reason = spine_implausible(levels, pixels * pitch, areas * pitch.prod(), _degree(len(names)))
+    reason = reason or spine_misplaced(segmentation, pixels[:, 0])
+    if reason:
+        return reason
     return Centres(names, pixels, pitch, np.array([radiograph.columns, radiograph.rows], np.float64))
 
 
-def _regular(names: tuple[str, ...], centres: npt.NDArray[np.float64]) -> bool:
-    """Whether the distances of neighbouring centres (n, 2), for each level between them, are alike."""
-    levels = np.array([VERTEBRAE.index(name) for name in names])
-    gaps = np.hypot(*np.diff(centres, axis=0).T) / np.diff(levels)
-    shortest, longest = GAP_RATIOS
-    typical = float(np.median(gaps))
-    return bool((gaps >= shortest * typical).all() and (gaps <= longest * typical).all())
+def _degree(count: int) -> int:
+    """Return the degree of the curve through `count` centres."""
+    return count * CURVE_DEGREE[0] // CURVE_DEGREE[1]
 
 
 def _found(segmentation: Segmentation) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ai.labels import LABELS, labels_digest
-from pipeline_training.anatomy import TISSUES, Anatomy, Layer
+from pipeline_training.anatomy import Anatomy, Layer
 from pipeline_training.deform import deform, draw_deformation
 from pipeline_training.derive import derive
 from pipeline_training.errors import DatasetError
@@ -158,9 +158,7 @@ def write_projection(file: Path, anatomy: Anatomy, pose: Pose, projection: Proje
     for i, name in enumerate(NAMES):
         if name in masks:
             stack[i] = masks[name]
-    tissues = np.stack(
-        [projection.attenuation[anatomy.tissue_of_part == k].sum(axis=0) for k in range(len(TISSUES))]
-    )
+    tissues = projection.attenuation
     described = {
         "case": anatomy.case,
         "lateral": abs(abs(pose.azimuth_deg) - 90) < 45,

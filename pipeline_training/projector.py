@@ -1,184 +1,173 @@
-"""Cone-beam projection of a volume and its parts: one geometry for image and masks.
+"""Projection of a body and its parts: one geometry for image and masks, many poses at once, CPU or GPU.
 
-A point source, a flat detector, and rays sampled at equal steps. For every ray and every part the path
-length and the integral of the attenuation along that path are summed, so that structures and images are
-both sums over parts. Rays are followed through the whole volume, also where it reaches beyond the detector.
+The volume is cut into planes across the beam. On each plane a ray meets one point: attenuation there is
+interpolated linearly, the part is the nearest voxel's. Attenuation runs along the ray as one sum; only where
+a ray passes from one combination of parts into another is the difference since it entered booked on what it
+leaves. Image and masks are thus sums over the same points, and the cost hardly depends on how many structures
+there are.
 """
 
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from pipeline_training.anatomy import Anatomy
+from pipeline_training.anatomy import TISSUES, Anatomy
 from pipeline_training.errors import VolumeError
+from pipeline_training.geometry import Pose, cast_rays, central_direction, detector_points
+from pipeline_training.march import Fan, march
+from pipeline_training.partition import body_box, joint_partition
+from pipeline_training.physics import (
+    BONE_DENSITY,
+    BONE_PER_EXCESS,
+    CT_KEV,
+    bone_per_mm,
+    relative_attenuation,
+    water_per_mm,
+)
+
+__all__ = ["Pose", "Projection", "Projector", "detector_points", "project"]
 
 FloatImages = npt.NDArray[np.float32]
 
-WATER_PER_MM = 0.0195
-"""Linear attenuation of water at about 70 keV, the effective energy of a 120 kVp chest exposure (NIST
-XCOM)."""
+SUMS_BYTES = 2**28
+"""Bound on the memory of the sums of one march; more rays are followed one share after another."""
 
-HARD_TISSUE_HU = 150.0
-HARD_TISSUE_GAIN = 1.3
-"""Above this HU calcium absorbs more than density tells: HU there count 1.3-fold (effective two-material
-mixture)."""
+ROUNDING = 1e-6
+"""A voxel of 2 mm passed straight needs one sample every 2 mm, whatever the last digit says."""
 
-
-@dataclass(frozen=True)
-class Pose:
-    """Where source, patient and detector stand.
-
-    Attributes:
-        source_to_detector_mm: 1800 for an upright PA, 1000 for a bedside AP exposure; above
-            source_to_centre_mm.
-        source_to_centre_mm: From the source to the centre of the lungs.
-        azimuth_deg: Direction of the beam about the long axis: 0 from behind (PA), 180 from in front (AP),
-            90 and -90 from the patient's right and left (laterals).
-        tilt_deg: Beam towards the feet (above 0) or the head.
-        roll_deg: Rotation in the image plane.
-        shift_mm: (right-left, up-down) offset of the central ray from the centre of the lungs.
-        field_mm: Height and width of the detector.
-        mirrored: Columns reversed after projection: a frontal view is looked at from in front, whichever
-            way the beam went.
-    """
-
-    source_to_detector_mm: float = 1800.0
-    source_to_centre_mm: float = 1600.0
-    azimuth_deg: float = 0.0
-    tilt_deg: float = 0.0
-    roll_deg: float = 0.0
-    shift_mm: tuple[float, float] = (0.0, 0.0)
-    field_mm: float = 400.0
-    mirrored: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0 < self.source_to_centre_mm < self.source_to_detector_mm:
-            raise VolumeError(
-                "the patient stands between source and detector: "
-                f"found {self.source_to_centre_mm} of {self.source_to_detector_mm} mm"
-            )
+STEEPEST = 1e-3
+"""Rays that run along the planes (cosine below this) are followed as if they left them at this slope: they
+meet no body."""
 
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """Sums along rays for each layer's parts.
+    """Sums along the rays of one pose.
 
     Attributes:
-        lengths_mm: For each layer float32 (parts + 1, size, size): path length in part p at each pixel.
-        attenuation: float32 (parts + 1, size, size), of the organ layer: integral of the attenuation,
-            unitless.
+        lengths_mm: For each layer float32 (parts + 1, size, size): path length in part p at each pixel; part
+            0 is what lies in the body's box and in no part.
+        water_mm: float32 (len(TISSUES), size, size): water-equivalent path in each tissue group.
+        bone_mm: float32 (len(TISSUES), size, size): path in cortical bone in each tissue group.
     """
 
     lengths_mm: tuple[FloatImages, ...]
-    attenuation: FloatImages
+    water_mm: FloatImages
+    bone_mm: FloatImages
+
+    @property
+    def attenuation(self) -> FloatImages:
+        """Integral of the attenuation at 70 keV in each tissue group, (len(TISSUES), size, size)."""
+        return self.water_mm * np.float32(water_per_mm(CT_KEV)) + self.bone_mm * np.float32(
+            bone_per_mm(CT_KEV)
+        )
 
 
-def detector_points(pose: Pose, size: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return source (3,) and detector pixel centres (size, size, 3) in mm, LPS about the lungs' centre.
+def project(anatomy: Anatomy, pose: Pose, size: int, step_mm: float = 2.0, device: str = "cpu") -> Projection:
+    """Return the projection of a body on a (size, size) detector; see `Projector` for several poses."""
+    return Projector(anatomy, device).project([pose], size, step_mm)[0]
 
-    Columns grow towards the patient's left and rows towards the feet when the beam comes from behind
-    (azimuth 0).
+
+class Projector:
+    """A body ready to be projected from any pose.
+
+    Memory: 3 to 5 bytes a voxel of the body's box for the body itself; while projecting, `SUMS_BYTES` and
+    about 60 bytes a ray; and 4 bytes for each pixel of each part in the result.
     """
-    across, down = np.meshgrid(*(((np.arange(size) + 0.5) / size - 0.5) * pose.field_mm,) * 2)
-    behind = pose.source_to_detector_mm - pose.source_to_centre_mm
-    flat = np.stack([across, np.full_like(across, -behind), -down], axis=-1)
-    source = np.array([0.0, pose.source_to_centre_mm, 0.0])
-    rotation = _about_z(pose.azimuth_deg) @ _about_x(pose.tilt_deg) @ _about_y(pose.roll_deg)
-    shift = np.array([pose.shift_mm[0], 0.0, pose.shift_mm[1]])
-    return rotation @ (source + shift), (flat + shift) @ rotation.T
+
+    def __init__(self, anatomy: Anatomy, device: str = "cpu") -> None:
+        box = body_box(anatomy)
+        partition = joint_partition(anatomy.layers, box)
+        self._device = torch.device(device)
+        self._hu = torch.from_numpy(np.ascontiguousarray(anatomy.hu[box])).to(self._device)
+        self._ids = torch.from_numpy(partition.ids).to(self._device)
+        self._partition = partition
+        self._spacing_mm = anatomy.spacing_mm
+        self._centre = np.array([c - side.start for c, side in zip(anatomy.centre, box, strict=True)])
+        tissues = np.asarray(anatomy.tissue_of_part, np.int64)[partition.parts[:, 0]]
+        self._tissue = torch.from_numpy(tissues).to(self._device)
+        self._parts = [layer.count for layer in anatomy.layers]
+
+    def project(self, poses: Sequence[Pose], size: int, step_mm: float = 2.0) -> list[Projection]:
+        """Return the projections of several poses on (size, size) detectors.
+
+        Args:
+            poses: Geometry of each.
+            size: Rows and columns.
+            step_mm: Longest distance between samples on the central ray; there is at least one for each voxel
+                passed.
+
+        Raises:
+            VolumeError: If a source lies inside the body.
+        """
+        fans = [self._fan(pose, size, step_mm) for pose in poses]
+        found: dict[int, Projection] = {}
+        for alike in {(fan.axis, fan.planes) for fan in fans}:
+            chosen = [i for i, fan in enumerate(fans) if (fan.axis, fan.planes) == alike]
+            found.update(zip(chosen, self._together([fans[i] for i in chosen], size), strict=True))
+        return [found[i] for i in range(len(poses))]
+
+    def _fan(self, pose: Pose, size: int, step_mm: float) -> Fan:
+        """Return the rays of a pose in voxels of the body's box."""
+        rays, towards = cast_rays(pose, size), central_direction(pose)[::-1]
+        axis = int(np.argmax(np.abs(towards)))
+        planes = max(1, math.ceil(self._spacing_mm / abs(towards[axis]) / step_mm - ROUNDING))
+        origin = rays.origin[:, ::-1] / self._spacing_mm + self._centre
+        self._check_outside(origin, axis, pose)
+        along = np.copysign(np.maximum(np.abs(rays.direction[:, 2 - axis]), STEEPEST), towards[axis])
+        across = [i for i in (2, 1, 0) if i != axis]  # grid_sample counts (column, row)
+        slope = rays.direction[:, [2 - i for i in across]] / along[:, None]
+        base = origin[:, across] + (0.5 / planes - 0.5 - origin[:, axis])[:, None] * slope
+        scale = 2 / np.array(self._hu.shape)[across]
+        lines = ((base + 0.5) * scale - 1, slope * scale / planes, self._spacing_mm / planes / np.abs(along))
+        base_, slope_, step = (torch.tensor(x, dtype=torch.float32, device=self._device) for x in lines)
+        return Fan(axis, planes, base_, slope_, step)
+
+    def _check_outside(self, origin: npt.NDArray[np.float64], axis: int, pose: Pose) -> None:
+        inside = (origin[:, axis] > -0.5) & (origin[:, axis] < self._hu.shape[axis] - 0.5)
+        if inside.any() and not pose.parallel:
+            raise VolumeError(f"the source lies between the first and the last plane of the body: {pose}")
+
+    def _together(self, fans: Sequence[Fan], size: int) -> list[Projection]:
+        """Return the projections along fans that cross the same planes."""
+        fan = Fan.joined(fans)
+        rays = len(fan.base)
+        lengths = [np.empty((count + 1, rays), np.float32) for count in self._parts]
+        water, bone = np.empty((2, len(TISSUES), rays), np.float32)
+        share = max(1, SUMS_BYTES // (2 * len(self._tissue) + 8 * len(TISSUES)))
+        for some in (slice(first, first + share) for first in range(0, rays, share)):
+            part = fan.part(some)
+            sums = march(self._planes(part), part, self._tissue, len(TISSUES))
+            for layer, parts in zip(lengths, self._partition.parts.T, strict=True):
+                for number, length in enumerate(layer):
+                    length[some] = (_met(sums.counts, parts == number) * part.step_mm).cpu().numpy()
+            in_bone = sums.excess * BONE_PER_EXCESS
+            bone[:, some] = (in_bone * part.step_mm).cpu().numpy()
+            water[:, some] = ((sums.density - BONE_DENSITY * in_bone) * part.step_mm).cpu().numpy()
+        stacks = [sums_.reshape(-1, len(fans), size, size) for sums_ in (*lengths, water, bone)]
+        poses = ([stack[:, i] for stack in stacks] for i in range(len(fans)))
+        return [Projection(tuple(layers), water_, bone_) for *layers, water_, bone_ in poses]
+
+    def _planes(self, fan: Fan) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield attenuation relative to water and combinations, float32 (rows, columns), plane by plane."""
+        hu, ids = self._hu.movedim(fan.axis, 0), self._ids.movedim(fan.axis, 0)
+        before = here = relative_attenuation(hu[0])
+        for k in range(len(hu)):
+            after = relative_attenuation(hu[k + 1]) if k + 1 < len(hu) else here
+            combinations = ids[k].to(torch.float32)
+            for j in range(fan.planes):
+                offset = (j + 0.5) / fan.planes - 0.5
+                yield torch.lerp(here, before if offset < 0 else after, abs(offset)), combinations
+            before, here = here, after
 
 
-def _about_z(degrees: float) -> npt.NDArray[np.float64]:
-    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
-
-
-def _about_x(degrees: float) -> npt.NDArray[np.float64]:
-    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
-
-
-def _about_y(degrees: float) -> npt.NDArray[np.float64]:
-    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
-
-
-def attenuation_per_mm(hu: npt.NDArray[np.int16]) -> torch.Tensor:
-    """Return linear attenuation in 1/mm for HU, same shape: water scaled by density, calcium counted more."""
-    values = torch.from_numpy(hu.astype(np.float32))
-    hard = torch.clamp(values - HARD_TISSUE_HU, min=0) * (HARD_TISSUE_GAIN - 1)
-    return torch.clamp((values + 1000 + hard) / 1000, min=0) * WATER_PER_MM
-
-
-def project(anatomy: Anatomy, pose: Pose, size: int, step_mm: float = 2.0) -> Projection:
-    """Return the projection of the volume and of every layer's parts on a (size, size) detector.
-
-    Args:
-        anatomy: The volume, indices growing towards superior, posterior, left.
-        pose: Geometry.
-        size: Detector rows and columns.
-        step_mm: Distance between samples on a ray; attenuation is interpolated linearly, parts are the
-            nearest voxel's.
-    """
-    source, pixels = detector_points(pose, size)
-    start, direction, count, step = _march(anatomy, source, pixels.reshape(-1, 3), step_mm)
-    attenuation = attenuation_per_mm(anatomy.hu)[None, None]
-    layers = [torch.from_numpy(layer.parts.reshape(-1)).long() for layer in anatomy.layers]
-    sums = [torch.zeros(len(start) * (layer.count + 1)) for layer in anatomy.layers]
-    weighted = torch.zeros_like(sums[0])
-    shape = anatomy.hu.shape
-    scale = torch.tensor([2.0 / n for n in shape[::-1]])
-    rays = [torch.arange(len(start)) * (layer.count + 1) for layer in anatomy.layers]
-    for k in range(count):
-        at = start + direction * (k * step[:, None])  # (x, y, z) in voxels, centres at whole numbers
-        grid = ((at + 0.5) * scale - 1)[None, None, None]
-        mu = torch.nn.functional.grid_sample(attenuation, grid, align_corners=False)[0, 0, 0, 0]
-        nearest = _nearest_voxel(at, shape)
-        for i, (parts, total) in enumerate(zip(layers, sums, strict=True)):
-            index = rays[i] + parts[nearest]
-            total.index_add_(0, index, step)
-            if i == 0:
-                weighted.index_add_(0, index, mu * step)
-    lengths = tuple(_images(total * anatomy.spacing_mm, size, pose.mirrored) for total in sums)
-    return Projection(lengths, _images(weighted * anatomy.spacing_mm, size, pose.mirrored))
-
-
-def _images(sums: torch.Tensor, size: int, mirrored: bool) -> FloatImages:
-    """Return sums by ray and part as (parts + 1, size, size)."""
-    images = sums.view(size, size, -1).permute(2, 0, 1).numpy()
-    return np.ascontiguousarray(images[:, :, ::-1] if mirrored else images, np.float32)
-
-
-def _march(
-    anatomy: Anatomy, source: npt.NDArray[np.float64], ends: npt.NDArray[np.float64], step_mm: float
-) -> tuple[torch.Tensor, torch.Tensor, int, torch.Tensor]:
-    """Return first sample and direction (rays, 3), the number of steps, and each ray's step, in voxels."""
-    centre = np.array(anatomy.centre[::-1])
-    origin = source / anatomy.spacing_mm + centre
-    direction = ends / anatomy.spacing_mm + centre - origin
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    upper = np.array(anatomy.hu.shape[::-1]) - 0.5
-    safe = np.where(np.abs(direction) < 1e-9, 1e-9, direction)
-    bounds = np.stack([(-0.5 - origin) / safe, (upper - origin) / safe])
-    enter = bounds.min(axis=0).max(axis=1)
-    leave = np.maximum(bounds.max(axis=0).min(axis=1), enter)
-    count = max(1, int(np.ceil((leave - enter).max() * anatomy.spacing_mm / step_mm)))
-    step = (leave - enter) / count
-    start = origin + direction * (enter + step / 2)[:, None]
-    to = torch.float32
-    return (
-        torch.tensor(start, dtype=to),
-        torch.tensor(direction, dtype=to),
-        count,
-        torch.tensor(step, dtype=to),
-    )
-
-
-def _nearest_voxel(at: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-    """Return the flat index of the voxel nearest to points (n, 3) given as (x, y, z)."""
-    depth, rows, columns = shape
-    last = torch.tensor([columns - 1, rows - 1, depth - 1])
-    x, y, z = torch.round(at).long().clamp_min(0).minimum(last).unbind(1)
-    return (z * rows + y) * columns + x
+def _met(counts: torch.Tensor, combinations: npt.NDArray[np.bool_]) -> torch.Tensor:
+    """Return how many planes rays (n,) met in some of the combinations, float32."""
+    planes = torch.zeros(counts.shape[1], dtype=torch.int16, device=counts.device)
+    for combination in np.flatnonzero(combinations[1:]) + 1:
+        planes += counts[int(combination)]
+    return planes.to(torch.float32)

@@ -1,6 +1,6 @@
 """From path lengths to masks: what of a projected structure a reader would call visible."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -46,12 +46,25 @@ COVERING = {"heart": 12.0, "diaphragm": 20.0, "aorta": 12.0, "cardiomediastinum"
 
 
 def structure_lengths(anatomy: Anatomy, projection: Projection) -> dict[str, FloatImage]:
-    """Return the path length in mm (size, size) of every structure that the anatomy knows."""
+    """Return the path length in mm (size, size) of every structure that the anatomy knows.
+
+    A structure of one part shares its memory with the projection.
+    """
     lengths: dict[str, FloatImage] = {}
     for layer, sums in zip(anatomy.layers, projection.lengths_mm, strict=True):
         for name, parts in layer.structures.items():
-            lengths[name] = sums[list(parts)].sum(axis=0)
+            lengths[name] = _sum([sums[part] for part in parts])
     return lengths
+
+
+def _sum(images: Sequence[FloatImage]) -> FloatImage:
+    """Return the sum of images; a single one is returned as it is."""
+    if len(images) == 1:
+        return images[0]
+    total = images[0].copy()
+    for image in images[1:]:
+        total += image
+    return total
 
 
 def structure_masks(lengths: Mapping[str, FloatImage]) -> dict[str, Mask]:

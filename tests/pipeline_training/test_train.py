@@ -18,7 +18,7 @@ from pipeline_training.train import TrainOptions, follow, learning_rate, loss_of
 
 MakeReaderSet = Callable[..., Path]
 WIDTHS = (4, 6, 8, 10, 12)
-RECORDED_LOSSES = (1.2172, 1.5518)
+RECORDED_LOSSES = (1.2223, 1.5714)
 """4 * entropy + dice of the first and of the sixth step, recorded on an x86 CPU when this test was written;
 the sixth is larger, because it sees another size and other samples."""
 

@@ -46,11 +46,34 @@ class Fan:
 
 
 @dataclass(frozen=True, eq=False)
+class Books:
+    """Where a combination of parts is booked.
+
+    Attributes:
+        parts: int64 (layers, combinations + 1): row of the counts for each layer's part; row 0 is what lies
+            outside the volume.
+        tissue: int64 (combinations + 1,): tissue group.
+        part_rows: Number of rows of the counts.
+        tissues: Number of tissue groups.
+    """
+
+    parts: torch.Tensor
+    tissue: torch.Tensor
+    part_rows: int
+    tissues: int
+
+    @property
+    def bytes_per_ray(self) -> int:
+        """What the sums take."""
+        return 2 * self.part_rows + 8 * self.tissues
+
+
+@dataclass(frozen=True, eq=False)
 class Sums:
     """What rays have met, counted in planes.
 
     Attributes:
-        counts: int16 (combinations + 1, rays): planes met in each combination; row 0 means nothing.
+        counts: int16 (part_rows, rays): planes met in each part of each layer.
         density: float32 (tissues, rays): sum of the attenuation relative to water.
         excess: float32 (tissues, rays): sum of what is above SOFT_DENSITY of it, the mark of bone.
     """
@@ -60,19 +83,16 @@ class Sums:
     excess: torch.Tensor
 
 
-def march(
-    planes: Iterable[tuple[torch.Tensor, torch.Tensor]], fan: Fan, tissue: torch.Tensor, tissues: int
-) -> Sums:
+def march(planes: Iterable[tuple[torch.Tensor, torch.Tensor]], fan: Fan, books: Books) -> Sums:
     """Return the sums of all rays.
 
     Args:
         planes: Attenuation relative to water and numbers of combinations (0 is left to the outside), both
             float32 (rows, columns).
         fan: The rays.
-        tissue: int64 (combinations + 1,): tissue group of each combination.
-        tissues: Number of groups.
+        books: Where combinations are booked.
     """
-    ledger = _Ledger(len(fan.base), tissue, tissues)
+    ledger = _Ledger(len(fan.base), books)
     groups = math.gcd(len(fan.base), torch.get_num_threads())  # grid_sample runs one thread for each
     at = torch.empty_like(fan.base)
     grid = at.view(groups, 1, -1, 2)
@@ -92,17 +112,17 @@ def _sampled(plane: torch.Tensor, grid: torch.Tensor, mode: str) -> torch.Tensor
 class _Ledger:
     """Running sums of rays, and the books that they are closed into."""
 
-    def __init__(self, rays: int, tissue: torch.Tensor, tissues: int) -> None:
-        device = tissue.device
-        self._rays, self._tissue = rays, tissue
+    def __init__(self, rays: int, books: Books) -> None:
+        device = books.tissue.device
+        self._rays, self._books = rays, books
         self._now = torch.zeros(rays, device=device)
         self._since = torch.zeros(rays, dtype=torch.int16, device=device)
         self._density, self._density_then = torch.zeros(2, rays, device=device)
         self._excess, self._excess_then = torch.zeros(2, rays, device=device)
         self._sums = Sums(
-            torch.zeros(len(tissue), rays, dtype=torch.int16, device=device),
-            torch.zeros(tissues, rays, device=device),
-            torch.zeros(tissues, rays, device=device),
+            torch.zeros(books.part_rows, rays, dtype=torch.int16, device=device),
+            torch.zeros(books.tissues, rays, device=device),
+            torch.zeros(books.tissues, rays, device=device),
         )
 
     def enter(self, combinations: torch.Tensor, plane: int) -> None:
@@ -110,12 +130,16 @@ class _Ledger:
         rays = _where_not_equal(combinations, self._now)
         left = self._now.index_select(0, rays).long()
         self._now = combinations
-        since = self._since.index_select(0, rays)
+        met = plane - self._since.index_select(0, rays)
         self._since.index_fill_(0, rays, plane)
-        self._sums.counts.view(-1).index_add_(0, left * self._rays + rays, plane - since)
-        place = self._tissue.index_select(0, left) * self._rays + rays
+        for rows in self._books.parts:
+            self._sums.counts.view(-1).index_add_(0, self._place(rows, left, rays), met)
+        place = self._place(self._books.tissue, left, rays)
         _book(self._sums.density, place, rays, self._density, self._density_then)
         _book(self._sums.excess, place, rays, self._excess, self._excess_then)
+
+    def _place(self, rows: torch.Tensor, left: torch.Tensor, rays: torch.Tensor) -> torch.Tensor:
+        return rows.index_select(0, left).mul_(self._rays).add_(rays)
 
     def pass_through(self, density: torch.Tensor) -> None:
         """Add a plane's values."""

@@ -18,7 +18,7 @@ import torch
 from pipeline_training.anatomy import TISSUES, Anatomy
 from pipeline_training.errors import VolumeError
 from pipeline_training.geometry import Pose, cast_rays, central_direction, detector_points
-from pipeline_training.march import Fan, march
+from pipeline_training.march import Books, Fan, march
 from pipeline_training.partition import body_box, joint_partition
 from pipeline_training.physics import (
     BONE_DENSITY,
@@ -85,12 +85,9 @@ class Projector:
         self._device = torch.device(device)
         self._hu = torch.from_numpy(np.ascontiguousarray(anatomy.hu[box])).to(self._device)
         self._ids = torch.from_numpy(partition.ids).to(self._device)
-        self._partition = partition
         self._spacing_mm = anatomy.spacing_mm
         self._centre = np.array([c - side.start for c, side in zip(anatomy.centre, box, strict=True)])
-        tissues = np.asarray(anatomy.tissue_of_part, np.int64)[partition.parts[:, 0]]
-        self._tissue = torch.from_numpy(tissues).to(self._device)
-        self._parts = [layer.count for layer in anatomy.layers]
+        self._layers, self._books = _books(anatomy, partition.parts, self._device)
 
     def project(self, poses: Sequence[Pose], size: int, step_mm: float = 2.0) -> list[Projection]:
         """Return the projections of several poses on (size, size) detectors.
@@ -136,21 +133,23 @@ class Projector:
         """Return the projections along fans that cross the same planes."""
         fan = Fan.joined(fans)
         rays = len(fan.base)
-        lengths = [np.empty((count + 1, rays), np.float32) for count in self._parts]
+        lengths = np.empty((self._books.part_rows, rays), np.float32)
         water, bone = np.empty((2, len(TISSUES), rays), np.float32)
-        share = max(1, SUMS_BYTES // (2 * len(self._tissue) + 8 * len(TISSUES)))
+        share = max(1, SUMS_BYTES // self._books.bytes_per_ray)
         for some in (slice(first, first + share) for first in range(0, rays, share)):
             part = fan.part(some)
-            sums = march(self._planes(part), part, self._tissue, len(TISSUES))
-            for layer, parts in zip(lengths, self._partition.parts.T, strict=True):
-                for number, length in enumerate(layer):
-                    length[some] = (_met(sums.counts, parts == number) * part.step_mm).cpu().numpy()
+            sums = march(self._planes(part), part, self._books)
+            for length, met in zip(lengths, sums.counts, strict=True):
+                length[some] = (met.to(torch.float32) * part.step_mm).cpu().numpy()
             in_bone = sums.excess * BONE_PER_EXCESS
             bone[:, some] = (in_bone * part.step_mm).cpu().numpy()
             water[:, some] = ((sums.density - BONE_DENSITY * in_bone) * part.step_mm).cpu().numpy()
-        stacks = [sums_.reshape(-1, len(fans), size, size) for sums_ in (*lengths, water, bone)]
+        stacks = [sums_.reshape(-1, len(fans), size, size) for sums_ in (lengths, water, bone)]
         poses = ([stack[:, i] for stack in stacks] for i in range(len(fans)))
-        return [Projection(tuple(layers), water_, bone_) for *layers, water_, bone_ in poses]
+        return [
+            Projection(tuple(parts[rows] for rows in self._layers), water_, bone_)
+            for parts, water_, bone_ in poses
+        ]
 
     def _planes(self, fan: Fan) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield attenuation relative to water and combinations, float32 (rows, columns), plane by plane."""
@@ -165,9 +164,14 @@ class Projector:
             before, here = here, after
 
 
-def _met(counts: torch.Tensor, combinations: npt.NDArray[np.bool_]) -> torch.Tensor:
-    """Return how many planes rays (n,) met in some of the combinations, float32."""
-    planes = torch.zeros(counts.shape[1], dtype=torch.int16, device=counts.device)
-    for combination in np.flatnonzero(combinations[1:]) + 1:
-        planes += counts[int(combination)]
-    return planes.to(torch.float32)
+def _books(anatomy: Anatomy, parts: npt.NDArray[np.uint8], device: torch.device) -> tuple[list[slice], Books]:
+    """Return the rows of the counts that belong to each layer, and where combinations of parts are booked."""
+    ends = 1 + np.cumsum([layer.count + 1 for layer in anatomy.layers])
+    rows = [
+        slice(int(end) - layer.count - 1, int(end)) for end, layer in zip(ends, anatomy.layers, strict=True)
+    ]
+    booked = parts.T.astype(np.int64) + np.array([[layer.start] for layer in rows])
+    booked[:, 0] = 0
+    tissue = np.asarray(anatomy.tissue_of_part, np.int64)[parts[:, 0]]
+    booked_on, tissue_on = (torch.from_numpy(table).to(device) for table in (booked, tissue))
+    return rows, Books(booked_on, tissue_on, part_rows=int(ends[-1]), tissues=len(TISSUES))

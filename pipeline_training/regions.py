@@ -174,8 +174,19 @@ def add_subdiaphragm(layer: Layer, volume: LabelMap) -> None:
     under &= ~spine_or_ribs & ~layer.mask("cardiomediastinum")
     column = np.arange(chest.shape[2])[None, None, :]
     middle = midline_x(volume)
-    layer.add(under & (column < middle), "diaphragm", "right hemidiaphragm")
-    layer.add(under & (column >= middle), "diaphragm", "left hemidiaphragm")
+    for side, half in (("right", column < middle), ("left", column >= middle)):
+        layer.add(under & half & _below_organs(volume, half), "diaphragm", f"{side} hemidiaphragm")
+
+
+def _below_organs(volume: LabelMap, half: Mask) -> Mask:
+    """Return (slices, 1, 1) where it is no higher than the abdominal organs of a half of the body reach.
+
+    Columns that hold lung near its apex alone would else be abdomen from there down.
+    """
+    abdomen = volume.mask(*ABDOMEN)
+    slices = np.flatnonzero((abdomen & half).any(axis=(1, 2)))
+    highest = slices[-1] if slices.size else np.flatnonzero(abdomen.any(axis=(1, 2)))[-1]
+    return np.asarray(np.arange(len(abdomen)) <= highest)[:, None, None]
 
 
 def _ceiling(chest: Mask, abdomen: Mask) -> npt.NDArray[np.intp]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline_training.phantom.canvas import Canvas, Mask, Points, by, moved
+from pipeline_training.phantom.canvas import Canvas, Mask, Points, moved
 from pipeline_training.phantom.frame import Frame
 from pipeline_training.phantom.parameters import Arms
 from pipeline_training.phantom.skeleton import SIDES, humerus_path

@@ -2,6 +2,7 @@
 
 PipelineError
 ├── VolumeError            a CT or its label map that cannot be used: orientation, grid, labels
+├── LabellerError          a labeller that cannot answer: not installed, no weights, an unfit volume
 ├── DatasetError           projections that cannot be trained on: missing, unreadable, a leaking split
 ├── BuildError             a data set that cannot be built: no scheduler, a folder of another build
 ├── TrainingError          a training run that cannot start, go on or be resumed
@@ -18,6 +19,10 @@ class PipelineError(Exception):
 
 class VolumeError(PipelineError):
     """A CT or its label map cannot be used."""
+
+
+class LabellerError(PipelineError):
+    """A labeller cannot answer."""
 
 
 class DatasetError(PipelineError):

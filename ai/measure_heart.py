@@ -83,10 +83,17 @@ def unfit_for_lengths(radiograph: Radiograph, segmentation: Segmentation) -> str
     The widths refute each other, or the thorax is no adult's. Where a width cannot be had, it is not judged.
     """
     heart, thorax = _heart(radiograph, segmentation), _thorax(radiograph, segmentation)
-    if isinstance(thorax, str):
-        return None
-    reason = None if isinstance(heart, str) else ratio_implausible(heart.pixels, thorax.pixels)
-    return reason or thorax_implausible(thorax.pixels, radiograph.spacing)
+    if isinstance(heart, Width) and isinstance(thorax, Width):
+        reason = ratio_implausible(heart.pixels, thorax.pixels)
+        if reason:
+            return reason
+    return unfit_spacing(radiograph, segmentation)
+
+
+def unfit_spacing(radiograph: Radiograph, segmentation: Segmentation) -> str | None:
+    """Return why no millimetres should be given: the thorax is no adult's; None if they may."""
+    thorax = _thorax(radiograph, segmentation)
+    return None if isinstance(thorax, str) else thorax_implausible(thorax.pixels, radiograph.spacing)
 
 
 def _in_mm(

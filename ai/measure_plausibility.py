@@ -75,7 +75,9 @@ bodies alone, lie between 0.29 and 3.12. Projections of whole vertebrae are larg
 room for processes."""
 
 MAX_SPINE_OFFSET = 0.2
-"""Largest distance of the median centre from the middle between the lungs' outer edges, in their distance."""
+"""Largest distance of the median centre from the middle between the lungs' outer edges, in their distance.
+Readers' centres of T1 to T12 lie within 0.167 of the middle of the default model's lungs, on the 45 of the 57
+films where it finds both."""
 
 
 def lungs_implausible(segmentation: Segmentation) -> str | None:

@@ -8,7 +8,7 @@ from numpy.polynomial import Polynomial
 
 from ai.availability import length_remarks, not_frontal
 from ai.labels import LABELS
-from ai.measure_heart import NO_SPACING
+from ai.measure_heart import NO_SPACING, unfit_spacing
 from ai.measure_plausibility import spine_implausible, spine_misplaced
 from ai.measurement import Drawing, Measurement, NotComputed, Unit
 from ai.radiograph import Radiograph
@@ -72,6 +72,9 @@ def spine_centre_distance(radiograph: Radiograph, segmentation: Segmentation) ->
         return NotComputed(name, centres, _found(segmentation))
     if radiograph.spacing is None:
         return NotComputed(name, NO_SPACING, centres.names)
+    reason = unfit_spacing(radiograph, segmentation)
+    if reason:
+        return NotComputed(name, reason, centres.names)
     line = Polynomial.fit(centres.down, centres.across, 1)
     slope = float(line.deriv()(0.0))
     distances = np.abs(centres.across - line(centres.down)) / np.hypot(1, slope)

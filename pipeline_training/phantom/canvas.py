@@ -15,6 +15,15 @@ LEFT_MM, BACK_MM, LOW_MM, HIGH_MM = 222.0, 150.0, -215.0, 235.0
 STEP = 0.5
 """Distance of points along a tube, in voxels."""
 
+STEP_PER_RADIUS = 0.2
+"""They may lie so much further apart in a thick tube: its wall is then even within 0.5 % of its radius."""
+
+NEAREST = 0.87
+"""No ball has a smaller radius, in voxels: half a voxel's diagonal, so that no tube has gaps."""
+
+AT_ONCE = 1_000_000
+"""Voxels looked at together when balls are painted; bounds the memory to some 50 MB."""
+
 
 def by(x: float, y: float, z: float) -> Points:
     """Return a point or a step (3,)."""
@@ -101,9 +110,14 @@ class Canvas:
         box = self._box(dense.min(axis=0) - reach, dense.max(axis=0) + reach)
         mask = np.zeros([part.stop - part.start for part in box], np.bool_)
         corner = self._origin + self.spacing * (np.array([part.start for part in box][::-1]) + 0.5)
-        for point, r in zip((dense - corner) / self.spacing, radii / self.spacing, strict=True):
-            _stamp(mask, point, float(r))
+        stamp(mask, (dense - corner) / self.spacing, radii / self.spacing)
         return mask, box
+
+    def balls(self, centres: Points, radii: Points) -> Mask:
+        """Return the voxels of the whole grid within any of many balls, (n, 3) and (n,) in mm."""
+        mask = np.zeros(self.labels.shape, np.bool_)
+        stamp(mask, (centres - self._origin) / self.spacing - 0.5, radii / self.spacing)
+        return mask
 
     def _box(self, low: Points, high: Points) -> Box:
         first = np.floor((low - self._origin) / self.spacing).astype(int)
@@ -131,19 +145,25 @@ def moved(point: Points, left: float, back: float, up: float) -> Points:
 def _resampled(path: Points, radii: Points, spacing: float) -> tuple[Points, Points]:
     """Return points along a path at equal, small distances, with the radius at each."""
     lengths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
-    at = np.linspace(0, lengths[-1], max(2, int(lengths[-1] / (STEP * spacing))))
+    step = max(STEP * spacing, STEP_PER_RADIUS * float(radii.min()))
+    at = np.linspace(0, lengths[-1], max(2, int(np.ceil(lengths[-1] / step)) + 1))
     dense = np.stack([np.interp(at, lengths, path[:, axis]) for axis in range(3)], axis=1)
     return dense, np.interp(at, lengths, radii)
 
 
-def _stamp(mask: Mask, point: Points, radius: float) -> None:
-    """Set the voxels within `radius` of a point (x, y, z), both in voxels, at least the nearest one."""
-    reach = int(np.ceil(max(radius, 0.87)))
-    centre = np.rint(point[::-1]).astype(int)
-    low = np.maximum(centre - reach, 0)
-    high = np.minimum(centre + reach + 1, mask.shape)
-    if (low >= high).any():
-        return
-    squares = [(np.arange(a, b) - p) ** 2 for a, b, p in zip(low, high, point[::-1], strict=True)]
-    near = squares[0][:, None, None] + squares[1][None, :, None] + squares[2] <= max(radius, 0.87) ** 2
-    mask[low[0] : high[0], low[1] : high[1], low[2] : high[2]] |= near
+def stamp(mask: Mask, points: Points, radii: Points) -> None:
+    """Set the voxels within radii (n,) of points (n, 3; x, y, z), both in voxels, at least the nearest."""
+    radii = np.maximum(radii, NEAREST)
+    reach = int(np.ceil(radii.max()))
+    steps = np.arange(-reach, reach + 1)
+    cube = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
+    cube = cube[(np.maximum(np.abs(cube) - 0.5, 0) ** 2).sum(axis=1) <= radii.max() ** 2].astype(np.int32)
+    share = max(1, AT_ONCE // len(cube))
+    for first in range(0, len(points), share):
+        some = points[first : first + share, ::-1]
+        nearest = np.rint(some)
+        away = cube - (some - nearest).astype(np.float32)[:, None]
+        within = (away**2).sum(axis=-1) <= (radii[first : first + share] ** 2)[:, None]
+        at = (nearest.astype(np.int32)[:, None] + cube)[within]
+        at = at[((at >= 0) & (at < mask.shape)).all(axis=1)]
+        mask[tuple(at.T)] = True

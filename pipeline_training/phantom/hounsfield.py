@@ -1,5 +1,7 @@
 """From the phantom's labels to a CT: usual HU, bones with a cortex, vessels in the lungs, noise."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -25,10 +27,21 @@ BONY = ("rib_", "vertebrae_", "sternum", "clavicula", "scapula", "humerus")
 GENERATIONS, FIRST_VESSEL_MM, SHRINKING = 7, 5.5, 0.76
 """Branchings of the vessels in a lung, the radius of the first, and that of each child over its parent."""
 
+FIRST_WAYS = ((0.2, 1.1), (-0.6, 0.2), (0.5, -0.4), (0.1, -1.2), (0.7, 0.6))
+"""(backwards, upwards) of the first vessels of a lung, for 0.8 sideways."""
 
-def hounsfield(
-    canvas: Canvas, hila: npt.NDArray[np.float64], generator: np.random.Generator
-) -> npt.NDArray[np.int16]:
+TURN = 0.42
+"""Standard deviation of a fork's change of direction along each axis, of a unit vector."""
+
+LENGTHS = (6.2, 10.6)
+"""Range of a branch's length in mm for a radius of 1 mm; it grows with the root of the radius."""
+
+POINTS_A_BRANCH = 14
+
+Real = npt.NDArray[np.float64]
+
+
+def hounsfield(canvas: Canvas, hila: Real, generator: np.random.Generator) -> npt.NDArray[np.int16]:
     """Return HU (slices, rows, columns) of a painted phantom.
 
     Args:
@@ -60,31 +73,45 @@ def _usual(name: str) -> float:
 
 
 def _draw_vessels(
-    hu: npt.NDArray[np.float32], canvas: Canvas, hila: npt.NDArray[np.float64], generator: np.random.Generator
+    hu: npt.NDArray[np.float32], canvas: Canvas, hila: Real, generator: np.random.Generator
 ) -> None:
     """Write trees of vessels into the lungs, each branch forking in two at random angles."""
-    lungs = canvas.mask(*LUNG_LOBES)
     for hilum, side in zip(hila, (-1, 1), strict=True):
-        first = [
-            np.array([side * 0.8, dy, dz])
-            for dy, dz in ((0.2, 1.1), (-0.6, 0.2), (0.5, -0.4), (0.1, -1.2), (0.7, 0.6))
-        ]
-        ends = [(hilum, way, FIRST_VESSEL_MM) for way in first]
+        ways = np.array([(side * 0.8, back, up) for back, up in FIRST_WAYS])
+        tree = [Branches(np.tile(hilum, (len(ways), 1)), ways, np.full(len(ways), FIRST_VESSEL_MM))]
         for _ in range(GENERATIONS):
-            ends = [child for end in ends for child in _forked(end, generator)]
-            for start, way, radius in ends:
-                mask, box = canvas.tube(np.stack([start - way, start]), radius)
-                hu[box][mask & lungs[box]] = MUSCLE
+            tree.append(_forked(tree[-1], generator))
+        along = np.linspace(0, 1, POINTS_A_BRANCH)[:, None, None]
+        centres = np.concatenate(
+            [(b.ends - along * b.ways).transpose(1, 0, 2).reshape(-1, 3) for b in tree[1:]]
+        )
+        radii = np.concatenate([np.repeat(b.radii, POINTS_A_BRANCH) for b in tree[1:]])
+        hu[canvas.balls(centres, radii) & canvas.mask(*LUNG_LOBES)] = MUSCLE
 
 
-def _forked(
-    end: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], float], generator: np.random.Generator
-) -> list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], float]]:
-    """Return two branches (end, its way from the start in mm, radius) that go on from one."""
-    start, way, radius = end
-    branches = []
-    for _ in range(2):
-        turned = way / np.linalg.norm(way) + generator.normal(0, 0.42, 3)
-        step = turned / np.linalg.norm(turned) * generator.uniform(2.6, 4.4) * radius**0.5 * 2.4
-        branches.append((start + step, step, radius * SHRINKING * generator.uniform(0.85, 1.1)))
-    return branches
+@dataclass(frozen=True, eq=False)
+class Branches:
+    """One generation of vessels.
+
+    Attributes:
+        ends: (n, 3) mm.
+        ways: (n, 3) mm, from where each begins to its end.
+        radii: (n,) mm.
+    """
+
+    ends: Real
+    ways: Real
+    radii: Real
+
+
+def _forked(parents: Branches, generator: np.random.Generator) -> Branches:
+    """Return two branches that go on from each; thinner ones are shorter."""
+    ends, ways, radii = (np.repeat(of, 2, axis=0) for of in (parents.ends, parents.ways, parents.radii))
+    turned = _unit(ways) + generator.normal(0, TURN, ways.shape)
+    lengths = generator.uniform(*LENGTHS, len(ways)) * np.sqrt(radii)
+    onwards = _unit(turned) * lengths[:, None]
+    return Branches(ends + onwards, onwards, radii * SHRINKING * generator.uniform(0.85, 1.1, len(ways)))
+
+
+def _unit(vectors: Real) -> Real:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float64)

@@ -61,16 +61,27 @@ def coarse(hu: npt.NDArray[np.int16], spacing_mm: float) -> npt.NDArray[np.float
     return np.asarray(torch.nn.functional.interpolate(volume, size=size, mode="area")[0, 0].numpy())
 
 
-def positions(shape: tuple[int, ...], box: LungBox, per_voxel: float) -> npt.NDArray[np.float32]:
+def positions(shape: tuple[int, ...], fine: tuple[int, ...], box: LungBox) -> npt.NDArray[np.float32]:
     """Return (3, *shape): where each voxel lies relative to the lungs' box, 0 and 1 at its ends.
 
     Args:
         shape: Of the coarse grid.
-        box: On the fine one.
-        per_voxel: Fine voxels in a coarse one, along each axis.
+        fine: Shape of the grid that the box counts on; both cover the same volume.
+        box: Around the lungs.
     """
     axes = [
-        ((np.arange(n) + 0.5) * per_voxel - low) / max(high - low, 1.0)
-        for n, low, high in zip(shape, box.low, box.high, strict=True)
+        ((np.arange(n) + 0.5) * many / n - low) / max(high - low, 1.0)
+        for n, many, low, high in zip(shape, fine, box.low, box.high, strict=True)
     ]
     return np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)
+
+
+def network_volume(hu: npt.NDArray[np.int16], spacing_mm: float, case: str = "") -> torch.Tensor:
+    """Return what the network sees of a CT: float32 (4, slices, rows, columns) at GRID_MM, HU not scaled yet.
+
+    Raises:
+        LabellerError: If there are no lungs.
+    """
+    small = coarse(hu, spacing_mm)
+    where = positions(small.shape, hu.shape, lung_box(hu, spacing_mm, case))
+    return torch.from_numpy(np.concatenate([small[None], where]))

@@ -4,16 +4,34 @@ Every function takes its generator; drawing happens where the effect is applied,
 of its own.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy import ndimage
 
+from pipeline_training import physics
 from pipeline_training.anatomy import TISSUES
+from pipeline_training.channels import BONY, MM_PER_UNIT
+from pipeline_training.film_marks import collimated, draw_collimation, draw_letters, mark
+from pipeline_training.physics import Spectrum
 
 FloatImage = npt.NDArray[np.float32]
 
 TISSUE_SIGMA = 0.35
 """Standard deviation of the logarithm of each tissue group's attenuation factor (FleXray draws per label)."""
+
+SPECTRA = tuple(
+    Spectrum(kvp, filtered) for kvp in (70.0, 85.0, 100.0, 115.0, 130.0) for filtered in (3.0, 6.0)
+)
+SCATTER_RATIO = (0.0, 1.2)
+"""From none to that of a body without a grid behind it."""
+
+PHOTONS = (3e4, 1e7)
+"""Through air in a pixel of a 320-pixel picture, which holds some tens of the detector's own pixels."""
+
+BLUR_PX = (0.0, 0.7)
 
 WIDE_BLUR_FACTOR = 4
 """Blurs of many pixels are made on a grid coarser by this factor: the same picture, a tenth of the time."""
@@ -29,22 +47,76 @@ def wide_blur(image: FloatImage, sigma: float) -> FloatImage:
     )
 
 
-def compose(tissues: npt.NDArray[np.float16], generator: np.random.Generator) -> FloatImage:
-    """Return a radiograph (size, size) in [0, 1], bone bright, of tissue integrals (groups, size, size)."""
+def compose(planes: npt.NDArray[np.floating], generator: np.random.Generator) -> FloatImage:
+    """Return a radiograph (size, size) in [0, 1], bone bright, of planes (len(CHANNELS), size, size)."""
+    water, bone, devices = mix(planes, draw_tissue_factors(generator))
+    return film(expose(water, bone, devices, draw_exposure(generator), generator), generator)
+
+
+def draw_tissue_factors(generator: np.random.Generator) -> FloatImage:
+    """Return a factor for each of TISSUES; chest wall bones and lungs vary more than the others."""
     factors = np.exp(generator.normal(0, TISSUE_SIGMA, len(TISSUES)))
     factors[[TISSUES.index("ribs"), TISSUES.index("shoulder")]] *= generator.uniform(0.8, 1.8)
     factors[TISSUES.index("lung")] *= generator.uniform(0.6, 2.2)
-    total = np.tensordot(factors.astype(np.float32), tissues.astype(np.float32), axes=1)
-    total = scatter(total, generator)
-    return film(total, generator)
+    return factors.astype(np.float32)
 
 
-def scatter(total: FloatImage, generator: np.random.Generator) -> FloatImage:
-    """Return line integrals as seen with scattered photons: the primary beam plus its blurred share."""
-    ratio = generator.uniform(0, 0.6)
-    primary = np.exp(-total)
-    blurred = wide_blur(primary, generator.uniform(12, 30))
-    return np.asarray(np.log1p(ratio) - np.log(primary + ratio * blurred + 1e-6), np.float32)
+def mix(planes: npt.NDArray[np.floating], factors: FloatImage) -> tuple[FloatImage, FloatImage, FloatImage]:
+    """Return (water mm, bone mm, devices' attenuation), each tissue group multiplied by its factor."""
+    values = planes.astype(np.float32, copy=False)
+    count = len(TISSUES)
+    bony = [*(factors[TISSUES.index(tissue)] for tissue in BONY), 1.0]
+    water = np.tensordot(factors * MM_PER_UNIT, values[:count], axes=1)
+    bone = np.tensordot(np.array(bony, np.float32) * MM_PER_UNIT, values[count : count + len(bony)], axes=1)
+    return water, bone, values[-1]
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """How a body is exposed.
+
+    Attributes:
+        spectrum: Of the tube.
+        scatter_ratio: Scattered to primary photons.
+        scatter_px: Reach of the scattered ones, standard deviation in pixels.
+        photons: That reach a pixel through air.
+        blur_px: Of the detector, standard deviation.
+    """
+
+    spectrum: Spectrum
+    scatter_ratio: float
+    scatter_px: float
+    photons: float
+    blur_px: float
+
+
+def draw_exposure(generator: np.random.Generator) -> Exposure:
+    """Return an exposure: 70 to 130 kVp, with or without a grid, by a good or a worn detector."""
+    spectrum = SPECTRA[int(generator.integers(len(SPECTRA)))]
+    return Exposure(
+        spectrum,
+        scatter_ratio=float(generator.uniform(*SCATTER_RATIO)),
+        scatter_px=float(generator.uniform(12, 40)),
+        photons=float(np.exp(generator.uniform(*np.log(PHOTONS)))),
+        blur_px=float(generator.uniform(*BLUR_PX)),
+    )
+
+
+def expose(
+    water: FloatImage,
+    bone: FloatImage,
+    devices: FloatImage,
+    exposure: Exposure,
+    generator: np.random.Generator,
+) -> FloatImage:
+    """Return the density (-log of the signal) that a detector records behind paths in water and bone."""
+    primary = physics.signal(torch.from_numpy(water), torch.from_numpy(bone), exposure.spectrum)
+    primary = primary * torch.exp(-torch.from_numpy(np.ascontiguousarray(devices)))
+    seen = physics.add_scatter(primary, exposure.scatter_ratio, exposure.scatter_px)
+    dice = torch.Generator().manual_seed(int(generator.integers(2**62)))
+    counted = physics.add_quantum_noise(seen, exposure.photons, dice)
+    blurred = physics.blur_detector(counted, exposure.blur_px)
+    return np.asarray(physics.film_density(blurred).numpy(), np.float32)
 
 
 def film(total: FloatImage, generator: np.random.Generator) -> FloatImage:
@@ -107,25 +179,13 @@ def noise(image: FloatImage, generator: np.random.Generator) -> FloatImage:
 
 
 def marker(image: FloatImage, generator: np.random.Generator) -> FloatImage:
-    """Return the image with a bright block as letters and clips make it."""
-    size = image.shape[0]
-    height, width = (int(n) for n in generator.integers(size // 40, size // 12, 2))
-    top, left = int(generator.integers(0, size - height)), int(generator.integers(0, size - width))
-    marked = image.copy()
-    stripes = generator.random((height, width)) < 0.6
-    marked[top : top + height, left : left + width][stripes] = generator.uniform(0.85, 1)
-    return marked
+    """Return the image with a letter of lead on the side that it names."""
+    return mark(image, draw_letters(generator))
 
 
 def collimate(image: FloatImage, generator: np.random.Generator) -> FloatImage:
-    """Return the image with a border darkened or whitened."""
-    framed = image.copy()
-    value = np.float32(generator.choice([0.0, 0.0, 1.0]))
-    edge = int(generator.uniform(0.01, 0.08) * image.shape[0])
-    for side in range(4):
-        if generator.random() < 0.5:
-            np.rot90(framed, side)[:edge] = value
-    return framed
+    """Return the image with straight borders, black or white."""
+    return collimated(image, draw_collimation(generator))
 
 
 def line(image: FloatImage, generator: np.random.Generator) -> FloatImage:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage
 
-from pipeline_training.anatomy import Anatomy, Layer
-from pipeline_training.errors import VolumeError
+from pipeline_training.anatomy import Anatomy
+from pipeline_training.warp import Field, Shape, warp
 
 GRID = 6
 """Control points along each axis of the displacement field, which is linear between them."""
@@ -50,6 +50,20 @@ class Deformation:
     heart_growth: float
     heart_reach: float
 
+    def pull(self, at: torch.Tensor, shape: Shape) -> torch.Tensor:
+        """Return the places in the old volume of places in the new one, (..., 3) as (x, y, z) in voxels."""
+        middle = torch.tensor([(n - 1) / 2 for n in shape[::-1]])
+        stretched = (at - middle) / torch.tensor(self.stretch[::-1], dtype=torch.float32) + middle
+        bent = stretched + (Field(self.bend_voxels).pull(at, shape) - at)
+        away = bent - torch.tensor(self.heart_centre[::-1], dtype=torch.float32)
+        nearness = torch.exp(-2 * (away.norm(dim=-1) / self.heart_reach) ** 2)
+        return bent - away * (1 - 1 / self.heart_growth) * nearness[..., None]
+
+    def softened(self, share: float) -> "Deformation":
+        """Return the deformation bent, and its heart grown, only by that share."""
+        growth = 1 + (self.heart_growth - 1) * share
+        return replace(self, bend_voxels=self.bend_voxels * np.float32(share), heart_growth=growth)
+
 
 def draw_deformation(anatomy: Anatomy, generator: np.random.Generator) -> Deformation:
     """Return a random body: stretched by up to 12 %, bent by some 6 mm, every other heart changed."""
@@ -70,48 +84,9 @@ def deform(anatomy: Anatomy, deformation: Deformation) -> Anatomy:
     Raises:
         VolumeError: If the lungs were bent out of the volume.
     """
-    grid = _sampling_grid(anatomy.hu.shape, deformation)
-    hu = torch.from_numpy(anatomy.hu.astype(np.float32))[None, None]
-    moved = torch.nn.functional.grid_sample(hu, grid, padding_mode="border", align_corners=True)[0, 0]
-    organs = _moved_layer(anatomy.organs, grid)
-    if not (lungs := organs.mask("lung")).any():
-        raise VolumeError(f"{anatomy.case}: the deformed volume holds no lung")
-    return replace(
-        anatomy,
-        hu=moved.round().to(torch.int16).numpy(),
-        organs=organs,
-        regions=tuple(_moved_layer(layer, grid) for layer in anatomy.regions),
-        centre=_centre(lungs),
-    )
+    return warp(anatomy, [deformation])
 
 
 def _centre(mask: npt.NDArray[np.bool_]) -> Point:
     z, y, x = ndimage.center_of_mass(mask)
     return float(z), float(y), float(x)
-
-
-def _moved_layer(layer: Layer, grid: torch.Tensor) -> Layer:
-    """Return the layer with its parts looked up at the nearest voxel; outside the volume there is none."""
-    shape = layer.parts.shape
-    size = torch.tensor(shape[::-1])
-    at = torch.round((grid[0] + 1) / 2 * (size - 1)).long()
-    inside = ((at >= 0) & (at < size)).all(dim=-1)
-    at = at.clamp_min(0).minimum(size - 1)
-    flat = (at[..., 2] * shape[1] + at[..., 1]) * shape[2] + at[..., 0]
-    parts = np.where(inside.numpy(), layer.parts.reshape(-1)[flat.numpy()], 0)
-    return layer.with_parts(parts.astype(np.uint8))
-
-
-def _sampling_grid(shape: tuple[int, ...], deformation: Deformation) -> torch.Tensor:
-    """Return where each new voxel is taken from, (1, slices, rows, columns, 3) as (x, y, z) in [-1, 1]."""
-    axes = [torch.linspace(-1, 1, n) / float(s) for n, s in zip(shape, deformation.stretch, strict=True)]
-    z, y, x = torch.meshgrid(*axes, indexing="ij")
-    grid = torch.stack([x, y, z], dim=-1)
-    half = torch.tensor([(n - 1) / 2 for n in shape[::-1]])
-    bend = torch.from_numpy(deformation.bend_voxels)[None]
-    bent = torch.nn.functional.interpolate(bend, size=list(shape), mode="trilinear", align_corners=True)[0]
-    grid += bent.permute(1, 2, 3, 0) / half
-    heart = torch.tensor(deformation.heart_centre[::-1], dtype=torch.float32) / half - 1
-    away = (grid - heart) * half
-    nearness = torch.exp(-2 * (away.norm(dim=-1) / deformation.heart_reach) ** 2)
-    return (grid - (away * (1 - 1 / deformation.heart_growth) * nearness[..., None]) / half)[None]

@@ -1,35 +1,40 @@
-"""The data set of projections on disk: one file for each, deterministic by seed, resumable.
+"""The data set of projections on disk: a folder for each case, a file for each projection, a manifest.
 
-A file holds what an image can be made of (the attenuation integral of each tissue group) and the masks of all
-structures, so that every look at it is another radiograph.
+A file holds what an image can be made of (paths in water and bone for each tissue group, the devices) and the
+masks of all structures, so that every look at it is another radiograph. The data set is a function of its
+options, to the byte.
 """
 
 import json
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from ai.labels import LABELS, labels_digest
-from pipeline_training.anatomy import Anatomy, Layer
-from pipeline_training.deform import deform, draw_deformation
+from pipeline_training.anatomy import TISSUES, Anatomy
+from pipeline_training.body import Body, as_scanned, draw_body
+from pipeline_training.channels import BONY, MM_PER_UNIT
 from pipeline_training.derive import derive
+from pipeline_training.devices import project_devices
 from pipeline_training.errors import DatasetError
-from pipeline_training.projector import Pose, Projection, project
+from pipeline_training.geometry import Pose
+from pipeline_training.manifest import Entry, entry_of, write_manifest
+from pipeline_training.poses import draw_pose, is_lateral
+from pipeline_training.projector import Projection, Projector
+from pipeline_training.scanned import Scanned, extend, told
 from pipeline_training.targets import structure_lengths, structure_masks
 from pipeline_training.volumes import load_label_map
 
 NAMES = tuple(label.name for label in LABELS)
 POSES_PER_BODY = 4
-EXTENSION_MM = 75.0
-"""Volumes go on upwards and downwards with their last slice: a radiograph does not end where a CT does."""
 
 OPTIONS_FILE = "options.json"
-BEDSIDE_SHARE = 0.35
-"""Share of frontal views taken in bed, from in front and from near."""
+LAYOUT = 2
+"""Of the folder and its files; raised when either changes."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class ProjectOptions:
     """What `paxnode-train project` makes.
 
     Attributes:
-        cases: Folders with labels.nii.gz, labels.json and perhaps ct.nii.gz; their names tell patients apart.
+        cases: Folders with labels.nii.gz, labels.json and perhaps ct.nii.gz; their names tell cases apart.
         out: Folder for the projections; what is there already is not made again.
         per_case: Projections for each case.
         size: Rows and columns.
@@ -65,19 +70,39 @@ def build_projections(options: ProjectOptions) -> Iterator[Path]:
         pipeline_training.errors.VolumeError: If a case cannot be used.
         DatasetError: If the folder holds projections made with another size, seed or share of lateral views.
     """
-    options.out.mkdir(parents=True, exist_ok=True)
-    _agree_on_options(options)
+    agree_on_options(options)
     for case in options.cases:
-        bodies = _missing(case.name, options)
-        anatomy = load_anatomy(case, options.seed) if bodies else None
-        for body, files in bodies.items():
-            if anatomy is not None:
-                yield from _project_body(anatomy, body, files, options)
+        yield from _build_case(case, options)
 
 
-def _agree_on_options(options: ProjectOptions) -> None:
-    """Write what the folder's projections depend on, or compare it with what an earlier run wrote."""
-    ours = {"size": options.size, "seed": options.seed, "lateral_share": options.lateral_share}
+def project_case(case: Path, options: ProjectOptions) -> tuple[Entry, ...]:
+    """Make what is missing of one case and return what its manifest says of all its projections.
+
+    Cases have nothing in common but the options: any number of processes may work on different ones.
+
+    Raises:
+        pipeline_training.errors.VolumeError: If the case cannot be used.
+        DatasetError: If the folder holds projections made with another size, seed or share of lateral views.
+    """
+    agree_on_options(options)
+    for _ in _build_case(case, options):
+        pass
+    return tuple(entry_of(file, options.out) for file in case_files(case.name, options))
+
+
+def agree_on_options(options: ProjectOptions) -> None:
+    """Write what the folder's projections depend on, or compare it with what an earlier run wrote.
+
+    Raises:
+        DatasetError: If they differ.
+    """
+    ours = {
+        "size": options.size,
+        "seed": options.seed,
+        "lateral_share": options.lateral_share,
+        "layout": LAYOUT,
+    }
+    options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / OPTIONS_FILE
     if not path.exists():
         path.write_text(json.dumps(ours), encoding="utf-8")
@@ -88,92 +113,52 @@ def _agree_on_options(options: ProjectOptions) -> None:
             raise DatasetError(f"{options.out} was made with {key} {theirs.get(key)}, not {value}")
 
 
-def _missing(case: str, options: ProjectOptions) -> dict[int, list[Path]]:
-    """Return the files of each body of which at least one is not there."""
-    bodies: dict[int, list[Path]] = {}
-    for index in range(options.per_case):
-        body, pose = divmod(index, POSES_PER_BODY)
-        bodies.setdefault(body, []).append(options.out / f"{case}_{body:04d}_{pose}.npz")
-    return {body: files for body, files in bodies.items() if not all(file.exists() for file in files)}
+def case_files(case: str, options: ProjectOptions) -> list[Path]:
+    """Return the files of a case, whether they are there or not, in order."""
+    numbers = (divmod(index, POSES_PER_BODY) for index in range(options.per_case))
+    return [options.out / case / f"{body:04d}_{pose}.npz" for body, pose in numbers]
+
+
+def _build_case(case: Path, options: ProjectOptions) -> Iterator[Path]:
+    """Write a case's missing files body by body, then its manifest."""
+    files = case_files(case.name, options)
+    if not all(file.exists() for file in files):
+        anatomy, scanned = extend(load_anatomy(case, options.seed))
+        for body in range(0, len(files), POSES_PER_BODY):
+            wanted = files[body : body + POSES_PER_BODY]
+            if not all(file.exists() for file in wanted):
+                yield from _project_body(anatomy, scanned, wanted, options)
+    write_manifest(options.out / case.name, [entry_of(file, options.out) for file in files])
 
 
 def load_anatomy(case: Path, seed: int) -> Anatomy:
-    """Return the case's anatomy, extended upwards and downwards."""
-    return extend(derive(load_label_map(case), np.random.default_rng([seed, *case.name.encode()])))
+    """Return the case's anatomy.
 
-
-def extend(anatomy: Anatomy) -> Anatomy:
-    """Return the anatomy with its end slices' HU repeated over 75 mm; the new slices hold no structure."""
-    slices = round(EXTENSION_MM / anatomy.spacing_mm)
-    margins = ((slices, slices), (0, 0), (0, 0))
-    z, y, x = anatomy.centre
-
-    def longer(layer: Layer) -> Layer:
-        return layer.with_parts(np.pad(layer.parts, margins))
-
-    return replace(
-        anatomy,
-        hu=np.pad(anatomy.hu, margins, mode="edge"),
-        organs=longer(anatomy.organs),
-        regions=tuple(longer(layer) for layer in anatomy.regions),
-        centre=(z + slices, y, x),
-    )
+    Raises:
+        pipeline_training.errors.VolumeError: If the case cannot be used.
+    """
+    return derive(load_label_map(case), np.random.default_rng([seed, *case.name.encode()]))
 
 
 def _project_body(
-    anatomy: Anatomy, body: int, files: Sequence[Path], options: ProjectOptions
+    anatomy: Anatomy, scanned: Scanned, files: Sequence[Path], options: ProjectOptions
 ) -> Iterator[Path]:
-    """Project a body from several poses; body 0 is the scanned one. Poses of existing files are drawn too."""
-    generator = np.random.default_rng([options.seed, body, *anatomy.case.encode()])
-    deformed = deform(anatomy, draw_deformation(anatomy, generator)) if body else anatomy
+    """Project a body from several poses; those of files that exist are drawn, too."""
+    number = int(files[0].stem.split("_")[0])
+    generator = np.random.default_rng([options.seed, number, *anatomy.case.encode()])
+    body = numbered_body(anatomy, scanned, number, generator)
+    poses = {file: draw_pose(generator, options.lateral_share) for file in files}
+    projector = Projector(body.anatomy)
     for file in files:
-        pose = draw_pose(generator, options.lateral_share)
         if not file.exists():
-            write_projection(file, deformed, pose, project(deformed, pose, options.size))
+            (projection,) = projector.project([poses[file]], options.size)
+            write_projection(file, body, poses[file], projection)
             yield file
 
 
-def draw_pose(generator: np.random.Generator, lateral_share: float) -> Pose:
-    """Return a clinical pose: upright PA, bedside AP or lateral, each somewhat off."""
-    lateral, bedside = generator.random() < lateral_share, generator.random() < BEDSIDE_SHARE
-    distance = generator.uniform(900, 1300) if bedside and not lateral else generator.uniform(1500, 1950)
-    base = float(generator.choice([90.0, -90.0])) if lateral else (180.0 if bedside else 0.0)
-    behind_lungs = generator.uniform(200, 320) if lateral else generator.uniform(110, 230)
-    return Pose(
-        source_to_detector_mm=distance,
-        source_to_centre_mm=distance - behind_lungs,
-        azimuth_deg=base + generator.normal(0, 6),
-        tilt_deg=generator.normal(0, 6 if bedside else 4),
-        roll_deg=generator.normal(0, 5),
-        shift_mm=(generator.normal(0, 18), generator.normal(-5, 20)),
-        field_mm=generator.uniform(290, 450),
-        mirrored=bedside and not lateral,
-    )
-
-
-def write_projection(file: Path, anatomy: Anatomy, pose: Pose, projection: Projection) -> None:
-    """Write one projection; the file appears under its name only when it is complete."""
-    masks = structure_masks(structure_lengths(anatomy, projection))
-    stack = np.zeros((len(NAMES), *projection.attenuation.shape[1:]), np.bool_)
-    for i, name in enumerate(NAMES):
-        if name in masks:
-            stack[i] = masks[name]
-    tissues = projection.attenuation
-    described = {
-        "case": anatomy.case,
-        "lateral": abs(abs(pose.azimuth_deg) - 90) < 45,
-        "pose": asdict(pose),
-        "labels_digest": labels_digest(),
-    }
-    torn = file.with_suffix(".part.npz")
-    np.savez_compressed(
-        torn,
-        tissues=tissues.astype(np.float16),
-        masks=np.packbits(stack.reshape(len(NAMES), -1), axis=1),
-        known=np.array([name in masks for name in NAMES]),
-        described=json.dumps(described),
-    )
-    torn.rename(file)
+def numbered_body(anatomy: Anatomy, scanned: Scanned, number: int, generator: np.random.Generator) -> Body:
+    """Return a body of a case: number 0 is the scanned one, the others are drawn."""
+    return draw_body(anatomy, scanned, generator) if number else as_scanned(anatomy, scanned)
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,11 +166,14 @@ class StoredProjection:
     """One projection as it lies on disk.
 
     Attributes:
-        case: The patient.
+        case: The volume.
         lateral: Whether it is a lateral view.
-        tissues: float16 (len(TISSUES), size, size), attenuation integrals.
+        tissues: float16 (len(CHANNELS), size, size).
         packed_masks: uint8 (labels, size * size / 8), in the order of NAMES.
-        known: bool (labels,): whether the case tells the structure at all.
+        known: bool (labels,): whether the case tells of the structure at all, be it there or absent.
+        patient: The unit that data are split by.
+        told: bool (size, size): where `known` holds; elsewhere the ray leaves what was scanned, and nothing
+            is known of any structure that the masks do not show.
     """
 
     case: str
@@ -193,6 +181,8 @@ class StoredProjection:
     tissues: npt.NDArray[np.float16]
     packed_masks: npt.NDArray[np.uint8]
     known: npt.NDArray[np.bool_]
+    patient: str
+    told: npt.NDArray[np.bool_]
 
     @property
     def size(self) -> int:
@@ -205,25 +195,104 @@ class StoredProjection:
         return bits.reshape(len(NAMES), self.size, self.size).view(np.bool_)
 
 
+def stored(body: Body, pose: Pose, projection: Projection) -> StoredProjection:
+    """Return what is kept of a projection."""
+    size = projection.water_mm.shape[1]
+    masks = structure_masks(structure_lengths(body.anatomy, projection))
+    stack = np.zeros((len(NAMES), size, size), np.bool_)
+    for i, name in enumerate(NAMES):
+        if name in masks:
+            stack[i] = masks[name]
+    return StoredProjection(
+        case=body.anatomy.case,
+        lateral=is_lateral(pose),
+        tissues=_channels(body, pose, projection),
+        packed_masks=np.packbits(stack.reshape(len(NAMES), -1), axis=1),
+        known=np.array([name in masks or name in body.anatomy.absent for name in NAMES]),
+        patient=body.anatomy.patient or body.anatomy.case,
+        told=told(body.anatomy, body.scanned, pose, size),
+    )
+
+
+def _channels(body: Body, pose: Pose, projection: Projection) -> npt.NDArray[np.float16]:
+    """Return the planes of CHANNELS."""
+    bony = [TISSUES.index(tissue) for tissue in BONY]
+    other = [k for k in range(len(TISSUES)) if k not in bony]
+    devices = project_devices(body.devices, pose, projection.water_mm.shape[1])
+    planes = (
+        projection.water_mm / MM_PER_UNIT,
+        projection.bone_mm[bony] / MM_PER_UNIT,
+        projection.bone_mm[other].sum(axis=0, keepdims=True) / MM_PER_UNIT,
+        devices[None],
+    )
+    return np.concatenate(planes).astype(np.float16)
+
+
+def write_projection(file: Path, body: Body | Anatomy, pose: Pose, projection: Projection) -> None:
+    """Write one projection; the file appears under its name only when it is complete.
+
+    An anatomy stands for its body as scanned from end to end.
+    """
+    if isinstance(body, Anatomy):
+        body = as_scanned(body, Scanned(0.0, len(body.hu) - 1.0))
+    kept = stored(body, pose, projection)
+    described = {
+        "layout": LAYOUT,
+        "case": kept.case,
+        "patient": kept.patient,
+        "lateral": kept.lateral,
+        "pose": asdict(pose),
+        "devices": sorted({device.name for device in body.devices}),
+        "labels_digest": labels_digest(),
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    torn = file.with_suffix(".part.npz")
+    np.savez_compressed(
+        torn,
+        tissues=kept.tissues,
+        masks=kept.packed_masks,
+        known=kept.known,
+        told=np.packbits(kept.told),
+        described=json.dumps(described),
+    )
+    torn.rename(file)
+
+
 def read_projection(file: Path) -> StoredProjection:
     """Return a stored projection.
 
     Raises:
-        DatasetError: If it cannot be read or was made for another table of structures.
+        DatasetError: If it cannot be read, or was made for another table of structures or another layout.
     """
     try:
-        with np.load(file) as stored:
-            described = json.loads(str(stored["described"]))
-            found = StoredProjection(
-                described["case"], described["lateral"], stored["tissues"], stored["masks"], stored["known"]
+        with np.load(file) as arrays:
+            described = json.loads(str(arrays["described"]))
+            _check(file, described)
+            size = arrays["tissues"].shape[1]
+            return StoredProjection(
+                case=described["case"],
+                lateral=described["lateral"],
+                tissues=arrays["tissues"],
+                packed_masks=arrays["masks"],
+                known=arrays["known"],
+                patient=described["patient"],
+                told=np.unpackbits(arrays["told"], count=size**2).reshape(size, size).view(np.bool_),
             )
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as exc:
         raise DatasetError(f"{file} is not a projection: {exc}") from exc
-    if described.get("labels_digest", labels_digest()) != labels_digest() or len(found.known) != len(NAMES):
+
+
+def _check(file: Path, described: dict[str, object]) -> None:
+    """Raise DatasetError where a file was made for other readers than this one."""
+    if described.get("layout") != LAYOUT:
+        raise DatasetError(
+            f"{file} was made by an earlier paxnode-train (layout {described.get('layout', 1)}, "
+            f"now {LAYOUT}); project again into a new folder"
+        )
+    if described.get("labels_digest") != labels_digest():
         raise DatasetError(f"{file} was made for another table of structures; project again")
-    return found
 
 
 def projection_files(folder: Path) -> list[Path]:
-    """Return the complete projections in a folder, sorted; what a killed run left is not among them."""
-    return sorted(file for file in folder.glob("*.npz") if not file.name.endswith(".part.npz"))
+    """Return the complete projections in a folder and below, sorted, without what a killed run left."""
+    return sorted(file for file in folder.rglob("*.npz") if not file.name.endswith(".part.npz"))

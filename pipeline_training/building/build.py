@@ -12,7 +12,7 @@ from pipeline_training.anatomy import Anatomy
 from pipeline_training.building.cluster import cluster
 from pipeline_training.building.outcome import CaseOutcome, Knowledge, Verdict, read_outcome
 from pipeline_training.errors import BuildError, PipelineError
-from pipeline_training.projections import ProjectOptions, build_projections, load_anatomy
+from pipeline_training.projections import ProjectOptions, build_projections, load_anatomy, projection_files
 
 CASES_FOLDER = "cases"
 """Holds one `<case>.json` for each volume of the last build."""
@@ -112,7 +112,9 @@ def build_case(case: Path, options: ProjectOptions) -> CaseOutcome:
         case.name,
         Verdict.BUILT,
         patient=anatomy.patient or case.name,
-        files=tuple(sorted(file.name for file in options.out.glob(f"{case.name}_*.npz"))),
+        files=tuple(
+            file.relative_to(options.out).as_posix() for file in projection_files(options.out / case.name)
+        ),
         made=len(made),
         seconds=time.monotonic() - started,
         knowledge=knowledge(anatomy),

@@ -6,6 +6,8 @@ import pytest
 
 from pipeline_training import augment
 from pipeline_training.anatomy import TISSUES
+from pipeline_training.channels import CHANNELS
+from pipeline_training.physics import Spectrum
 
 FloatImage = npt.NDArray[np.float32]
 SIZE = 64
@@ -35,12 +37,6 @@ def test_effect_changes_the_picture_and_not_its_input(
     np.testing.assert_array_equal(picture, before)
 
 
-def test_collimation_touches_the_border_alone(picture: FloatImage) -> None:
-    for seed in range(8):
-        framed = augment.collimate(picture, np.random.default_rng(seed))
-        np.testing.assert_array_equal(framed[8:-8, 8:-8], picture[8:-8, 8:-8])
-
-
 def test_invert_is_the_negative(picture: FloatImage) -> None:
     np.testing.assert_array_equal(augment.invert(picture, np.random.default_rng(0)), 1 - picture)
 
@@ -54,16 +50,61 @@ def test_restyled_pictures_stay_in_range_and_follow_the_seed(picture: FloatImage
         np.testing.assert_array_equal(styled, augment.restyle(picture, np.random.default_rng(seed)))
 
 
+def planes() -> FloatImage:
+    """Lung left, soft tissue right, a rib across."""
+    found = np.zeros((len(CHANNELS), SIZE, SIZE), np.float32)
+    found[CHANNELS.index("soft: water")] = 1.6
+    found[CHANNELS.index("soft: water"), :, :20] = 0.5
+    found[CHANNELS.index("ribs: bone"), 40:44] = 0.3
+    return found
+
+
 def test_composed_radiograph_shows_bone_bright_and_lung_dark() -> None:
-    tissues = np.zeros((len(TISSUES), SIZE, SIZE), np.float16)
-    tissues[TISSUES.index("soft")] = 2.0
-    tissues[TISSUES.index("soft"), :, :20] = 0.5
-    tissues[TISSUES.index("ribs"), 40:44] = 1.0
     for seed in range(10):
-        image = augment.compose(tissues, np.random.default_rng(seed))
+        image = augment.compose(planes(), np.random.default_rng(seed))
         assert image.shape == (SIZE, SIZE)
         assert 0 <= image.min() <= image.max() <= 1
         assert image[10, 5:15].mean() < image[10, 40:60].mean() <= image[41, 40:60].mean()
+        np.testing.assert_array_equal(image, augment.compose(planes(), np.random.default_rng(seed)))
+
+
+def test_device_is_bright() -> None:
+    wired = planes()
+    wired[CHANNELS.index("devices"), :, 32] = 1.0
+    for seed in range(5):
+        image = augment.compose(wired, np.random.default_rng(seed))
+        assert image[10:30, 32].mean() > image[10:30, [29, 35]].mean()
+
+
+def test_harder_beam_shows_less_bone() -> None:
+    water, bone, devices = augment.mix(planes(), np.ones(len(TISSUES), np.float32))
+
+    def contrast(kvp: float) -> float:
+        exposure = augment.Exposure(Spectrum(kvp, 3.0), 0.0, 12.0, 1e12, 0.0)
+        seen = augment.expose(water, bone, devices, exposure, np.random.default_rng(0))
+        return float(seen[42, 50] - seen[10, 50])
+
+    assert contrast(70.0) > 1.3 * contrast(130.0) > 0
+
+
+def test_fewer_photons_are_noisier_and_scatter_flattens() -> None:
+    water, bone, devices = augment.mix(planes(), np.ones(len(TISSUES), np.float32))
+
+    def seen(photons: float = 1e9, scatter_ratio: float = 0.0) -> FloatImage:
+        exposure = augment.Exposure(Spectrum(100.0, 3.0), scatter_ratio, 12.0, photons, 0.0)
+        return augment.expose(water, bone, devices, exposure, np.random.default_rng(0))
+
+    assert seen(photons=1e4)[:30, 40:].std() > 5 * seen(photons=1e6)[:30, 40:].std()
+    assert np.ptp(seen(scatter_ratio=1.0)) < np.ptp(seen())
+
+
+def test_tissue_factors_follow_the_generator_and_scale_their_group() -> None:
+    factors = augment.draw_tissue_factors(np.random.default_rng(1))
+    np.testing.assert_array_equal(factors, augment.draw_tissue_factors(np.random.default_rng(1)))
+    denser = np.ones(len(TISSUES), np.float32)
+    denser[TISSUES.index("ribs")] = 2.0
+    _, bone, _ = augment.mix(planes(), denser)
+    assert bone[41, 0] == pytest.approx(60.0)
 
 
 def test_wide_blur_keeps_the_mean(picture: FloatImage) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy import ndimage
 
+from pipeline_training.channels import CHANNELS
 from pipeline_training.dataset import (
     FRONTAL,
     GRID,
@@ -45,10 +46,11 @@ def stored(lateral: bool = False) -> StoredProjection:
     masks[HEART] = masks[VISIBLE] = disc(190, 180, 40)
     known = np.zeros(len(NAMES), np.bool_)
     known[[HEART, LUNG, VISIBLE]] = True
-    tissues = np.zeros((10, STORED_SIZE, STORED_SIZE), np.float16)
+    tissues = np.zeros((len(CHANNELS), STORED_SIZE, STORED_SIZE), np.float16)
     tissues[1], tissues[3] = 1.0, masks[HEART] * 2.0
     packed = np.packbits(masks.reshape(len(NAMES), -1), axis=1)
-    return StoredProjection("a", lateral, tissues, packed, known)
+    told = np.ones((STORED_SIZE, STORED_SIZE), np.bool_)
+    return StoredProjection("a", lateral, tissues, packed, known, "a", told)
 
 
 def real(mask: npt.NDArray[np.bool_]) -> Source:
@@ -73,8 +75,9 @@ def test_lateral_projection_knows_no_visible_lung() -> None:
 
 
 def test_projection_of_another_size_is_refused() -> None:
-    tissues, masks = np.zeros((10, 32, 32), np.float16), np.zeros((161, 128), np.uint8)
-    small = StoredProjection("a", False, tissues, masks, np.zeros(161, np.bool_))
+    tissues, masks = np.zeros((len(CHANNELS), 32, 32), np.float16), np.zeros((161, 128), np.uint8)
+    told = np.ones((32, 32), np.bool_)
+    small = StoredProjection("a", False, tissues, masks, np.zeros(161, np.bool_), "a", told)
     with pytest.raises(DatasetError, match="320 pixels wide, found 32"):
         from_projection(small)
 

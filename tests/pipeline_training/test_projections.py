@@ -1,22 +1,30 @@
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline_training.anatomy import Anatomy
+from pipeline_training.anatomy import TISSUES, Anatomy
+from pipeline_training.augment import mix
+from pipeline_training.body import as_scanned
 from pipeline_training.errors import DatasetError
+from pipeline_training.poses import draw_pose
 from pipeline_training.projections import (
     NAMES,
     ProjectOptions,
     build_projections,
-    draw_pose,
-    extend,
+    project_case,
     projection_files,
     read_projection,
     write_projection,
 )
+from pipeline_training.projections import (
+    stored as stored_form,
+)
 from pipeline_training.projector import Pose, project
+from pipeline_training.scanned import Scanned
 
 MakeCase = Callable[..., Path]
 SIZE = 32
@@ -29,15 +37,27 @@ def options(make_case: MakeCase, tmp_path: Path) -> ProjectOptions:
 
 def test_data_set_is_a_function_of_its_options_and_resumable(options: ProjectOptions, tmp_path: Path) -> None:
     made = list(build_projections(options))
-    assert [file.name for file in made] == [
-        "a_0000_0.npz", "a_0000_1.npz", "a_0000_2.npz", "a_0000_3.npz", "a_0001_0.npz",
+    assert [file.relative_to(options.out).as_posix() for file in made] == [
+        "a/0000_0.npz", "a/0000_1.npz", "a/0000_2.npz", "a/0000_3.npz", "a/0001_0.npz",
     ]  # fmt: skip
     assert list(build_projections(options)) == []
-    before = made[2].read_bytes()
+    before = {path: path.read_bytes() for path in (*made, options.out / "a" / "manifest.jsonl")}
     made[2].unlink()
-    assert list(build_projections(options)) == [made[2]]
-    assert made[2].read_bytes() == before
+    made[4].unlink()
+    assert list(build_projections(options)) == [made[2], made[4]]
+    assert {path: path.read_bytes() for path in before} == before
     assert projection_files(options.out) == made
+    again = replace(options, out=tmp_path / "again")
+    files = list(build_projections(again))
+    assert [file.read_bytes() for file in files] == [before[file] for file in made]
+
+
+def test_cases_made_one_by_one_are_the_same_data_set(options: ProjectOptions, tmp_path: Path) -> None:
+    made = [file.read_bytes() for file in build_projections(options)]
+    alone = replace(options, cases=(), out=tmp_path / "alone")
+    entries = project_case(options.cases[0], alone)
+    assert [(alone.out / entry.file).read_bytes() for entry in entries] == made
+    assert project_case(options.cases[0], alone) == entries
 
 
 def test_folder_of_another_seed_is_refused(options: ProjectOptions) -> None:
@@ -76,14 +96,48 @@ def test_torn_and_foreign_files_are_told_apart(tmp_path: Path) -> None:
         read_projection(tmp_path / "b.npz")
 
 
-def test_extension_repeats_hu_and_holds_no_structure(anatomy: Anatomy) -> None:
-    longer = extend(anatomy)
-    added = round(75 / anatomy.spacing_mm)
-    assert len(longer.hu) == len(anatomy.hu) + 2 * added
-    np.testing.assert_array_equal(longer.hu[0], anatomy.hu[0])
-    np.testing.assert_array_equal(longer.hu[-1], anatomy.hu[-1])
-    assert not any(layer.parts[:added].any() or layer.parts[-added:].any() for layer in longer.layers)
-    assert longer.centre[0] == anatomy.centre[0] + added
+def test_file_of_an_earlier_version_says_so(anatomy: Anatomy, tmp_path: Path) -> None:
+    file = tmp_path / "a.npz"
+    np.savez_compressed(
+        file, tissues=np.zeros((10, 4, 4)), described=json.dumps({"case": "a", "lateral": False})
+    )
+    with pytest.raises(DatasetError, match="made by an earlier paxnode-train"):
+        read_projection(file)
+
+
+def test_folder_of_an_earlier_version_says_so(options: ProjectOptions) -> None:
+    options.out.mkdir()
+    (options.out / "options.json").write_text(json.dumps({"size": SIZE, "seed": 3, "lateral_share": 0.1}))
+    with pytest.raises(DatasetError, match="made with layout None, not 2"):
+        next(build_projections(options))
+
+
+def test_absent_structures_are_known_and_empty(anatomy: Anatomy, tmp_path: Path) -> None:
+    body = replace(anatomy, absent=frozenset({"pancreas"}), patient="p7")
+    write_projection(tmp_path / "a.npz", body, Pose(), project(body, Pose(), SIZE, step_mm=6.0))
+    stored = read_projection(tmp_path / "a.npz")
+    assert stored.known[NAMES.index("pancreas")]
+    assert not stored.masks()[NAMES.index("pancreas")].any()
+    assert not stored.known[NAMES.index("duodenum")]
+    assert stored.patient == "p7"
+
+
+def test_told_is_stored_and_ends_with_the_scan(anatomy: Anatomy, tmp_path: Path) -> None:
+    pose = Pose(field_mm=900.0)
+    write_projection(tmp_path / "a.npz", anatomy, pose, project(anatomy, pose, SIZE, step_mm=6.0))
+    stored = read_projection(tmp_path / "a.npz")
+    assert stored.told[SIZE // 2].all()
+    assert not stored.told[0].any()
+    assert not stored.told[-1].any()
+
+
+def test_channels_sum_to_what_the_projector_saw(anatomy: Anatomy) -> None:
+    projection = project(anatomy, Pose(), SIZE, step_mm=6.0)
+    kept = stored_form(as_scanned(anatomy, Scanned(0, 59)), Pose(), projection)
+    water, bone, devices = mix(kept.tissues, np.ones(len(TISSUES), np.float32))
+    np.testing.assert_allclose(water, projection.water_mm.sum(axis=0), rtol=2e-3, atol=0.5)
+    np.testing.assert_allclose(bone, projection.bone_mm.sum(axis=0), rtol=2e-3, atol=0.5)
+    assert not devices.any()
 
 
 def test_poses_are_clinical() -> None:

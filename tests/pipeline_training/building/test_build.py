@@ -48,7 +48,7 @@ def test_every_volume_has_a_verdict_and_a_bad_one_does_not_stop_the_others(optio
     first, flipped, second = _build(options)
     assert [first.verdict, second.verdict] == [Verdict.BUILT] * 2
     assert (first.case, first.patient, first.made) == ("a", "a", PER_CASE)
-    assert first.files == ("a_0000_0.npz", "a_0000_1.npz")
+    assert first.files == ("a/0000_0.npz", "a/0000_1.npz")
     assert flipped.verdict is Verdict.REJECTED
     assert "the volume is flipped" in flipped.reason
     assert read_outcome(options.project.out / CASES_FOLDER / "flipped.json") == flipped
@@ -58,13 +58,13 @@ def test_cluster_makes_the_bytes_that_one_process_makes(options: BuildOptions, t
     one, *_ = _build(options)
     alone = replace(options.project, cases=options.project.cases[:1], out=tmp_path / "alone")
     for file in build_projections(alone):
-        assert file.read_bytes() == (options.project.out / file.name).read_bytes()
-        assert file.name in one.files
+        assert file.read_bytes() == (options.project.out / "a" / file.name).read_bytes()
+        assert f"a/{file.name}" in one.files
 
 
 def test_second_build_makes_only_what_is_missing(options: BuildOptions) -> None:
     _build(options)
-    (options.project.out / "b_0000_1.npz").unlink()
+    (options.project.out / "b" / "0000_1.npz").unlink()
     shutil.rmtree(options.project.cases[1])
     mended = options.project.cases[1]
     shutil.copytree(options.project.cases[0], mended)

@@ -1,0 +1,92 @@
+"""Where a volume ends, and which rays know it: a body goes on beyond its scan, without structures."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline_training.anatomy import Anatomy, Layer
+from pipeline_training.geometry import Pose, cast_rays, central_direction
+from pipeline_training.paint import SKIN_HU
+from pipeline_training.warp import Motion, pulled
+
+EXTENSION_MM = 120.0
+"""Volumes go on upwards and downwards with their last slice: a radiograph does not end where a CT does."""
+
+MARGIN = 4
+"""Voxels of air kept around the body."""
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """The slices whose structures are known.
+
+    Attributes:
+        low: First slice of the volume that was scanned in every row and column.
+        high: Last one.
+    """
+
+    low: float
+    high: float
+
+    def moved(self, shape: tuple[int, ...], motions: tuple[Motion, ...], spacing_mm: float) -> "Scanned":
+        """Return the slices of a moved body in which every voxel comes from what was scanned."""
+        source = pulled(shape, motions, spacing_mm)[..., 2].numpy()
+        inside = np.asarray(np.all((source >= self.low) & (source <= self.high), axis=(1, 2)))
+        slices = np.linspace(0, shape[0] - 1, len(inside))[inside]
+        return Scanned(float(slices[0]), float(slices[-1])) if slices.size else Scanned(0.0, -1.0)
+
+
+def extend(anatomy: Anatomy) -> tuple[Anatomy, Scanned]:
+    """Return the anatomy with its end slices' HU repeated, and which slices were scanned.
+
+    The new slices hold no structure. Air beside, before and behind the body is left out.
+    """
+    slices = round(EXTENSION_MM / anatomy.spacing_mm)
+    margins = ((slices, slices), (0, 0), (0, 0))
+    rows, columns = body_extent(anatomy)
+    z, y, x = anatomy.centre
+
+    def longer(layer: Layer) -> Layer:
+        return layer.with_parts(np.pad(layer.parts[:, rows, columns], margins))
+
+    extended = replace(
+        anatomy,
+        hu=np.pad(anatomy.hu[:, rows, columns], margins, mode="edge"),
+        organs=longer(anatomy.organs),
+        regions=tuple(longer(layer) for layer in anatomy.regions),
+        centre=(z + slices, y - rows.start, x - columns.start),
+    )
+    return extended, Scanned(float(slices), float(slices + len(anatomy.hu) - 1))
+
+
+def body_extent(anatomy: Anatomy) -> tuple[slice, slice]:
+    """Return the rows and columns that hold the body, with a little air."""
+    body = anatomy.hu > SKIN_HU
+    return _extent(np.asarray(np.any(body, axis=(0, 2)))), _extent(np.asarray(np.any(body, axis=(0, 1))))
+
+
+def _extent(line: npt.NDArray[np.bool_]) -> slice:
+    found = np.flatnonzero(line)
+    if not found.size:
+        return slice(0, len(line))
+    return slice(max(0, int(found[0]) - MARGIN), min(len(line), int(found[-1]) + 1 + MARGIN))
+
+
+def told(anatomy: Anatomy, scanned: Scanned, pose: Pose, size: int) -> npt.NDArray[np.bool_]:
+    """Return bool (size, size): rays that stay between the scanned ends all along the body.
+
+    What counts is where a ray enters and leaves the body's extent along the beam, from front to back in a
+    frontal view, whether or not it meets the body in between.
+    """
+    rays = cast_rays(pose, size)
+    axis = int(np.argmax(np.abs(central_direction(pose)[:2])))
+    extent = body_extent(anatomy)[1 - axis]
+    centre = anatomy.centre[2 - axis]
+    inside = np.ones(len(rays.direction), np.bool_)
+    for end in (extent.start, extent.stop - 1):
+        there = (end - centre) * anatomy.spacing_mm
+        reach = (there - rays.origin[:, axis]) / rays.direction[:, axis]
+        level = (rays.origin[:, 2] + reach * rays.direction[:, 2]) / anatomy.spacing_mm + anatomy.centre[0]
+        inside &= (level >= scanned.low - 0.5) & (level <= scanned.high + 0.5)
+    return inside.reshape(size, size)

@@ -1,0 +1,74 @@
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pipeline_training.anatomy import Anatomy
+from pipeline_training.geometry import POSES, Pose
+from pipeline_training.paint import add_room
+from pipeline_training.scanned import EXTENSION_MM, Scanned, extend, told
+from pipeline_training.warp import Field
+
+
+def field(z: float) -> Field:
+    voxels: npt.NDArray[np.float32] = np.zeros((3, 2, 2, 2), np.float32)
+    voxels[2] = z
+    return Field(voxels)
+
+
+def test_extension_repeats_hu_and_holds_no_structure(anatomy: Anatomy) -> None:
+    longer, scanned = extend(anatomy)
+    added = round(EXTENSION_MM / anatomy.spacing_mm)
+    assert len(longer.hu) == len(anatomy.hu) + 2 * added
+    np.testing.assert_array_equal(longer.hu[0], longer.hu[added])
+    np.testing.assert_array_equal(longer.hu[-1], longer.hu[-1 - added])
+    assert not any(layer.parts[:added].any() or layer.parts[-added:].any() for layer in longer.layers)
+    assert longer.centre[0] == anatomy.centre[0] + added
+    assert scanned == Scanned(added, added + len(anatomy.hu) - 1)
+
+
+def test_extension_leaves_out_air_but_no_structure(anatomy: Anatomy) -> None:
+    wide = add_room(anatomy, sides_mm=300.0, front_mm=90.0)
+    longer, _ = extend(wide)
+    assert longer.hu.shape[1] < wide.hu.shape[1]
+    assert longer.hu.shape[2] < wide.hu.shape[2]
+    assert np.count_nonzero(longer.organs.parts) == np.count_nonzero(anatomy.organs.parts)
+    place = tuple(round(c) for c in anatomy.centre)
+    moved = tuple(round(c) for c in longer.centre)
+    assert longer.organs.parts[moved] == anatomy.organs.parts[place]
+
+
+def test_moved_body_is_known_where_it_comes_from_the_scan() -> None:
+    scanned = Scanned(10.0, 40.0).moved((60, 10, 10), (field(4.0),), 6.0)
+    assert scanned == Scanned(6.0, 36.0)
+    assert Scanned(10.0, 40.0).moved((60, 10, 10), (field(500.0),), 6.0) == Scanned(0.0, -1.0)
+
+
+@pytest.mark.parametrize("view", ["PA", "AP", "LL", "RL"])
+def test_rays_are_told_between_the_ends_of_the_scan(anatomy: Anatomy, view: str) -> None:
+    pose, (longer, scanned) = POSES[view], extend(anatomy)
+    tall = told(longer, scanned, replace(pose, field_mm=900.0), 90)
+    rows = np.flatnonzero(tall.all(axis=1))
+    assert rows.size
+    assert not tall[: rows[0]].any()
+    height = len(anatomy.hu) * anatomy.spacing_mm
+    seen = height * pose.source_to_detector_mm / pose.source_to_centre_mm
+    depth_loss = 0.25 * seen
+    assert seen - depth_loss < rows.size * 10 <= seen + 10
+
+
+def test_tilted_ray_that_leaves_the_scan_within_the_body_is_not_told(anatomy: Anatomy) -> None:
+    longer, scanned = extend(anatomy)
+    straight = told(longer, scanned, Pose(field_mm=900.0).as_parallel(), 90)
+    tilted = told(longer, scanned, replace(Pose(field_mm=900.0), tilt_deg=12.0).as_parallel(), 90)
+    assert tilted.sum() < straight.sum()
+
+
+def test_parallel_rays_see_the_scan_at_its_true_height(anatomy: Anatomy) -> None:
+    longer, scanned = extend(anatomy)
+    pose = Pose(field_mm=900.0, parallel=True)
+    rows = np.flatnonzero(told(longer, scanned, pose, 900).all(axis=1))
+    assert rows.size == pytest.approx(len(anatomy.hu) * anatomy.spacing_mm, abs=2)
+    middle = 450 - (anatomy.centre[0] + 0.5 - len(anatomy.hu) / 2) * anatomy.spacing_mm * -1
+    assert rows.mean() + 0.5 == pytest.approx(middle, abs=1.5)

@@ -1,0 +1,54 @@
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pipeline_training.anatomy import Anatomy
+from pipeline_training.shoulders import Shoulder, draw_shoulders, move_shoulders
+from pipeline_training.warp import warp
+
+STILL = Shoulder(0.0, 0.0, 0.0)
+
+
+def centre(body: Anatomy, name: str) -> npt.NDArray[np.float64]:
+    places: npt.NDArray[np.float64] = np.argwhere(body.organs.mask(name)).mean(axis=0) * body.spacing_mm
+    return places
+
+
+def moved(anatomy: Anatomy, right: Shoulder = STILL, left: Shoulder = STILL) -> Anatomy:
+    return warp(anatomy, [move_shoulders(anatomy, (right, left))])
+
+
+def test_still_shoulders_stay(anatomy: Anatomy) -> None:
+    np.testing.assert_array_equal(moved(anatomy).organs.parts, anatomy.organs.parts)
+
+
+def test_rolled_shoulders_take_the_scapulae_outwards(anatomy: Anatomy) -> None:
+    rolled = Shoulder(0.0, 12.0, 0.0)
+    body = moved(anatomy, rolled, rolled)
+    assert centre(body, "scapula left")[2] - centre(anatomy, "scapula left")[2] == pytest.approx(12, abs=4)
+    assert centre(anatomy, "scapula right")[2] - centre(body, "scapula right")[2] == pytest.approx(12, abs=4)
+
+
+def test_turned_scapula_brings_its_tip_towards_the_spine(anatomy: Anatomy) -> None:
+    body = moved(anatomy, left=Shoulder(18.0, 0.0, 0.0))
+
+    def tip(of: Anatomy) -> float:
+        places = np.argwhere(of.organs.mask("scapula left"))
+        return float(places[places[:, 0] <= places[:, 0].min() + 2][:, 2].mean()) * of.spacing_mm
+
+    assert tip(body) < tip(anatomy) - 6
+    np.testing.assert_allclose(centre(body, "scapula right"), centre(anatomy, "scapula right"), atol=1)
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_tilted_clavicle_sinks_at_its_outer_end(anatomy: Anatomy, side: str) -> None:
+    tilted = Shoulder(0.0, 0.0, 10.0)
+    body = moved(anatomy, tilted, tilted)
+    assert centre(body, f"clavicle {side}")[0] < centre(anatomy, f"clavicle {side}")[0] - 2
+
+
+def test_shoulders_are_alike_and_follow_the_generator() -> None:
+    right, left = draw_shoulders(np.random.default_rng(4))
+    assert (right, left) == draw_shoulders(np.random.default_rng(4))
+    assert right != left
+    assert abs(right.turn_deg - left.turn_deg) < 12

@@ -390,3 +390,4 @@ def test_model_without_single_vertebrae_is_told() -> None:
     vertebrae = tuple(item.name for item in LABELS if item.name.startswith("vertebrae "))
     told = reason("spine angle", radiograph(), segmentation(structures, unsupported=vertebrae))
     assert told == "the model does not support single vertebrae"
+    assert reason("spine angle", radiograph(), segmentation(structures)) == "no vertebrae were found"

@@ -1,0 +1,50 @@
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline_training.dataset import Source
+from pipeline_training.errors import DatasetError, VolumeError
+from pipeline_training.online import OnlineSources
+from pipeline_training.projections import POSES_PER_BODY
+
+MakeCase = Callable[..., Path]
+
+
+@pytest.fixture
+def online(make_case: MakeCase) -> OnlineSources:
+    return OnlineSources((make_case("a"),), seed=3)
+
+
+def same(first: Source, second: Source) -> bool:
+    return (
+        first.case == second.case
+        and first.view == second.view
+        and np.array_equal(first.tissues, second.tissues)
+        and np.array_equal(first.coverage, second.coverage)
+    )
+
+
+def test_stream_yields_what_is_drawn_by_index(online: OnlineSources) -> None:
+    start = POSES_PER_BODY - 1
+    stream = online.stream(start)
+    made = list(itertools.islice(stream, 2))
+    stream.close()  # type: ignore[attr-defined]  # it is a generator
+    drawn = [online.draw(index) for index in range(start, start + 2)]
+    assert all(same(a, b) for a, b in zip(made, drawn, strict=True))
+    assert not same(drawn[0], drawn[1])
+    assert not drawn[0].is_real
+
+
+def test_case_that_cannot_be_used_is_told_by_the_stream(tmp_path: Path) -> None:
+    stream = OnlineSources((tmp_path / "missing",)).stream()
+    with pytest.raises(VolumeError, match="missing"):
+        next(stream)
+
+
+@pytest.mark.parametrize(("cases", "processes"), [((), 1), ((Path("a"),), 0)])
+def test_senseless_sources_are_refused(cases: tuple[Path, ...], processes: int) -> None:
+    with pytest.raises(DatasetError, match=r"no case|one process"):
+        OnlineSources(cases, processes=processes)

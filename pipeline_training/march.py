@@ -54,7 +54,7 @@ class Books:
             outside the volume.
         tissue: int64 (combinations + 1,): tissue group.
         part_rows: Number of rows of the counts.
-        tissues: Number of tissue groups.
+        tissues: Number of tissue groups, the outside's among them.
     """
 
     parts: torch.Tensor

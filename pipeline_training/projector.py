@@ -141,9 +141,9 @@ class Projector:
             sums = march(self._planes(part), part, self._books)
             for length, met in zip(lengths, sums.counts, strict=True):
                 length[some] = (met.to(torch.float32) * part.step_mm).cpu().numpy()
-            in_bone = sums.excess * BONE_PER_EXCESS
+            density, in_bone = sums.density[: len(TISSUES)], sums.excess[: len(TISSUES)] * BONE_PER_EXCESS
             bone[:, some] = (in_bone * part.step_mm).cpu().numpy()
-            water[:, some] = ((sums.density - BONE_DENSITY * in_bone) * part.step_mm).cpu().numpy()
+            water[:, some] = ((density - BONE_DENSITY * in_bone) * part.step_mm).cpu().numpy()
         stacks = [sums_.reshape(-1, len(fans), size, size) for sums_ in (lengths, water, bone)]
         poses = ([stack[:, i] for stack in stacks] for i in range(len(fans)))
         return [
@@ -171,7 +171,7 @@ def _books(anatomy: Anatomy, parts: npt.NDArray[np.uint8], device: torch.device)
         slice(int(end) - layer.count - 1, int(end)) for end, layer in zip(ends, anatomy.layers, strict=True)
     ]
     booked = parts.T.astype(np.int64) + np.array([[layer.start] for layer in rows])
-    booked[:, 0] = 0
     tissue = np.asarray(anatomy.tissue_of_part, np.int64)[parts[:, 0]]
+    booked[:, 0], tissue[0] = 0, len(TISSUES)  # rows of their own for what lies outside, read by nobody
     booked_on, tissue_on = (torch.from_numpy(table).to(device) for table in (booked, tissue))
-    return rows, Books(booked_on, tissue_on, part_rows=int(ends[-1]), tissues=len(TISSUES))
+    return rows, Books(booked_on, tissue_on, part_rows=int(ends[-1]), tissues=len(TISSUES) + 1)

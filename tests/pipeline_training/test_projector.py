@@ -5,10 +5,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from scipy import ndimage
 
 from pipeline_training.anatomy import Anatomy, Layer
 from pipeline_training.errors import VolumeError
-from pipeline_training.geometry import POSES, Pose, cast_rays
+from pipeline_training.geometry import POSES, Pose, cast_rays, central_direction
 from pipeline_training.physics import BONE_DENSITY, CT_KEV, bone_per_mm, materials, water_per_mm
 from pipeline_training.projector import Projector, project
 
@@ -188,6 +189,34 @@ def test_every_layer_sums_up_to_the_same_whole() -> None:
     organs, halves = project(cubes(), OBLIQUE, 40).lengths_mm
     assert organs.shape == (4, 40, 40)
     np.testing.assert_allclose(organs.sum(axis=0), halves.sum(axis=0), rtol=1e-5)
+
+
+def test_the_whole_is_the_way_through_the_box() -> None:
+    body = cubes()
+    rays = cast_rays(OBLIQUE, 40)
+    half = np.array(body.hu.shape[::-1]) / 2 * body.spacing_mm
+    faces = np.stack([(-half - rays.origin) / rays.direction, (half - rays.origin) / rays.direction])
+    chords = np.clip(faces.max(axis=0).min(axis=1) - faces.min(axis=0).max(axis=1), 0, None)
+    whole = project(body, OBLIQUE, 40).lengths_mm[0].sum(axis=0)
+    assert np.abs(whole.ravel() - chords).max() < 2 * body.spacing_mm
+
+
+@pytest.mark.parametrize("step_mm", [2.0, 1.3, 0.7])
+def test_attenuation_is_sampled_linearly_between_voxels(step_mm: float) -> None:
+    body = cubes()
+    rays = cast_rays(OBLIQUE, 8)
+    planes = int(np.ceil(body.spacing_mm / abs(central_direction(OBLIQUE)[1]) / step_mm))
+    level = (np.arange(20 * planes) + 0.5) / planes - 0.5
+    origin = rays.origin / body.spacing_mm + np.array(body.centre[::-1])
+    along = (level - origin[:, 1:2]) / rays.direction[:, 1:2]
+    x, y, z = (origin[:, i : i + 1] + along * rays.direction[:, i : i + 1] for i in range(3))
+    density = np.pad(np.clip(body.hu / 1000.0 + 1, 0, None), ((1, 1), (0, 0), (1, 1)))
+    inside = (np.abs(z - 11.5) < 12) & (np.abs(x - 13.5) < 14)
+    seen = (inside * ndimage.map_coordinates(density, [z + 1, y, x + 1], order=1, mode="nearest")).sum(axis=1)
+    steps = body.spacing_mm / planes / np.abs(rays.direction[:, 1])
+    expected = (seen * steps * water_per_mm(CT_KEV)).reshape(8, 8)
+    found = project(body, OBLIQUE, 8, step_mm=step_mm).attenuation.sum(axis=0)
+    np.testing.assert_allclose(found, expected, rtol=2e-4, atol=1e-4)
 
 
 def test_attenuation_of_the_parts_is_that_of_the_undivided_body() -> None:

@@ -9,6 +9,7 @@ background before the cross-entropy is taken. Source: the marginal loss of Shi e
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,10 @@ from pipeline_training.volumes import LabelMap
 CHECKPOINT = "labeller.pt"
 LEFT_OUT = frozenset({"body", "muscle", "face", "bronchi", "diaphragm"})
 """Labels that the projection does not need, or that differ too much between sources."""
+
+HEART = "heart"
+"""Chambers and walls are learned as this: most labellings do not part it, and one that does would contradict
+one that does not."""
 
 DICE_SMOOTHING = 30.0
 SCALE, ROTATION_DEG, SHIFT_HU, GAIN, NOISE_HU = (0.85, 1.18), 7.0, 40.0, 0.08, 30.0
@@ -74,7 +79,13 @@ class Lesson:
 
 def classes_of(volumes: Sequence[LabelMap]) -> tuple[str, ...]:
     """Return the structures that some volume holds, sorted; class 0, none, comes before them."""
-    return tuple(sorted({name for volume in volumes for name in volume.names.values()} - LEFT_OUT))
+    return tuple(
+        sorted({_learned_as(name) for volume in volumes for name in volume.names.values()} - LEFT_OUT)
+    )
+
+
+def _learned_as(name: str) -> str:
+    return HEART if name.startswith((HEART, "atrial_appendage")) else name
 
 
 def make_lesson(volume: LabelMap, classes: Sequence[str], seed: int) -> Lesson:
@@ -88,9 +99,9 @@ def make_lesson(volume: LabelMap, classes: Sequence[str], seed: int) -> Lesson:
     seen = network_volume(hu, volume.spacing_mm, volume.case)
     table = np.zeros(256, np.int64)
     for number, name in volume.names.items():
-        table[number] = classes.index(name) + 1 if name in classes else 0
+        table[number] = classes.index(_learned_as(name)) + 1 if _learned_as(name) in classes else 0
     small = _nearest(volume.labels, tuple(seen.shape[1:]))
-    told = volume.vocabulary | set(volume.names.values())
+    told = {_learned_as(name) for name in volume.vocabulary | set(volume.names.values())}
     known = torch.tensor([True, *(name in told for name in classes)])
     return Lesson(seen, torch.from_numpy(table[small]), known)
 
@@ -128,7 +139,7 @@ def train_labeller(lessons: Sequence[Lesson], classes: Sequence[str], options: L
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
-        _log(options.out / "log.csv", step + 1, float(loss))
+        _log(options.out / "log.csv", step + 1, loss.item())
         if (step + 1) % options.checkpoint_every == 0 or step + 1 == options.steps:
             _save(path, network, optimiser, classes, options, step + 1)
     return path
@@ -266,8 +277,8 @@ def read_labeller(path: Path) -> Mapping[str, Any]:
     """
     try:
         stored: dict[str, Any] = torch.load(path, weights_only=True)
-        if not {"network", "classes", "options", "step"} <= stored.keys():
+        if not {"network", "classes", "options", "step"} <= set(stored):
             raise KeyError("network, classes, options or step")
-    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError) as exc:
+    except (OSError, EOFError, ValueError, LookupError, TypeError, RuntimeError, UnpicklingError) as exc:
         raise LabellerError(f"{path} is no checkpoint of paxnode-train train-labeller: {exc}") from exc
     return stored

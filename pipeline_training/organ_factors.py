@@ -11,8 +11,8 @@ import numpy.typing as npt
 from pipeline_training.anatomy import Anatomy
 from pipeline_training.paint import AIR_HU
 
-MAX_HU = 3071
-"""Where CT values end."""
+PURE_BONE_HU = 1600
+"""Cortical bone through and through; no factor makes a voxel denser, what was denser stays (metal)."""
 
 SHARE_VARIED = 0.5
 SIGMA = 1.0
@@ -47,7 +47,8 @@ def attenuate(anatomy: Anatomy, factors: npt.NDArray[np.float32]) -> Anatomy:
         factors: (parts + 1,), entry 0 for what is in no part.
     """
     denser = (anatomy.hu.astype(np.float32) - AIR_HU) * factors[anatomy.organs.parts] + AIR_HU
-    return replace(anatomy, hu=np.clip(denser, AIR_HU, MAX_HU).astype(np.int16))
+    densest = np.maximum(anatomy.hu, PURE_BONE_HU)
+    return replace(anatomy, hu=np.clip(denser, AIR_HU, densest).astype(np.int16))
 
 
 def truncated_log_normal(count: int, generator: np.random.Generator) -> npt.NDArray[np.float64]:

@@ -15,7 +15,8 @@ BEHIND_LUNGS_MM = (110.0, 230.0)
 BEHIND_LUNGS_LATERAL_MM = (200.0, 320.0)
 """From the lungs' centre to the detector."""
 
-FIELD_MM = (290.0, 450.0)
+FIELD_MM = (260.0, 430.0)
+"""Of the detector: a film shows little air beside the body."""
 
 
 def draw_pose(generator: np.random.Generator, lateral_share: float) -> Pose:

@@ -4,7 +4,7 @@ Anatomy overlaps (a rib crosses the lung, the heart lies in the mediastinum), bu
 of parts that do not. A layer is one such partition of the volume; a structure is a set of parts of one layer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +57,10 @@ class Layer:
         for name in structures:
             self.structures[name] = (*self.structures.get(name, ()), self.count)
         return self.count
+
+    def keep(self, structures: Iterable[str]) -> None:
+        """Forget all structures but these; their parts stay, in nobody's name."""
+        self.structures = {name: self.structures[name] for name in structures}
 
     def mask(self, structure: str) -> npt.NDArray[np.bool_]:
         """Return where a structure is, all False where the layer does not know it."""

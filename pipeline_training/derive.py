@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from pipeline_training.anatomy import Anatomy, Layer, tissue_groups
-from pipeline_training.regions import region_layer
+from pipeline_training.anatomy import Anatomy, Layer, midline_x, tissue_groups
+from pipeline_training.completeness import absent_structures, complete
+from pipeline_training.errors import VolumeError
+from pipeline_training.regions import lung_of, region_layer
 from pipeline_training.synthesise import synthesise_ct
 from pipeline_training.volumes import LUNG_LOBES, LabelMap
 
@@ -22,11 +24,13 @@ LAST_RIB = 12
 SPINES = {"C": "cervical spine", "T": "thoracic spine", "L": "lumbar spine"}
 
 CARINA_MM = 20.0
-"""Height of the "tracheal bifurcation" above the lowest voxel of the trachea, our choice: the labels of the
-trachea end where the main bronchi leave it."""
+"""Height of the "tracheal bifurcation", half of it above the carina, our choice."""
 
-MIN_LIMB_VOXELS = 20
-"""A cross-section of an aortic limb is no smaller (45 mm2; the limbs measure some 700 mm2)."""
+MIN_BRONCHUS_MM2 = 45.0
+"""Cross-section from which on a piece of the airway is a main bronchus (they measure 100 to 200 mm2)."""
+
+MIN_LIMB_MM2 = 45.0
+"""A cross-section of an aortic limb is no smaller (the limbs measure some 700 mm2)."""
 
 CHAMBERS = {
     "heart_atrium_left": "heart atrium left",
@@ -60,6 +64,8 @@ SINGLE = {
     "brachiocephalic_vein_right": ("vessels", ()),
     "brachiocephalic_trunk": ("vessels", ()),
     "esophagus": ("vessels", ("esophagus",)),
+    "breast_left": ("soft", ("breast", "breast left")),
+    "breast_right": ("soft", ("breast", "breast right")),
     "humerus_left": ("shoulder", ()),
     "humerus_right": ("shoulder", ()),
 }
@@ -67,60 +73,108 @@ SINGLE = {
 
 
 def derive(volume: LabelMap, generator: np.random.Generator) -> Anatomy:
-    """Return the case with every structure that its labels give; a CT is invented where the case has none."""
+    """Return the case with every structure that its labels give; a CT is invented where the case has none.
+
+    What the labels tell only in part is not among the structures; what is known to be missing is in `absent`.
+
+    Raises:
+        VolumeError: If no lung is labelled.
+    """
+    lungs = lung_of(volume, "right") | lung_of(volume, "left")
+    if not lungs.any():
+        raise VolumeError(f"{volume.case}: no lung is labelled, so there is no centre to turn about")
     hu = volume.hu if volume.hu is not None else synthesise_ct(volume, generator)
+    organs, groups = _organ_layer(volume)
+    layers = (organs, region_layer(volume))
+    for layer in layers:
+        layer.keep(name for name in layer.structures if complete(name, volume))
+    z, y, x = ndimage.center_of_mass(lungs)
+    return Anatomy(
+        volume.case,
+        hu,
+        organs,
+        layers[1:],
+        tissue_groups(groups, organs.count),
+        volume.spacing_mm,
+        (z, y, x),
+        volume.patient,
+        absent_structures(volume),
+    )
+
+
+def _organ_layer(volume: LabelMap) -> tuple[Layer, dict[int, str]]:
+    """Return the layer of organs and the attenuation group of its parts."""
     organs = Layer.empty(volume.labels.shape)
     groups: dict[int, str] = {}
     for label, name in volume.names.items():
         if name in SINGLE:
             tissue, structures = SINGLE[name]
-            groups[organs.add(volume.labels == label, *structures)] = tissue
+            mask = volume.labels == label
+            if mask.any():
+                groups[organs.add(mask, *structures)] = tissue
+    _add_breasts(organs, volume)
     _add_lungs(organs, groups, volume)
     _add_heart(organs, groups, volume)
     _add_aorta(organs, groups, volume)
     _add_trachea(organs, volume)
     _add_spine(organs, groups, volume)
     _add_ribs(organs, groups, volume)
-    tissues = tissue_groups(groups, organs.count)
-    regions = (region_layer(volume),)
-    z, y, x = ndimage.center_of_mass(volume.mask(*LUNG_LOBES))
-    return Anatomy(volume.case, hu, organs, regions, tissues, volume.spacing_mm, (z, y, x), volume.patient)
+    return organs, groups
+
+
+def _add_breasts(organs: Layer, volume: LabelMap) -> None:
+    """Part breasts labelled as one at the sagittal plane through the vertebrae."""
+    breasts = volume.mask("breast")
+    if breasts.any():
+        left = np.broadcast_to(np.arange(breasts.shape[2]) >= midline_x(volume), breasts.shape)
+        for side, half in (("left", left), ("right", ~left)):
+            if (breasts & half).any():
+                organs.add(breasts & half, "breast", f"breast {side}")
 
 
 def _add_lungs(organs: Layer, groups: dict[int, str], volume: LabelMap) -> None:
-    for name in LUNG_LOBES:
-        if volume.ids(name):
-            _, lobe, kind, side = name.split("_")
-            part = organs.add(volume.mask(name), "lung", f"{side} lung", f"lung {lobe} {kind} {side}")
-            groups[part] = "lung"
+    """The lungs are the unions of their lobes and of what is labelled lung and nothing finer."""
+    for name in ("lung_right", "lung_left", *LUNG_LOBES):
+        mask = volume.mask(name)
+        if mask.any():
+            side = name.rsplit("_", 1)[1]
+            finer = (name.replace(f"_{side}", f" {side}").replace("_", " "),) if name in LUNG_LOBES else ()
+            groups[organs.add(mask, "lung", f"{side} lung", *finer)] = "lung"
 
 
 def _add_heart(organs: Layer, groups: dict[int, str], volume: LabelMap) -> None:
     """The heart is the union of its chambers, its wall and what is labelled heart and nothing finer."""
     for name in ("heart", "atrial_appendage_left", "heart_myocardium_septum", *CHAMBERS):
-        if volume.ids(name):
+        mask = volume.mask(name)
+        if mask.any():
             finer = (CHAMBERS[name],) if name in CHAMBERS else ()
-            groups[organs.add(volume.mask(name), "heart", *finer)] = "heart"
+            groups[organs.add(mask, "heart", *finer)] = "heart"
 
 
 def _add_aorta(organs: Layer, groups: dict[int, str], volume: LabelMap) -> None:
-    if volume.ids("aorta"):
-        for name, mask in split_aorta(volume.mask("aorta")).items():
+    aorta = volume.mask("aorta")
+    if aorta.any():
+        for name, mask in split_aorta(aorta, volume.spacing_mm).items():
             groups[organs.add(mask, "aorta", name)] = "vessels"
 
 
-def split_aorta(aorta: Mask) -> dict[str, Mask]:
+def split_aorta(aorta: Mask, spacing_mm: float) -> dict[str, Mask]:
     """Return arch, ascending and descending aorta.
 
     The arch reaches from the top down to the slice where the cross-section falls apart in two; below it, what
-    lies in front of the middle between the two is ascending, what lies behind descending (rule of the anatomy
-    text books: the limbs separate under the concavity of the arch). What never falls apart is descending.
+    lies in front of the middle between the two is ascending, what lies behind descending. What never falls
+    apart is descending; arch and ascending aorta are then unknown.
+
+    Source: the limbs separate under the concavity of the arch, at about the level of T4 (Gray's Anatomy).
     """
     for z in np.flatnonzero(aorta.any(axis=(1, 2)))[::-1]:
-        if (middle := _between_limbs(aorta[z])) is not None:
+        limbs = _pieces(aorta[z], MIN_LIMB_MM2 / spacing_mm**2)
+        if len(limbs) > 1:
             break
     else:
         return {"descending aorta": aorta}
+    largest = sorted(limbs, key=np.count_nonzero)[-2:]
+    middle = float(np.mean([np.nonzero(limb)[0].mean() for limb in largest]))
     level, row = np.arange(len(aorta))[:, None, None], np.arange(aorta.shape[1])[None, :, None]
     return {
         "aortic arch": aorta & (level > z),
@@ -129,43 +183,64 @@ def split_aorta(aorta: Mask) -> dict[str, Mask]:
     }
 
 
-def _between_limbs(section: Mask) -> float | None:
-    """Return the row half way between the two limbs of the aorta in a slice; None where there is but one."""
-    pieces, count = ndimage.label(section)
-    sizes = np.bincount(pieces.ravel())[1:]
-    if count < 2 or np.sort(sizes)[-2] < MIN_LIMB_VOXELS:
-        return None
-    limbs = np.argsort(sizes)[-2:] + 1
-    return float(np.mean([np.nonzero(pieces == limb)[0].mean() for limb in limbs]))
-
-
 def _add_trachea(organs: Layer, volume: LabelMap) -> None:
-    if volume.ids("trachea"):
-        trachea = volume.mask("trachea")
-        carina = trachea & lowest_part(trachea, CARINA_MM / volume.spacing_mm)
+    """The main bronchi, where they are labelled, belong to the bifurcation, not to the trachea."""
+    trachea, bronchi = volume.mask("trachea"), volume.mask("bronchi")
+    if trachea.any():
+        carina = bifurcation(trachea | bronchi, trachea, volume.spacing_mm)
         organs.add(trachea & ~carina, "trachea")
-        organs.add(carina, "trachea", "tracheal bifurcation")
+        organs.add(trachea & carina, "trachea", "tracheal bifurcation")
+        if (bronchi & carina).any():
+            organs.add(bronchi & carina, "tracheal bifurcation")
+
+
+def bifurcation(airway: Mask, trachea: Mask, spacing_mm: float) -> Mask:
+    """Return the bifurcation: the airway from 10 mm below to 10 mm above the carina.
+
+    The carina is the highest place at which the airway's cross-section falls apart in two pieces that could
+    be main bronchi. Of an airway that never does, it is the lowest 20 mm of the trachea: labels of the
+    trachea then end where the bronchi leave it.
+
+    Source: the carina is the ridge between the openings of the main bronchi (Gray's Anatomy); the height of
+        the slab is our choice.
+    """
+    level = np.arange(len(airway))[:, None, None]
+    half = CARINA_MM / 2 / spacing_mm
+    for z in np.flatnonzero(airway.any(axis=(1, 2)))[::-1]:
+        if len(_pieces(airway[z], MIN_BRONCHUS_MM2 / spacing_mm**2)) > 1:
+            return np.asarray(airway & (level > z - half) & (level <= z + half), np.bool_)
+    return lowest_part(trachea, CARINA_MM / spacing_mm)
 
 
 def lowest_part(mask: Mask, slices: float) -> Mask:
-    """Return the slab from below up to `slices` above the lowest slice of a mask, over the whole plane."""
+    """Return the part of a mask from below up to `slices` above its lowest slice."""
     lowest = int(np.flatnonzero(mask.any(axis=(1, 2)))[0])
-    return np.broadcast_to((np.arange(len(mask)) < lowest + slices)[:, None, None], mask.shape)
+    return np.asarray(mask & (np.arange(len(mask)) < lowest + slices)[:, None, None], np.bool_)
+
+
+def _pieces(section: Mask, least: float) -> list[Mask]:
+    """Return the connected pieces of a slice that have at least so many pixels."""
+    pieces, _ = ndimage.label(section)
+    sizes = np.bincount(pieces.ravel())
+    return [pieces == number for number in range(1, len(sizes)) if sizes[number] >= least]
 
 
 def _add_spine(organs: Layer, groups: dict[int, str], volume: LabelMap) -> None:
+    """The spine and its sections are the unions of their labelled vertebrae."""
     for name in volume.names.values():
-        if match := re.fullmatch(r"vertebrae_([CTL])(\d+)", name):
+        match = re.fullmatch(r"vertebrae_([CTL])(\d+)", name)
+        if match and (mask := volume.mask(name)).any():
             level = f"vertebrae {match[1]}{match[2]}"
-            groups[organs.add(volume.mask(name), "spine", SPINES[match[1]], level)] = "spine"
+            groups[organs.add(mask, "spine", SPINES[match[1]], level)] = "spine"
 
 
 def _add_ribs(organs: Layer, groups: dict[int, str], volume: LabelMap) -> None:
     for name in volume.names.values():
-        if match := re.fullmatch(r"rib_(left|right)_(\d+)", name):
+        match = re.fullmatch(r"rib_(left|right)_(\d+)", name)
+        if match and (whole := volume.mask(name)).any():
             side, number = match[1], int(match[2])
             ordinal = ORDINALS[number - 1]
-            for end, mask in split_rib(volume.mask(name), side, number).items():
+            for end, mask in split_rib(whole, side, number).items():
                 merged = "12th rib" if number == LAST_RIB else f"{end} {ordinal} rib"
                 groups[organs.add(mask, merged, f"{end} {ordinal} rib {side}")] = "ribs"
 

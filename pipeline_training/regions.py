@@ -33,6 +33,7 @@ processes."""
 OPENING_VOXELS = 2
 """Tongues of the mediastinum between lung and ribs thinner than twice this are cut off."""
 
+SIDES = ("right", "left")
 MEDIASTINAL_ORGANS = (
     "heart", "heart_myocardium", "heart_myocardium_septum", "heart_atrium_left", "heart_atrium_right",
     "heart_ventricle_left", "heart_ventricle_right", "atrial_appendage_left", "aorta", "pulmonary_artery",
@@ -58,8 +59,8 @@ def add_zones(layer: Layer, volume: LabelMap) -> None:
     Source: the radiologist's upper, mid and lower zone. A side without lung or clavicle has no zones; the
     zones of both lungs are known where both sides are.
     """
-    sides = [side for side in ("right", "left") if lung_of(volume, side).any()]
-    sides = [side for side in sides if volume.ids(f"clavicula_{side}")]
+    sides = [side for side in SIDES if lung_of(volume, side).any()]
+    sides = [side for side in sides if volume.mask(f"clavicula_{side}").any()]
     for side in sides:
         lung = lung_of(volume, side)
         base = int(np.flatnonzero(lung.any(axis=(1, 2)))[0])
@@ -74,8 +75,8 @@ def add_zones(layer: Layer, volume: LabelMap) -> None:
 
 
 def lung_of(volume: LabelMap, side: str) -> Mask:
-    """Return the union of the lobes of the "right" or "left" lung."""
-    return volume.mask(*(name for name in LUNG_LOBES if name.endswith(side)))
+    """Return the "right" or "left" lung: the union of its lobes and of what is labelled lung as a whole."""
+    return volume.mask(f"lung_{side}", *(name for name in LUNG_LOBES if name.endswith(side)))
 
 
 def _medial_end_level(clavicle: Mask, midline: float) -> float:
@@ -91,11 +92,11 @@ def add_mediastinum(layer: Layer, volume: LabelMap) -> None:
     From the lowest slice of the heart to the top of the lungs, per slice: the convex hull of both lungs
     between their centres, less the lungs, the bones, the abdomen and what lies behind the middle of the
     vertebral bodies, with the organs of the mediastinum added. The lower mediastinum is anterior before,
-    middle beside, and posterior behind the heart (Gray's Anatomy). Unknown without heart or T4.
+    middle beside, and posterior behind the heart (Gray's Anatomy). Unknown without heart, T4 or either lung.
     """
     heart = volume.mask(*HEART)
     t4 = np.flatnonzero(volume.mask("vertebrae_T4").any(axis=(1, 2)))
-    if not heart.any() or not t4.size:
+    if not (heart.any() and t4.size and all(lung_of(volume, side).any() for side in SIDES)):
         return
     region = _between_lungs(volume)
     level = np.arange(heart.shape[0])[:, None, None]
@@ -163,12 +164,13 @@ def add_subdiaphragm(layer: Layer, volume: LabelMap) -> None:
     In a column that holds lung or heart it is what lies below the lowest of them; a column that holds
     abdominal organs alone takes the height of the nearest column that does. Ribs, vertebrae and the
     mediastinum are not part of it. The muscle itself cannot be seen on a CT; PAXRay, too, means the tissue
-    under it (arXiv 2210.03416). Unknown without liver or vertebrae.
+    under it (arXiv 2210.03416). Unknown without lungs, liver or vertebrae.
     """
-    chest = volume.mask(*LUNG_LOBES) | volume.mask(*HEART)
-    spine_or_ribs = volume.mask_of_kind("rib_", "vertebrae_")
-    if not volume.ids("liver") or not volume.mask_of_kind("vertebrae_").any():
+    lungs = lung_of(volume, "right") | lung_of(volume, "left")
+    if not (lungs.any() and volume.mask("liver").any() and volume.mask_of_kind("vertebrae_").any()):
         return
+    chest = lungs | volume.mask(*HEART)
+    spine_or_ribs = volume.mask_of_kind("rib_", "vertebrae_")
     level = np.arange(len(chest))[:, None, None]
     under = level < _ceiling(chest, volume.mask(*ABDOMEN))[None]
     under &= ~spine_or_ribs & ~layer.mask("cardiomediastinum")

@@ -19,6 +19,7 @@ from ai.manifest import Manifest
 from ai.radiograph import Radiograph
 from ai.stand_in import StandInSegmenter
 from pipeline_training.anatomy import Anatomy
+from pipeline_training.completeness import VERTEBRAE
 from pipeline_training.derive import derive
 from pipeline_training.volumes import LabelMap
 
@@ -202,7 +203,14 @@ def paint_phantom() -> _Phantom:
 def phantom() -> LabelMap:
     """A thorax of boxes, a ball for the heart, rings for the ribs, 6 mm voxels; do not change its arrays."""
     painted = paint_phantom()
-    return LabelMap("phantom", painted.labels, painted.names, None, PHANTOM_SPACING_MM)
+    return LabelMap(
+        "phantom",
+        painted.labels,
+        painted.names,
+        None,
+        PHANTOM_SPACING_MM,
+        vocabulary=frozenset(painted.names.values()) | frozenset(VERTEBRAE),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ def test_aorta_parts_at_the_slice_where_its_limbs_separate(anatomy: Anatomy, pha
 def test_aorta_in_one_piece_is_descending(phantom: LabelMap) -> None:
     lower = phantom.mask("aorta").copy()
     lower[26:] = False
-    assert list(split_aorta(lower)) == ["descending aorta"]
+    assert list(split_aorta(lower, phantom.spacing_mm)) == ["descending aorta"]
 
 
 @pytest.mark.parametrize("side", ["right", "left"])

@@ -197,19 +197,33 @@ def _add_trachea(organs: Layer, volume: LabelMap) -> None:
 def bifurcation(airway: Mask, trachea: Mask, spacing_mm: float) -> Mask:
     """Return the bifurcation: the airway from 10 mm below to 10 mm above the carina.
 
-    The carina is the highest place at which the airway's cross-section falls apart in two pieces that could
-    be main bronchi. Of an airway that never does, it is the lowest 20 mm of the trachea: labels of the
-    trachea then end where the bronchi leave it.
+    Of an airway that never parts, it is the lowest 20 mm of the trachea: labels of the trachea then end where
+    the bronchi leave it.
 
     Source: the carina is the ridge between the openings of the main bronchi (Gray's Anatomy); the height of
         the slab is our choice.
     """
-    level = np.arange(len(airway))[:, None, None]
-    half = CARINA_MM / 2 / spacing_mm
-    for z in np.flatnonzero(airway.any(axis=(1, 2)))[::-1]:
-        if len(_pieces(airway[z], MIN_BRONCHUS_MM2 / spacing_mm**2)) > 1:
-            return np.asarray(airway & (level > z - half) & (level <= z + half), np.bool_)
-    return lowest_part(trachea, CARINA_MM / spacing_mm)
+    z = carina_slice(airway, MIN_BRONCHUS_MM2 / spacing_mm**2)
+    if z is None:
+        return lowest_part(trachea, CARINA_MM / spacing_mm)
+    level, half = np.arange(len(airway))[:, None, None], CARINA_MM / 2 / spacing_mm
+    return np.asarray(airway & (level > z - half) & (level <= z + half), np.bool_)
+
+
+def carina_slice(airway: Mask, least: float) -> int | None:
+    """Return the highest slice in which the lumen, followed from above, has parted in two; None if nowhere.
+
+    Each part has at least `least` pixels and touches the lumen of the slice above. An upper lobe's bronchus
+    that hooks up beside the trachea does not, and is no main bronchus.
+    """
+    slices = np.flatnonzero(airway.any(axis=(1, 2)))[::-1]
+    lumen = airway[slices[0]]
+    for z in slices[1:]:
+        below = [piece for piece in _pieces(airway[z], 1) if (piece & lumen).any()]
+        if sum(np.count_nonzero(piece) >= least for piece in below) > 1:
+            return int(z)
+        lumen = np.any(below, axis=0) if below else airway[z]
+    return None
 
 
 def lowest_part(mask: Mask, slices: float) -> Mask:

@@ -70,8 +70,11 @@ class LabelMap:
 
     def mask(self, *names: str) -> npt.NDArray[np.bool_]:
         """Return the union of the named structures, all False where the map holds none of them."""
+        ids = self.ids(*names)
+        if len(ids) <= 1:  # a comparison is ten times faster than a table
+            return np.asarray(self.labels == ids[0]) if ids else np.zeros(self.labels.shape, np.bool_)
         table = np.zeros(MAX_LABEL + 1, np.bool_)
-        table[self.ids(*names)] = True
+        table[ids] = True
         return table[self.labels]
 
     def mask_of_kind(self, *prefixes: str) -> npt.NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pipeline_training.completeness import VERTEBRAE
 from pipeline_training.phantom.canvas import Canvas
 from pipeline_training.phantom.frame import Frame
 from pipeline_training.phantom.hounsfield import hounsfield
@@ -17,8 +18,8 @@ from pipeline_training.phantom.parameters import PhantomParameters
 from pipeline_training.phantom.skeleton import paint_ribs, paint_shoulders, paint_spine, paint_sternum
 from pipeline_training.volumes import LabelMap
 
-OPTIONAL = frozenset({"breast_left", "breast_right", "humerus_left", "humerus_right"})
-"""Structures that a phantom may lack; then they are absent, not unknown."""
+OPTIONAL = frozenset({"breast_left", "breast_right", "humerus_left", "humerus_right", *VERTEBRAE})
+"""Structures that a phantom may lack or not reach; then they are absent, not unknown."""
 
 
 def make_phantom(parameters: PhantomParameters, spacing_mm: float = 1.5, case: str = "phantom") -> LabelMap:

@@ -22,6 +22,9 @@ BASE_MM = -200.0
 ARCH_RADIUS_MM, AORTA_MM, DESCENDING_MM = 25.0, 13.0, 11.0
 """Of the aortic arch's middle line, of the ascending and of the descending aorta."""
 
+TRACHEA_MM = 8.5
+"""Inner radius; below its end the main bronchi have parted: they do so within 7.4 mm."""
+
 HEART_MM = np.array([68.0, 48.0, 45.0])
 """Half axes of the heart: base to apex, front to back, the third."""
 
@@ -200,7 +203,7 @@ def paint_airways(canvas: Canvas, frame: Frame) -> None:
         ]
     )
     paths = (
-        ("trachea", trachea, 8.5),
+        ("trachea", trachea, TRACHEA_MM),
         ("bronchi", np.array([parts, moved(parts, -34, 2, -26)]), 6.5),
         ("bronchi", np.array([parts, moved(parts, 44, 4, -24)]), 6.0),
     )

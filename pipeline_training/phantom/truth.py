@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline_training.phantom.frame import Frame
-from pipeline_training.phantom.organs import AORTA_MM, aorta_path
+from pipeline_training.phantom.organs import AORTA_MM, TRACHEA_MM, aorta_path
 from pipeline_training.phantom.parameters import PhantomParameters
 from pipeline_training.phantom.skeleton import SIDES, clavicle_path, rib_path
 
@@ -19,7 +19,7 @@ class PhantomTruth:
         rib_turn_y: By (side, number): how far back the lateral-most point of a rib's middle line lies.
         limbs_part_z: Height under the arch at which the aorta's cross-section falls apart in two.
         limbs_middle_y: Half way between ascending and descending aorta at that height.
-        carina_z: Height at which the trachea parts.
+        carina_z: Height of the ridge between the main bronchi: where the trachea's rounded end gives out.
         t4_lower_z: Lower edge of the body of T4.
         clavicle_end_z: By side: height of the clavicle's medial quarter.
         dome_z: By side: the highest point of the diaphragm.
@@ -51,7 +51,7 @@ def phantom_truth(parameters: PhantomParameters) -> PhantomTruth:
         rib_turn_y=turns,
         limbs_part_z=float(arch[0, 2] + radius - AORTA_MM),
         limbs_middle_y=float((arch[0, 1] + arch[-1, 1]) / 2),
-        carina_z=frame.carina,
+        carina_z=frame.carina - TRACHEA_MM,
         t4_lower_z=frame.vertebrae["T4"][0],
         clavicle_end_z={
             name: float(_medial_quarter(clavicle_path(frame, side))) for name, side in SIDES.items()

@@ -3,7 +3,7 @@ import pytest
 
 from ai.labels import LABELS
 from pipeline_training.anatomy import TISSUES, Anatomy, Layer, midline_x
-from pipeline_training.derive import split_aorta, split_rib
+from pipeline_training.derive import carina_slice, derive, split_aorta, split_rib
 from pipeline_training.errors import VolumeError
 from pipeline_training.volumes import LabelMap
 
@@ -92,3 +92,30 @@ def test_midline_needs_vertebrae(phantom: LabelMap) -> None:
     assert midline_x(phantom) == 29.5
     with pytest.raises(VolumeError, match="no vertebra"):
         midline_x(LabelMap("x", phantom.labels, {1: "liver"}, None, 6.0))
+
+
+def test_carina_is_where_the_lumen_followed_from_above_parts() -> None:
+    airway = np.zeros((30, 9, 40), np.bool_)
+    airway[18:, 2:7, 16:23] = True  # trachea
+    airway[10:18, 2:7, 12:18] = True
+    airway[10:18, 2:7, 21:27] = True
+    airway[10:22, 2:7, 4:9] = True  # an upper lobe's bronchus that hooks up beside it
+    airway[10:12, 2:7, 4:18] = True
+    assert carina_slice(airway, 20) == 17
+    assert carina_slice(airway[18:], 20) is None
+
+
+def test_breasts_labelled_as_one_are_parted_by_the_spine(phantom: LabelMap) -> None:
+    labels = phantom.labels.copy()
+    labels[20:26, 0:3, 10:50] = 200
+    volume = LabelMap("x", labels, {**phantom.names, 200: "breast"}, None, phantom.spacing_mm)
+    organs = derive(volume, np.random.default_rng(0)).organs
+    right, left = organs.mask("breast right"), organs.mask("breast left")
+    assert np.nonzero(right)[2].max() == 29
+    assert np.nonzero(left)[2].min() == 30
+    np.testing.assert_array_equal(right | left, organs.mask("breast"))
+
+
+def test_body_without_lungs_is_refused(phantom: LabelMap) -> None:
+    with pytest.raises(VolumeError, match="no lung is labelled"):
+        derive(LabelMap("x", phantom.labels, {1: "liver"}, None, 6.0), np.random.default_rng(0))

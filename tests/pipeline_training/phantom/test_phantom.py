@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from ai.labels import LABELS
 from pipeline_training.anatomy import Anatomy
 from pipeline_training.derive import ORDINALS, derive
 from pipeline_training.phantom import Arms, PhantomParameters, draw_parameters, make_phantom, phantom_truth
@@ -96,7 +97,15 @@ def test_every_drawn_adult_has_all_bones_and_passes_the_check_of_its_orientation
 
 def test_what_a_phantom_lacks_is_absent_and_not_unknown() -> None:
     bare = make_phantom(replace(USUAL, arms=Arms.ABSENT), 6.0)
-    assert bare.absent == {"breast_left", "breast_right", "humerus_left", "humerus_right"}
+    beyond = {f"vertebrae_{level}" for level in ("C1", "C2", "C3", "C4", "L4", "L5")}
+    assert bare.absent == {"breast_left", "breast_right", "humerus_left", "humerus_right", *beyond}
+
+
+def test_every_structure_is_present_or_absent(derived: Anatomy) -> None:
+    seen_in_two_dimensions = {"visible lung right", "visible lung left"}
+    known = set(derived.known())
+    assert not known & derived.absent
+    assert known | derived.absent | seen_in_two_dimensions == {label.name for label in LABELS}
 
 
 def test_aorta_is_parted_where_its_limbs_separate(derived: Anatomy, parameters: PhantomParameters) -> None:
@@ -129,11 +138,10 @@ def test_apical_zones_begin_at_the_clavicles_medial_ends(
         assert _z(apex)[0] == pytest.approx(level, abs=2 * SPACING)
 
 
-def test_bifurcation_holds_the_carina(derived: Anatomy, parameters: PhantomParameters) -> None:
+def test_carina_is_in_the_middle_of_the_bifurcation(derived: Anatomy, parameters: PhantomParameters) -> None:
     low, high = _z(derived.organs.mask("tracheal bifurcation"))
-    carina = phantom_truth(parameters).carina_z
-    assert low - SPACING <= carina <= high + SPACING
-    assert high - low <= 20 + SPACING
+    assert (low + high) / 2 == pytest.approx(phantom_truth(parameters).carina_z, abs=SPACING)
+    assert high - low == pytest.approx(20, abs=SPACING)
 
 
 def test_what_lies_under_the_diaphragm_ends_at_its_domes(

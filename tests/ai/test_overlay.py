@@ -14,8 +14,10 @@ YELLOW = np.array((255, 226, 64))
 
 
 def radiograph(rows: int = 500, columns: int = 400) -> Radiograph:
+    """A film 400 mm wide."""
     ramp = np.linspace(0, 1, rows * columns, dtype=np.float32).reshape(rows, columns)
-    return Radiograph(ramp, PixelSpacing(0.5, 0.5, "Pixel Spacing", calibrated=True))
+    spacing_mm = 400 / columns
+    return Radiograph(ramp, PixelSpacing(spacing_mm, spacing_mm, "Pixel Spacing", calibrated=True))
 
 
 def draw(image: Radiograph) -> npt.NDArray[np.uint8]:

@@ -82,8 +82,8 @@ def test_structure_cut_by_the_edge_may_be_small(body: LabelMap) -> None:
 
 
 def test_labellers_that_disagree_are_not_believed(body: LabelMap) -> None:
-    quality = judge(body, agreement={"heart": 0.41, "aorta": 0.9, "unheard": 0.0})
-    assert quality.dropped == {"heart": "the labellers disagree: Dice 0.41, needed is 0.6"}
+    quality = judge(body, agreement={"liver": 0.41, "aorta": 0.9, "unheard": 0.0})
+    assert quality.dropped == {"liver": "the labellers disagree: Dice 0.41, needed is 0.6"}
 
 
 def test_unsure_structure_is_dropped(body: LabelMap) -> None:

@@ -5,7 +5,7 @@ uninterrupted one does.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from pipeline_training.errors import DatasetError
 from pipeline_training.network import OUTPUT_STRIDE
 from pipeline_training.projections import NAMES, StoredProjection, projection_files, read_projection
 from pipeline_training.radiograph_folders import RadiographSet, Structure, read_radiograph
+from pipeline_training.ranks import Ranks
 
 FRONTAL, LATERAL = 0, 1
 GRID = 160
@@ -26,6 +27,9 @@ GRID = 160
 structure."""
 
 STORED_SIZE = GRID * 2
+
+TOLD_SHARE = 0.01
+"""A cell of a look teaches nothing when this share of it, or more, comes from where nothing is told."""
 
 BOTH_SIDES = (("visible lung right", "visible lung left"), ("right lung", "left lung"))
 """Labels that a reader's mask of both lungs is parted into."""
@@ -36,19 +40,20 @@ class Source:
     """One picture to learn from, before augmentation.
 
     Attributes:
-        case: Patient or picture; data are split by it.
-        tissues: float16 (groups, 320, 320) attenuation integrals of a projection, or (1, 320, 320) display
-            values.
+        patient: The unit that data are split by.
+        tissues: float16 (len(CHANNELS), 320, 320) of a projection, or (1, 320, 320) display values.
         coverage: uint8 (known structures, 160, 160): quarters of a grid cell, 0..4.
         known: Indices into NAMES of the structures in `coverage`; of the others nothing is known.
         view: FRONTAL or LATERAL.
+        told: bool (160, 160): where anything is known; of a real radiograph everywhere.
     """
 
-    case: str
+    patient: str
     tissues: npt.NDArray[np.float16]
     coverage: npt.NDArray[np.uint8]
     known: npt.NDArray[np.intp]
     view: int
+    told: npt.NDArray[np.bool_] = field(default_factory=lambda: np.ones((GRID, GRID), np.bool_))
 
     @property
     def is_real(self) -> bool:
@@ -77,7 +82,8 @@ def from_projection(stored: StoredProjection) -> Source:
     view = LATERAL if stored.lateral else FRONTAL
     if stored.lateral:  # how a reader draws the visible lung is defined for frontal views
         known = np.array([i for i in known if not NAMES[i].startswith("visible lung")])
-    return Source(stored.case, stored.tissues, quarters(stored.masks()[known]), known, view)
+    told = quarters(stored.told[None])[0] == 4  # a cell of which a part is unknown teaches nothing
+    return Source(stored.patient, stored.tissues, quarters(stored.masks()[known]), known, view, told)
 
 
 def from_radiograph(images: RadiographSet, path: Path) -> Source | None:
@@ -173,12 +179,14 @@ class Sample:
         target: float32 (labels, size / 2, size / 2), share of each cell that belongs to the structure.
         known: bool (labels,); the targets of the others mean nothing.
         view: FRONTAL or LATERAL.
+        told: bool (size / 2, size / 2); targets elsewhere mean nothing, except what lies beyond the picture.
     """
 
     image: torch.Tensor
     target: torch.Tensor
     known: torch.Tensor
     view: int
+    told: torch.Tensor
 
 
 def make_sample(source: Source, labels: Sequence[int], size: int, generator: np.random.Generator) -> Sample:
@@ -196,7 +204,9 @@ def make_sample(source: Source, labels: Sequence[int], size: int, generator: np.
     target = torch.zeros(len(labels), size // OUTPUT_STRIDE, size // OUTPUT_STRIDE)
     if len(coverage):
         target[known] = _resample(coverage, theta, size // OUTPUT_STRIDE)
-    return Sample(torch.from_numpy(image)[None], target, known, source.view)
+    untold = torch.from_numpy(~source.told)[None].float()  # beyond the picture there is nothing: that is told
+    told = _resample(untold, theta, size // OUTPUT_STRIDE)[0] < TOLD_SHARE
+    return Sample(torch.from_numpy(image)[None], target, known, source.view, told)
 
 
 def _resample(stack: torch.Tensor, theta: torch.Tensor, size: int) -> torch.Tensor:
@@ -206,12 +216,21 @@ def _resample(stack: torch.Tensor, theta: torch.Tensor, size: int) -> torch.Tens
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Samples stacked: image (n, 1, s, s), target (n, labels, s/2, s/2), known (n, labels), view (n,)."""
+    """Samples stacked: image (n, 1, s, s), target (n, labels, s/2, s/2), known, view, told (n, s/2, s/2)."""
 
     image: torch.Tensor
     target: torch.Tensor
     known: torch.Tensor
     view: torch.Tensor
+    told: torch.Tensor
+
+    def to(self, device: str) -> "Batch":
+        """Return the batch on another device."""
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self.tensors()))
+
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        """Return its parts in order."""
+        return self.image, self.target, self.known, self.view, self.told
 
 
 class Batches(torch.utils.data.Dataset[Batch]):
@@ -225,6 +244,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
         batch: int,
         real_share: float,
         seed: int,
+        ranks: Ranks | None = None,
     ) -> None:
         self.projections = [s for s in sources if not s.is_real]
         self.real = [s for s in sources if s.is_real]
@@ -232,15 +252,17 @@ class Batches(torch.utils.data.Dataset[Batch]):
             raise DatasetError("there is no projection to train on")
         self.labels, self.size, self.batch, self.seed = labels, size, batch, seed
         self.real_share = real_share if self.real else 0.0
+        self.share = (ranks or Ranks()).share(batch)
 
     def __getitem__(self, step: int) -> Batch:
-        """Return the batch of a step; the same step gives the same batch."""
-        samples = [self._sample(step, k) for k in range(self.batch)]
+        """Return this rank's share of the batch of a step; the same step gives the same batch."""
+        samples = [self._sample(step, k) for k in self.share]
         return Batch(
             torch.stack([s.image for s in samples]),
             torch.stack([s.target for s in samples]),
             torch.stack([s.known for s in samples]),
             torch.tensor([s.view for s in samples]),
+            torch.stack([s.told for s in samples]),
         )
 
     def _sample(self, step: int, k: int) -> Sample:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from pipeline_training.errors import TrainingError
+from pipeline_training.ranks import BatchNorm
 
 OUTPUT_STRIDE = 2
 """Input pixels for each logit pixel, along rows and columns."""
@@ -46,9 +47,9 @@ class Block(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-        self.first_norm = nn.BatchNorm2d(outputs)
+        self.first_norm = BatchNorm(outputs)
         self.second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.second_norm = nn.BatchNorm2d(outputs)
+        self.second_norm = BatchNorm(outputs)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return features of the same height and width."""
@@ -70,7 +71,7 @@ class AnatomyNet(nn.Module):
             raise TrainingError(f"widths are {DEPTH} numbers of channels, found {widths}")
         self.labels, self.widths = labels, widths
         self.stem = nn.Sequential(
-            nn.Conv2d(1, widths[0], 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()
+            nn.Conv2d(1, widths[0], 5, stride=2, padding=2, bias=False), BatchNorm(widths[0]), nn.ReLU()
         )
         pairs = list(zip((widths[0], *widths[:-1]), widths, strict=True))
         self.down = nn.ModuleList(Block(i, o) for i, o in pairs)

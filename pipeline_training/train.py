@@ -17,28 +17,31 @@ import torch
 from torch import nn
 
 from pipeline_training.checkpoint import read_checkpoint
-from pipeline_training.dataset import Batch, Batches, read_sources, supported_labels
+from pipeline_training.dataset import Batch, Batches, Sample, read_sources, supported_labels
 from pipeline_training.errors import TrainingError
-from pipeline_training.network import SIZE_MULTIPLE, AnatomyNet, Outputs
+from pipeline_training.loss import loss_of
+from pipeline_training.network import SIZE_MULTIPLE, AnatomyNet
 from pipeline_training.projections import NAMES
 from pipeline_training.radiograph_folders import read_set
+from pipeline_training.ranks import Ranks, average_gradients, joined
+from pipeline_training.split import split
+from pipeline_training.validate import looks, mean_dice, write_pictures
 
-VIEW_WEIGHT = 0.1
-DICE_SMOOTHING = 20.0
-"""Grid cells added to both sides of the Dice ratio, so that an absent structure costs little (V-Net,
-smoothed)."""
 WARM_UP_STEPS = 50
-ENTROPY_WEIGHT = 4.0
 GRADIENT_NORM = 1.0
 WEIGHT_DECAY = 1e-2
 AVERAGING = 0.995
 """Share of the averaged weights that a step keeps, once there are enough steps to average."""
 
-FREE_TO_CHANGE = frozenset({"projections", "out", "radiographs", "checkpoint_every", "threads"})
+FREE_TO_CHANGE = frozenset({"projections", "out", "radiographs", "checkpoint_every", "threads", "device"})
 """Options that a resumed run may state differently; folders move, and data may have been added."""
 
 CHECKPOINT = "checkpoint.pt"
+BEST = "best.pt"
 LOG = "log.csv"
+VALIDATION_LOG = "validation.csv"
+PICTURES = "pictures"
+PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,11 @@ class TrainOptions:
         learning_rate: Peak; AdamW with a warm-up and half a cosine.
         widths: Channels at the five strides.
         seed: Draws weights and data.
+        validation_share: Share of the patients that is held back; with it, `best.pt` is the checkpoint of the
+            best mean Dice on them, `validation.csv` tells all, and `pictures/` shows some.
+        robust: Whether labels may be wrong along edges, as those of models are; see `loss.loss_of`.
+        precision: "float32", or "bfloat16" for the network's arithmetic.
+        device: "cpu" or "cuda".
         checkpoint_every: Steps.
         threads: CPU threads for the network.
     """
@@ -70,6 +78,10 @@ class TrainOptions:
     learning_rate: float = 2e-3
     widths: tuple[int, ...] = (24, 48, 80, 128, 160)
     seed: int = 1
+    validation_share: float = 0.0
+    robust: bool = False
+    precision: str = "float32"
+    device: str = "cpu"
     checkpoint_every: int = 100
     threads: int = 2
 
@@ -80,6 +92,13 @@ class TrainOptions:
             )
         if wrong := [size for size in self.sizes if size % SIZE_MULTIPLE]:
             raise TrainingError(f"sizes are multiples of {SIZE_MULTIPLE}, found {wrong[0]}")
+        if self.precision not in PRECISIONS or self.device not in ("cpu", "cuda"):
+            raise TrainingError(
+                f"precision is one of {', '.join(PRECISIONS)}, device cpu or cuda: "
+                f"found {self.precision!r} and {self.device!r}"
+            )
+        if not 0 <= self.validation_share < 1:
+            raise TrainingError(f"validation_share lies in [0, 1), found {self.validation_share}")
         if not 0 <= self.real_share < 1 or self.batch < 2:
             raise TrainingError(
                 "real_share lies in [0, 1) and batch is 2 or more (batch norm): "
@@ -88,7 +107,7 @@ class TrainOptions:
 
 
 def train(options: TrainOptions) -> Path:
-    """Train, or go on training, and return the checkpoint's path.
+    """Train, or go on training, and return the checkpoint's path; under torchrun, with all its ranks.
 
     Raises:
         TrainingError: If the checkpoint in `out` cannot be read or belongs to a run with other options, if no
@@ -99,38 +118,93 @@ def train(options: TrainOptions) -> Path:
     torch.manual_seed(options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
     sources = read_sources(options.projections, [read_set(folder) for folder in options.radiographs])
+    taught, held_back = split(sources, options.validation_share, options.seed)
     stored = _checkpoint_in_hand(options)
-    labels = _labels(stored) if stored else supported_labels(sources)
+    labels = _labels(stored) if stored else supported_labels(taught)
     if not labels:
         raise TrainingError("no structure is seen in enough projections to learn it")
-    network, average = _new_network(options, labels), _new_network(options, labels)
-    average.load_state_dict(network.state_dict())
-    optimiser = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=WEIGHT_DECAY)
-    step = _resume(stored, network, average, optimiser) if stored else 0
-    _cut_log(options.out / LOG, step)
-    network.train()
-    started = time.monotonic()
-    batches = Batches(sources, labels, 0, options.batch, options.real_share, options.seed)
-    for batch in _in_phases(options, batches, step):
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(options, step)
-        outputs = network(batch.image.contiguous(memory_format=torch.channels_last))
-        loss, parts = loss_of(outputs, batch)
-        _demand_finite(parts, step + 1)
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
-        optimiser.step()
-        follow(average, network, min(AVERAGING, (step + 1) / (step + 10)))
-        step += 1
-        _log(options.out / LOG, step, parts, time.monotonic() - started)
-        if step % options.checkpoint_every == 0 or step == sum(options.steps):
-            _save(options, labels, step, network, average, optimiser)
+    with joined(options.device) as ranks:
+        run = _new_run(options, labels, ranks, stored)
+        checks = looks(held_back, labels, options.sizes[-1]) if ranks.is_first else []
+        batches = Batches(taught, labels, 0, options.batch, options.real_share, options.seed, ranks)
+        _learn(run, batches, checks)
     return options.out / CHECKPOINT
 
 
-def _new_network(options: TrainOptions, labels: Sequence[int]) -> AnatomyNet:
-    network = AnatomyNet(len(labels), options.widths)
+@dataclass
+class _Run:
+    """A run in hand: what a checkpoint carries, and where it runs."""
+
+    options: TrainOptions
+    labels: list[int]
+    ranks: Ranks
+    network: AnatomyNet
+    average: AnatomyNet
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+    best: float = -1.0
+
+
+def _learn(run: _Run, batches: Batches, checks: Sequence[Sample]) -> None:
+    """The loop: a batch, its loss, a step, the average, and from time to time a checkpoint."""
+    options, started = run.options, time.monotonic()
+    kind = PRECISIONS[options.precision]
+    for shared in _in_phases(options, batches, run.step):
+        batch = shared.to(run.ranks.device)
+        for group in run.optimiser.param_groups:
+            group["lr"] = learning_rate(options, run.step)
+        with torch.autocast(run.ranks.device.split(":")[0], kind, enabled=kind is not None):
+            outputs = run.network(batch.image.contiguous(memory_format=torch.channels_last))
+        loss, parts = loss_of(outputs, batch, options.robust)
+        _demand_finite(parts, run.step + 1)
+        run.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        average_gradients(run.network, run.ranks)
+        nn.utils.clip_grad_norm_(run.network.parameters(), GRADIENT_NORM)
+        run.optimiser.step()
+        follow(run.average, run.network, min(AVERAGING, (run.step + 1) / (run.step + 10)))
+        run.step += 1
+        if run.ranks.is_first:
+            _note(run, parts, time.monotonic() - started, checks)
+
+
+def _note(run: _Run, parts: dict[str, float], seconds: float, checks: Sequence[Sample]) -> None:
+    """Write what a step came to; at a checkpoint look at the patients that were held back, too."""
+    options, out = run.options, run.options.out
+    _log(out / LOG, run.step, parts, seconds)
+    if run.step % options.checkpoint_every and run.step != sum(options.steps):
+        return
+    score = mean_dice(run.average, checks, run.ranks.device) if checks else -1.0
+    is_best, run.best = score > run.best, max(score, run.best)
+    _save(run, CHECKPOINT)
+    if checks:
+        _log(out / VALIDATION_LOG, run.step, {"dice": score}, seconds)
+        (out / PICTURES).mkdir(exist_ok=True)
+        picture = out / PICTURES / f"{run.step:06d}.png"
+        write_pictures(picture, run.average, checks, run.labels, run.ranks.device)
+        if is_best:
+            _save(run, BEST)
+
+
+def _new_run(options: TrainOptions, labels: list[int], ranks: Ranks, stored: dict[str, Any] | None) -> _Run:
+    """Return the run at its start, or where its checkpoint left it."""
+    network, average = (_new_network(options, labels, ranks.device) for _ in range(2))
+    average.load_state_dict(network.state_dict())
+    optimiser = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=WEIGHT_DECAY)
+    run = _Run(options, labels, ranks, network.train(), average.train(), optimiser)
+    if stored:
+        network.load_state_dict(stored["network"])
+        average.load_state_dict(stored["average"])
+        optimiser.load_state_dict(stored["optimiser"])
+        run.step, run.best = int(stored["step"]), float(stored.get("best", -1.0))
+    if ranks.is_first:
+        _cut_log(options.out / LOG, run.step)
+        _cut_log(options.out / VALIDATION_LOG, run.step)
+    return run
+
+
+def _new_network(options: TrainOptions, labels: Sequence[int], device: str) -> AnatomyNet:
+    network = AnatomyNet(len(labels), options.widths).to(device)
     convert: Any = network.to  # its type hints lack memory_format
     convert(memory_format=torch.channels_last)
     return network
@@ -141,27 +215,6 @@ def learning_rate(options: TrainOptions, step: int) -> float:
     warm = min(1.0, (step + 1) / WARM_UP_STEPS)
     fall = 0.5 * (1 + math.cos(math.pi * step / max(sum(options.steps), 1)))
     return options.learning_rate * warm * (0.01 + 0.99 * fall)
-
-
-def loss_of(outputs: Outputs, batch: Batch) -> tuple[torch.Tensor, dict[str, float]]:
-    """Return cross-entropy plus soft Dice over known channels plus the view's cross-entropy, and these parts.
-
-    Dice is taken over the whole batch, structure by structure.
-    """
-    known = batch.known[:, :, None, None].float()
-    scale = known.expand_as(outputs.logits).sum().clamp_min(1)
-    entropy = nn.functional.binary_cross_entropy_with_logits(
-        outputs.logits, batch.target, weight=known, reduction="sum"
-    )
-    found = torch.sigmoid(outputs.logits) * known
-    overlap = (found * batch.target).sum(dim=(0, 2, 3))
-    total = found.sum(dim=(0, 2, 3)) + (batch.target * known).sum(dim=(0, 2, 3))
-    asked = batch.known.any(dim=0)
-    dice = 1 - ((2 * overlap + DICE_SMOOTHING) / (total + DICE_SMOOTHING))[asked].mean()
-    view = nn.functional.cross_entropy(outputs.view, batch.view)
-    loss = ENTROPY_WEIGHT * entropy / scale + dice + VIEW_WEIGHT * view
-    parts = {"entropy": (entropy / scale).item(), "dice": dice.item(), "view": view.item()}
-    return loss, parts
 
 
 def _demand_finite(parts: Mapping[str, float], step: int) -> None:
@@ -197,20 +250,23 @@ def _log(path: Path, step: int, parts: dict[str, float], seconds: float) -> None
         writer.writerow([step, *(f"{value:.5f}" for value in parts.values()), f"{seconds:.1f}"])
 
 
-def _save(
-    options: TrainOptions, labels: list[int], step: int, network: nn.Module, average: nn.Module,
-    optimiser: torch.optim.Optimizer,
-) -> None:  # fmt: skip
-    """Write the checkpoint; it replaces the last one only when it is complete."""
+def _save(run: _Run, name: str) -> None:
+    """Write a checkpoint; it replaces the last one only when it is complete."""
+    options = run.options
     described = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()}
     described["radiographs"] = [str(folder) for folder in options.radiographs]
-    torn = options.out / f"{CHECKPOINT}.part"
+    torn = options.out / f"{name}.part"
     content = {
-        "options": described, "labels": [NAMES[i] for i in labels], "step": step, "network":
-        network.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict(),
-    }  # fmt: skip
+        "options": described,
+        "labels": [NAMES[i] for i in run.labels],
+        "step": run.step,
+        "best": run.best,
+        "network": run.network.state_dict(),
+        "average": run.average.state_dict(),
+        "optimiser": run.optimiser.state_dict(),
+    }
     torch.save(content, torn)
-    torn.rename(options.out / CHECKPOINT)
+    torn.rename(options.out / name)
 
 
 def _checkpoint_in_hand(options: TrainOptions) -> dict[str, Any] | None:
@@ -231,16 +287,6 @@ def _labels(stored: dict[str, Any]) -> list[int]:
     if unknown := [name for name in stored["labels"] if name not in NAMES]:
         raise TrainingError(f"the checkpoint was trained for {unknown[0]!r}, which is no structure of ours")
     return [NAMES.index(name) for name in stored["labels"]]
-
-
-def _resume(
-    stored: dict[str, Any], network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer
-) -> int:
-    """Load a checkpoint and return the steps done."""
-    network.load_state_dict(stored["network"])
-    average.load_state_dict(stored["average"])
-    optimiser.load_state_dict(stored["optimiser"])
-    return int(stored["step"])
 
 
 def _cut_log(path: Path, step: int) -> None:

@@ -20,7 +20,7 @@ def online(make_case: MakeCase) -> OnlineSources:
 
 def same(first: Source, second: Source) -> bool:
     return (
-        first.case == second.case
+        first.patient == second.patient
         and first.view == second.view
         and np.array_equal(first.tissues, second.tissues)
         and np.array_equal(first.coverage, second.coverage)

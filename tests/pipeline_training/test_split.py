@@ -1,0 +1,50 @@
+"""No patient is ever on two sides."""
+
+import numpy as np
+import pytest
+
+from pipeline_training.dataset import FRONTAL, LATERAL, Source
+from pipeline_training.errors import DatasetError
+from pipeline_training.split import check_no_leak, is_held_back, split
+
+
+def _source(patient: str, view: int = FRONTAL) -> Source:
+    empty = np.zeros((0, 160, 160), np.uint8)
+    return Source(patient, np.zeros((16, 320, 320), np.float16), empty, np.zeros(0, np.intp), view)
+
+
+def test_no_patient_is_on_two_sides_whatever_the_seed() -> None:
+    patients = [f"patient {n}" for n in range(30)]
+    sources = [_source(p, view) for p in patients for view in (FRONTAL, LATERAL, FRONTAL)]  # volumes, views
+    for seed in range(20):
+        taught, held = split(sources, 0.3, seed)
+        assert not {s.patient for s in taught} & {s.patient for s in held}
+        assert len(taught) + len(held) == len(sources)
+        assert len(held) % 3 == 0, "all of a patient goes together"
+
+
+def test_share_is_about_what_was_asked_for() -> None:
+    held = np.mean([is_held_back(f"patient {n}", 0.2, 1) for n in range(5000)])
+    assert held == pytest.approx(0.2, abs=0.02)
+
+
+def test_place_of_a_patient_does_not_depend_on_the_others() -> None:
+    few = [_source(f"patient {n}") for n in range(10)]
+    more = few + [_source(f"patient {n}") for n in range(10, 40)]
+    held_of_few, held_of_more = ({s.patient for s in split(sources, 0.4, 3)[1]} for sources in (few, more))
+    assert held_of_few == held_of_more & {s.patient for s in few}
+
+
+def test_nothing_is_held_back_unless_asked_for() -> None:
+    sources = [_source("a"), _source("b")]
+    assert split(sources, 0.0, 1) == (sources, [])
+
+
+def test_split_that_leaves_a_side_empty_is_refused() -> None:
+    with pytest.raises(DatasetError, match="of 1 patients none is held back"):
+        split([_source("a")], 0.01, 1)
+
+
+def test_leak_is_refused_by_name() -> None:
+    with pytest.raises(DatasetError, match="patient 'b' is on both sides"):
+        check_no_leak([_source("a"), _source("b")], [_source("b", LATERAL)])

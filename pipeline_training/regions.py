@@ -185,7 +185,7 @@ def _below_organs(volume: LabelMap, half: Mask) -> Mask:
 
     Columns that hold lung near its apex alone would else be abdomen from there down.
     """
-    abdomen = volume.mask(*ABDOMEN)
+    abdomen = volume.mask("diaphragm", *ABDOMEN)
     slices = np.flatnonzero((abdomen & half).any(axis=(1, 2)))
     highest = slices[-1] if slices.size else np.flatnonzero(abdomen.any(axis=(1, 2)))[-1]
     return np.asarray(np.arange(len(abdomen)) <= highest)[:, None, None]

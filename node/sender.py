@@ -97,19 +97,20 @@ class Sender:
         objects = [Outgoing(d.result.sop_instance_uid, self._spool.path(d.result.path)) for d in due]
         left = list(due)
         give_back_at = time.monotonic() + self._rules.lease_s / 2
+        unanswered = False
         with closing(self._transport.send(self._destination, objects)) as outcomes:
             while left and not self.loop.stopping and time.monotonic() < give_back_at:
-                self._judge(left.pop(0), next(outcomes))
+                outcome = next(outcomes)
+                if not outcome.unanswered:
+                    self._breaker.answered()
+                elif not unanswered:  # an association fails once, however many objects it leaves unsent
+                    self._breaker.failed()
+                unanswered |= outcome.unanswered
+                delivery = left.pop(0)
+                self._record(delivery, outcome)
+                self._log(delivery, outcome)
         for delivery in left:
             self._store.delivery_failed(delivery.id, "the node stopped, or its turn was over", _now())
-
-    def _judge(self, delivery: Delivery, outcome: Outcome) -> None:
-        if not outcome.unanswered:
-            self._breaker.answered()
-        elif self._breaker.wait_s == 0:  # the first of this association
-            self._breaker.failed()
-        self._record(delivery, outcome)
-        self._log(delivery, outcome)
 
     def _record(self, delivery: Delivery, outcome: Outcome) -> None:
         if outcome.verdict is Verdict.STORED and outcome.status is not None:

@@ -235,6 +235,7 @@ class Counted(PlainTransport):
 
     def _answer_of_now(self, _destination: Destination, outgoing: Outgoing) -> Outcome:
         if len(self.batches) <= 2:
+            time.sleep(0.05)  # longer than the first wait: an association still fails once
             return Outcome(outgoing.sop_instance_uid, Verdict.UNSENT, None, "no connection")
         return judge(outgoing.sop_instance_uid, 0x0000)
 

@@ -1,8 +1,12 @@
 """The own labeller: a trained `ThoraxNet` on a whole CT, its answer brought back to the CT's grid."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from pipeline_training.errors import LabellerError
@@ -50,7 +54,7 @@ class OwnLabeller:
         """
         seen = network_volume(volume.hu, volume.spacing_mm, volume.case)
         logits = self._logits(torch.cat([normalised(seen[:1]), seen[1:]]))
-        numbers, confidence = _upsampled(torch.softmax(logits, dim=0), volume.hu.shape)
+        numbers, confidence = _upsampled(torch.softmax(logits, dim=0).numpy(), volume.hu.shape)
         present = np.unique(numbers)
         names = {int(n): self._classes[n - 1] for n in present if n}
         return LabelVote(self.name, numbers, names, self.vocabulary, confidence)
@@ -66,25 +70,61 @@ class OwnLabeller:
         return torch.Tensor(logits[:, : shape[0], : shape[1], : shape[2]])
 
 
-def _upsampled(
-    shares: torch.Tensor, shape: tuple[int, ...]
-) -> tuple[
-    np.ndarray[tuple[int, ...], np.dtype[np.uint8]], np.ndarray[tuple[int, ...], np.dtype[np.float32]]
-]:
+Grid = npt.NDArray[np.float32]
+
+
+def _upsampled(shares: Grid, shape: tuple[int, ...]) -> tuple[npt.NDArray[np.uint8], Grid]:
     """Return the most probable class of every fine voxel, and its probability.
 
-    Classes are brought up one after another, so that memory does not grow with their number.
+    Classes are brought up one after another, and only where they can win: memory does not grow with their
+    number, and time grows with their size.
     """
     numbers = np.zeros(shape, np.uint8)
-    best = _fine(shares[0], shape)
+    best = upsampled(shares[0], [Axis.between(c, f) for c, f in zip(shares.shape[1:], shape, strict=True)])
     for number in range(1, len(shares)):
-        if float(shares[number].max()) > 1 / len(shares):
-            share = _fine(shares[number], shape)
-            more = share > best
-            numbers[more], best[more] = number, share[more]
+        places = np.nonzero(shares[number] > 1 / len(shares))
+        if not places[0].size:
+            continue
+        spans = [(int(p.min()) - 1, int(p.max()) + 1) for p in places]
+        axes = [Axis.between(c, f, span) for c, f, span in zip(shares.shape[1:], shape, spans, strict=True)]
+        box = tuple(slice(axis.first, axis.first + len(axis.weight)) for axis in axes)
+        share = upsampled(shares[number], axes)
+        more = share > best[box]
+        numbers[box][more], best[box][more] = number, share[more]
     return numbers, best
 
 
-def _fine(share: torch.Tensor, shape: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    resized = torch.nn.functional.interpolate(share[None, None], size=list(shape), mode="trilinear")[0, 0]
-    return np.asarray(resized.numpy(), np.float32)
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """Which coarse samples make which fine ones along an axis; centres of the grids' first cells differ.
+
+    Attributes:
+        first: The first fine sample.
+        below: Coarse sample at or before each fine one.
+        above: The one after it.
+        weight: Of the one after it.
+    """
+
+    first: int
+    below: npt.NDArray[np.intp]
+    above: npt.NDArray[np.intp]
+    weight: Grid
+
+    @classmethod
+    def between(cls, coarse: int, fine: int, span: tuple[int, int] | None = None) -> Self:
+        """Return the fine samples that take part of coarse ones `span[0]` to `span[1]`, both included."""
+        where = np.clip((np.arange(fine) + 0.5) * coarse / fine - 0.5, 0, coarse - 1)
+        low, high = span or (0, coarse - 1)
+        taken = np.flatnonzero((where >= low) & (where <= high))
+        below = np.floor(where[taken]).astype(np.intp)
+        above = np.minimum(below + 1, coarse - 1)
+        return cls(int(taken[0]), below, above, (where[taken] - below).astype(np.float32))
+
+
+def upsampled(share: Grid, axes: Sequence[Axis]) -> Grid:
+    """Return a coarse grid, interpolated linearly at the fine samples of its axes."""
+    for number, axis in enumerate(axes):
+        weight = axis.weight.reshape([-1 if n == number else 1 for n in range(share.ndim)])
+        below, above = np.take(share, axis.below, number), np.take(share, axis.above, number)
+        share = below + (above - below) * weight
+    return share

@@ -11,7 +11,7 @@ from pipeline_training.errors import LabellerError, TrainingError
 from pipeline_training.intake.ct import CtVolume
 from pipeline_training.labelling.labeller import LabelVote
 from pipeline_training.labelling.own_input import lung_box, positions
-from pipeline_training.labelling.own_labeller import OwnLabeller
+from pipeline_training.labelling.own_labeller import Axis, OwnLabeller, upsampled
 from pipeline_training.labelling.own_training import (
     LabellerOptions,
     Lesson,
@@ -159,3 +159,14 @@ def test_vote_outside_its_vocabulary_is_refused(volume: LabelMap) -> None:
             LabelVote("x", volume.labels, volume.names, frozenset(KEPT)),
             confidence=np.zeros((1, 1, 1), np.float32),
         )
+
+
+def test_a_share_is_interpolated_as_torch_does_it() -> None:
+    share = np.random.default_rng(0).random((5, 4, 7)).astype(np.float32)
+    shape = (13, 11, 16)
+    whole = upsampled(share, [Axis.between(c, f) for c, f in zip(share.shape, shape, strict=True)])
+    truth = torch.nn.functional.interpolate(torch.from_numpy(share)[None, None], size=shape, mode="trilinear")
+    np.testing.assert_allclose(whole, truth[0, 0], atol=1e-6)
+    part = Axis.between(5, 13, (1, 3))
+    axes = [part, *(Axis.between(c, f) for c, f in zip(share.shape[1:], shape[1:], strict=True))]
+    np.testing.assert_array_equal(upsampled(share, axes), whole[part.first : part.first + len(part.weight)])

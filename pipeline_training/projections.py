@@ -27,7 +27,7 @@ from pipeline_training.poses import draw_pose, is_lateral
 from pipeline_training.projector import Projection, Projector
 from pipeline_training.scanned import Scanned, extend, told
 from pipeline_training.targets import structure_lengths, structure_masks
-from pipeline_training.volumes import load_label_map
+from pipeline_training.volumes import WORKING_SPACING_MM, load_label_map
 
 NAMES = tuple(label.name for label in LABELS)
 POSES_PER_BODY = 4
@@ -48,6 +48,7 @@ class ProjectOptions:
         size: Rows and columns.
         lateral_share: Share of lateral views, in [0, 1].
         seed: The whole data set is a function of it.
+        spacing_mm: Of the voxels that volumes are brought to; coarser ones are projected faster.
     """
 
     cases: Sequence[Path]
@@ -56,6 +57,7 @@ class ProjectOptions:
     size: int = 320
     lateral_share: float = 0.1
     seed: int = 1
+    spacing_mm: float = WORKING_SPACING_MM
 
     def __post_init__(self) -> None:
         names = [case.name for case in self.cases]
@@ -97,10 +99,11 @@ def agree_on_options(options: ProjectOptions) -> None:
         DatasetError: If they differ.
     """
     ours = {
+        "layout": LAYOUT,
         "size": options.size,
         "seed": options.seed,
         "lateral_share": options.lateral_share,
-        "layout": LAYOUT,
+        "spacing_mm": options.spacing_mm,
     }
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / OPTIONS_FILE
@@ -123,7 +126,7 @@ def _build_case(case: Path, options: ProjectOptions) -> Iterator[Path]:
     """Write a case's missing files body by body, then its manifest."""
     files = case_files(case.name, options)
     if not all(file.exists() for file in files):
-        anatomy, scanned = extend(load_anatomy(case, options.seed))
+        anatomy, scanned = extend(load_anatomy(case, options.seed, options.spacing_mm))
         for body in range(0, len(files), POSES_PER_BODY):
             wanted = files[body : body + POSES_PER_BODY]
             if not all(file.exists() for file in wanted):
@@ -131,13 +134,13 @@ def _build_case(case: Path, options: ProjectOptions) -> Iterator[Path]:
     write_manifest(options.out / case.name, [entry_of(file, options.out) for file in files])
 
 
-def load_anatomy(case: Path, seed: int) -> Anatomy:
+def load_anatomy(case: Path, seed: int, spacing_mm: float = WORKING_SPACING_MM) -> Anatomy:
     """Return the case's anatomy.
 
     Raises:
         pipeline_training.errors.VolumeError: If the case cannot be used.
     """
-    return derive(load_label_map(case), np.random.default_rng([seed, *case.name.encode()]))
+    return derive(load_label_map(case, spacing_mm), np.random.default_rng([seed, *case.name.encode()]))
 
 
 def _project_body(

@@ -1,7 +1,8 @@
 """CT volumes and label maps, oriented so that indices grow towards superior, posterior and left.
 
 A case is a folder with `labels.nii.gz` and `labels.json` ({"labels": {id: structure name}}) and, where there
-is one, `ct.nii.gz` on the same grid. Structure names are TotalSegmentator v2's.
+is one, `ct.nii.gz` on the same grid. labels.json may also hold "vocabulary", all names that were looked for,
+and "patient". Structure names are TotalSegmentator v2's.
 """
 
 import json
@@ -20,7 +21,7 @@ from scipy import ndimage
 from pipeline_training.errors import VolumeError
 
 WORKING_SPACING_MM = 1.5
-"""Every volume is brought to this isotropic spacing, the one of the development data."""
+"""Volumes are brought to this isotropic spacing, the one of the development data, unless asked otherwise."""
 
 SPACING_TOLERANCE_MM = 0.01
 AFFINE_TOLERANCE_MM = 1e-3
@@ -91,33 +92,50 @@ LUNG_LOBES = (
 )
 
 
-def load_label_map(folder: Path) -> LabelMap:
-    """Return the case in `folder`, resampled to 1.5 mm, cropped to the chest and checked for its orientation.
+def load_label_map(folder: Path, spacing_mm: float = WORKING_SPACING_MM) -> LabelMap:
+    """Return the case in `folder`, resampled, cropped to the chest and checked for its orientation.
+
+    Args:
+        folder: With labels.nii.gz, labels.json and perhaps ct.nii.gz.
+        spacing_mm: Edge length of the voxels that are returned.
 
     Raises:
         VolumeError: If files are missing or unreadable, grids differ, ids do not fit, no lungs are labelled,
             or the volume is flipped.
     """
-    described = _read_names(folder)
+    described = _read_description(folder)
     image = _read_image(folder, "labels.nii.gz")
-    labels = np.rint(oriented(image, order=0, outside=0))
+    labels = np.rint(oriented(image, order=0, outside=0, spacing_mm=spacing_mm))
     if labels.min() < 0 or labels.max() > MAX_LABEL:
         raise VolumeError(f"{folder.name}: label ids lie in 0..{MAX_LABEL}, found {labels.max():.0f}")
-    hu = _read_hu(folder, image)
-    volume = LabelMap(folder.name, labels.astype(np.uint8), described, hu, WORKING_SPACING_MM)
+    hu = _read_hu(folder, image, spacing_mm)
+    volume = LabelMap(
+        folder.name, labels.astype(np.uint8), described.names, hu, spacing_mm, described.patient,
+        described.vocabulary,
+    )  # fmt: skip
     cropped = _cropped(volume)
     check_orientation(cropped)
     return cropped
 
 
-def _read_names(folder: Path) -> dict[int, str]:
+@dataclass(frozen=True)
+class _Description:
+    """What labels.json says."""
+
+    names: dict[int, str]
+    vocabulary: frozenset[str]
+    patient: str
+
+
+def _read_description(folder: Path) -> _Description:
     path = folder / "labels.json"
     if not path.is_file() or not (folder / "labels.nii.gz").is_file():
         raise VolumeError(f"{folder.name}: a case needs labels.nii.gz and labels.json")
     try:
-        return {
-            int(i): str(name) for i, name in json.loads(path.read_text(encoding="utf-8"))["labels"].items()
-        }
+        content = json.loads(path.read_text(encoding="utf-8"))
+        names = {int(i): str(name) for i, name in content["labels"].items()}
+        vocabulary = frozenset(str(name) for name in content.get("vocabulary", ()))
+        return _Description(names, vocabulary, str(content.get("patient", "")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
         raise VolumeError(
             f'{folder.name}: labels.json must read {{"labels": {{id: name}}}}: {exc!r}'
@@ -135,30 +153,31 @@ def _read_image(folder: Path, name: str) -> Any:
     return image
 
 
-def _read_hu(folder: Path, labels: Any) -> npt.NDArray[np.int16] | None:
+def _read_hu(folder: Path, labels: Any, spacing_mm: float) -> npt.NDArray[np.int16] | None:
     if not (folder / "ct.nii.gz").is_file():
         return None
     ct = _read_image(folder, "ct.nii.gz")
     if ct.shape != labels.shape or not np.allclose(ct.affine, labels.affine, atol=AFFINE_TOLERANCE_MM):
         raise VolumeError(f"{folder.name}: ct.nii.gz and labels.nii.gz are not on the same grid")
-    return np.rint(oriented(ct, order=1, outside=AIR_HU)).astype(np.int16)
+    return np.rint(oriented(ct, order=1, outside=AIR_HU, spacing_mm=spacing_mm)).astype(np.int16)
 
 
-def oriented(image: Any, order: int, outside: float) -> Voxels:
-    """Return the voxels of a NIfTI image as (slices, rows, columns), superior, posterior, left, at 1.5 mm.
+def oriented(image: Any, order: int, outside: float, spacing_mm: float = WORKING_SPACING_MM) -> Voxels:
+    """Return the voxels of a NIfTI image as (slices, rows, columns), growing to superior, posterior, left.
 
     Args:
-        image: Stored in any orientation; an oblique grid of 1.5 mm keeps its tilt.
+        image: Stored in any orientation; an oblique grid that has the spacing already keeps its tilt.
         order: Of the interpolation: 0 takes the nearest voxel, 1 is linear.
         outside: Value of voxels that the resampled grid adds at the edges.
+        spacing_mm: Edge length of the voxels that are returned.
 
     Raises:
         VolumeError: If the voxels cannot be read.
     """
     zooms = np.asarray(image.header.get_zooms()[:3], np.float64)
     try:
-        if not np.allclose(zooms, WORKING_SPACING_MM, atol=SPACING_TOLERANCE_MM):
-            image = _resampled(image, order, outside)
+        if not np.allclose(zooms, spacing_mm, atol=SPACING_TOLERANCE_MM):
+            image = _resampled(image, order, outside, spacing_mm)
         right_anterior_superior = _canonical(image)
         voxels = np.asarray(right_anterior_superior.dataobj, np.float64)
     except (OSError, EOFError, ValueError) as exc:
@@ -166,9 +185,9 @@ def oriented(image: Any, order: int, outside: float) -> Voxels:
     return np.ascontiguousarray(voxels[::-1, ::-1, :].transpose(2, 1, 0))
 
 
-def _resampled(image: Any, order: int, outside: float) -> Any:
+def _resampled(image: Any, order: int, outside: float, spacing_mm: float) -> Any:
     resample: Any = nibabel.processing.resample_to_output
-    return resample(image, (WORKING_SPACING_MM,) * 3, order=order, cval=outside)
+    return resample(image, (spacing_mm,) * 3, order=order, cval=outside)
 
 
 def _canonical(image: Any) -> Any:

@@ -103,7 +103,7 @@ def build_case(case: Path, options: ProjectOptions) -> CaseOutcome:
     """Make the projections of one case that are not there yet; runs on a worker."""
     started = time.monotonic()
     try:
-        anatomy = load_anatomy(case, options.seed)
+        anatomy = load_anatomy(case, options.seed, options.spacing_mm)
         made = list(build_projections(replace(options, cases=(case,))))
     except PipelineError as error:
         seconds = time.monotonic() - started

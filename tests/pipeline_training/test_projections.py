@@ -80,7 +80,7 @@ def test_stored_projection_reads_back(anatomy: Anatomy, tmp_path: Path) -> None:
     assert stored.case == "phantom"
     assert stored.size == SIZE
     assert {NAMES[i] for i in np.flatnonzero(stored.known)} == {
-        *anatomy.known(), "visible lung right", "visible lung left",
+        *anatomy.known(), *anatomy.absent, "visible lung right", "visible lung left",
     }  # fmt: skip
     assert stored.masks().shape == (161, SIZE, SIZE)
     assert stored.masks()[NAMES.index("heart")].any()

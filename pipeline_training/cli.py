@@ -15,6 +15,9 @@ from rich.progress import Progress
 from ai.bundle import DEFAULT_BUNDLE
 from ai.errors import AiError
 from pipeline_training.commands.build import build
+from pipeline_training.commands.label import label
+from pipeline_training.commands.quickstart import quickstart
+from pipeline_training.commands.train_labeller import train_labeller
 from pipeline_training.contact_sheet import draw_contact_sheet, write_contact_sheet
 from pipeline_training.errors import OutputError, PipelineError
 from pipeline_training.evaluate import EvaluateOptions, chosen_sets, evaluate_sets, load_segmenter
@@ -31,8 +34,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="From labelled CT volumes to a model bundle, and the bundle against readers.",
 )
-for command in (build,):
-    app.command()(command)
+for command in (build, label, train_labeller, quickstart):
+    app.command(name=command.__name__.replace("_", "-"))(command)
 
 
 @app.callback()

@@ -51,11 +51,12 @@ def project(
     size: Annotated[int, typer.Option(min=64, help="Rows and columns.")] = 320,
     lateral_share: Annotated[float, typer.Option(min=0, max=1, help="Share of lateral views.")] = 0.1,
     seed: Annotated[int, typer.Option(help="The whole data set is a function of it.")] = 1,
+    spacing_mm: Annotated[float, typer.Option(min=0.5, help="Voxels that volumes are brought to.")] = 1.5,
 ) -> None:
     """Project labelled CT volumes to images and masks: bodies deformed, poses drawn at random."""
     from pipeline_training.projections import ProjectOptions, build_projections
 
-    options = ProjectOptions(cases, out, per_case, size, lateral_share, seed)
+    options = ProjectOptions(cases, out, per_case, size, lateral_share, seed, spacing_mm)
     _make_folders(out)
     made = 0
     with _progress(len(cases) * per_case) as on_projection:
@@ -77,16 +78,21 @@ def train(
     run: Annotated[Path | None, typer.Option(help="A TOML file with any other option of the run.")] = None,
     steps: Annotated[str | None, typer.Option(help="Steps at each size, such as 1200,300.")] = None,
     sizes: Annotated[str | None, typer.Option(help="Input sizes, such as 256,320.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Draws weights and data.")] = None,
+    online: Annotated[
+        list[Path] | None,
+        typer.Option(help="A labelled volume to make new projections of meanwhile; may be repeated."),
+    ] = None,
 ) -> None:
     """Train, or go on training; what stands here overrules the run file."""
     from pipeline_training.train import TrainOptions
     from pipeline_training.train import train as train_network
 
-    given = {"steps": _numbers("--steps", steps), "sizes": _numbers("--sizes", sizes), "seed": seed}
-    stated = read_run(run, TrainOptions, but_not=("radiographs",)) if run else {}
+    given = {"steps": _numbers("--steps", steps), "sizes": _numbers("--sizes", sizes)}
+    stated = read_run(run, TrainOptions, but_not=("radiographs", "online_cases")) if run else {}
     chosen = stated | {name: value for name, value in given.items() if value is not None}
-    options = TrainOptions(projections, out, radiographs=tuple(radiographs or ()), **chosen)
+    options = TrainOptions(
+        projections, out, radiographs=tuple(radiographs or ()), online_cases=tuple(online or ()), **chosen
+    )
     _make_folders(out)
     _console().print(f"trained: {train_network(options)}", markup=False, soft_wrap=True)
 

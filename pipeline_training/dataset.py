@@ -4,9 +4,11 @@ Every draw is a function of (seed, step, place in the batch), so that a resumed 
 uninterrupted one does.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -233,6 +235,14 @@ class Batch:
         return self.image, self.target, self.known, self.view, self.told
 
 
+class Fresh(Protocol):
+    """Sources without end, made while the network trains; `pipeline_training.online.OnlineSources` is one."""
+
+    def stream(self, start: int = 0) -> Generator[Source]:
+        """Yield the sources from a number on; closing it ends what makes them."""
+        ...
+
+
 class Batches(torch.utils.data.Dataset[Batch]):
     """The batch of each step, by its number."""
 
@@ -253,6 +263,8 @@ class Batches(torch.utils.data.Dataset[Batch]):
         self.labels, self.size, self.batch, self.seed = labels, size, batch, seed
         self.real_share = real_share if self.real else 0.0
         self.share = (ranks or Ranks()).share(batch)
+        self.fresh: Fresh | None = None
+        self.fresh_count = 0
 
     def __getitem__(self, step: int) -> Batch:
         """Return this rank's share of the batch of a step; the same step gives the same batch."""
@@ -275,7 +287,28 @@ class Batches(torch.utils.data.Dataset[Batch]):
         loader = torch.utils.data.DataLoader(
             self, batch_size=None, sampler=range(start, stop), num_workers=1, prefetch_factor=4
         )
-        yield from loader
+        if self.fresh is None or not self.fresh_count:
+            yield from loader
+            return
+        with closing(self.fresh.stream(start * self.fresh_count)) as sources:
+            for step, batch in zip(range(start, stop), loader, strict=True):
+                self._refresh(batch, step, [next(sources) for _ in range(self.fresh_count)])
+                yield batch
+
+    def refresh_with(self, fresh: Fresh, share: float) -> None:
+        """Let a share of each batch, its last places, be made while the network trains."""
+        self.fresh, self.fresh_count = fresh, round(share * self.batch)
+
+    def _refresh(self, batch: Batch, step: int, sources: Sequence[Source]) -> None:
+        """Put looks at sources into the last places of a whole batch: into those that this rank holds."""
+        first = self.batch - len(sources)
+        for row, k in enumerate(self.share):
+            if k >= first:
+                generator = np.random.default_rng([self.seed, step, k])
+                sample = make_sample(sources[k - first], self.labels, self.size, generator)
+                parts = (sample.image, sample.target, sample.known, torch.tensor(sample.view), sample.told)
+                for stacked, part in zip(batch.tensors(), parts, strict=True):
+                    stacked[row] = part
 
 
 def read_sources(projections: Path, sets: Sequence[RadiographSet]) -> list[Source]:

@@ -6,7 +6,7 @@ sees what an uninterrupted one does.
 
 import multiprocessing
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -66,7 +66,7 @@ class OnlineSources:
         block, pose = divmod(index, POSES_PER_BODY)
         return render_block(self, block)[pose]
 
-    def stream(self, start: int = 0) -> Iterator[Source]:
+    def stream(self, start: int = 0) -> Generator[Source]:
         """Yield the projections from index `start` on, made by other processes ahead of time.
 
         Closing the iterator ends the processes.

@@ -21,11 +21,13 @@ from pipeline_training.dataset import Batch, Batches, Sample, read_sources, supp
 from pipeline_training.errors import TrainingError
 from pipeline_training.loss import loss_of
 from pipeline_training.network import SIZE_MULTIPLE, AnatomyNet
+from pipeline_training.online import OnlineSources
 from pipeline_training.projections import NAMES
 from pipeline_training.radiograph_folders import read_set
 from pipeline_training.ranks import Ranks, average_gradients, joined
-from pipeline_training.split import split
+from pipeline_training.split import is_held_back, split
 from pipeline_training.validate import looks, mean_dice, write_pictures
+from pipeline_training.volumes import patient_of
 
 WARM_UP_STEPS = 50
 GRADIENT_NORM = 1.0
@@ -33,7 +35,18 @@ WEIGHT_DECAY = 1e-2
 AVERAGING = 0.995
 """Share of the averaged weights that a step keeps, once there are enough steps to average."""
 
-FREE_TO_CHANGE = frozenset({"projections", "out", "radiographs", "checkpoint_every", "threads", "device"})
+FREE_TO_CHANGE = frozenset(
+    {
+        "projections",
+        "out",
+        "radiographs",
+        "checkpoint_every",
+        "threads",
+        "device",
+        "online_cases",
+        "online_processes",
+    }
+)
 """Options that a resumed run may state differently; folders move, and data may have been added."""
 
 CHECKPOINT = "checkpoint.pt"
@@ -61,6 +74,9 @@ class TrainOptions:
         seed: Draws weights and data.
         validation_share: Share of the patients that is held back; with it, `best.pt` is the checkpoint of the
             best mean Dice on them, `validation.csv` tells all, and `pictures/` shows some.
+        online_cases: Folders of labelled volumes of which new projections are made while the network trains.
+        online_share: Share of a batch that they fill.
+        online_processes: That make them.
         robust: Whether labels may be wrong along edges, as those of models are; see `loss.loss_of`.
         precision: "float32", or "bfloat16" for the network's arithmetic.
         device: "cpu" or "cuda".
@@ -79,6 +95,9 @@ class TrainOptions:
     widths: tuple[int, ...] = (24, 48, 80, 128, 160)
     seed: int = 1
     validation_share: float = 0.0
+    online_cases: Sequence[Path] = ()
+    online_share: float = 0.25
+    online_processes: int = 1
     robust: bool = False
     precision: str = "float32"
     device: str = "cpu"
@@ -127,8 +146,17 @@ def train(options: TrainOptions) -> Path:
         run = _new_run(options, labels, ranks, stored)
         checks = looks(held_back, labels, options.sizes[-1]) if ranks.is_first else []
         batches = Batches(taught, labels, 0, options.batch, options.real_share, options.seed, ranks)
+        if options.online_cases:
+            batches.refresh_with(online_of(options), options.online_share)
         _learn(run, batches, checks)
     return options.out / CHECKPOINT
+
+
+def online_of(options: TrainOptions) -> OnlineSources:
+    """Return what makes projections meanwhile, of patients that are not held back."""
+    share, seed = options.validation_share, options.seed
+    cases = tuple(c for c in options.online_cases if not is_held_back(patient_of(c), share, seed))
+    return OnlineSources(cases, seed=seed, processes=options.online_processes)
 
 
 @dataclass
@@ -254,7 +282,8 @@ def _save(run: _Run, name: str) -> None:
     """Write a checkpoint; it replaces the last one only when it is complete."""
     options = run.options
     described = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()}
-    described["radiographs"] = [str(folder) for folder in options.radiographs]
+    for key in ("radiographs", "online_cases"):
+        described[key] = [str(folder) for folder in getattr(options, key)]
     torn = options.out / f"{name}.part"
     content = {
         "options": described,

@@ -1,11 +1,10 @@
 """CT volumes and label maps, oriented so that indices grow towards superior, posterior and left.
 
 A case is a folder with `labels.nii.gz` and `labels.json` ({"labels": {id: structure name}}) and, where there
-is one, `ct.nii.gz` on the same grid. labels.json may also hold "vocabulary", all names that were looked for,
+is one, `ct.nii.gz`. labels.json may also hold "vocabulary", all names that were looked for,
 and "patient". Structure names are TotalSegmentator v2's.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,20 +14,22 @@ import nibabel
 import nibabel.processing
 import numpy as np
 import numpy.typing as npt
-from nibabel.filebasedimages import ImageFileError
 from scipy import ndimage
 
 from pipeline_training.errors import VolumeError
+from pipeline_training.intake.ct import CtVolume
+from pipeline_training.intake.files import named, read_ct, read_volume
+from pipeline_training.intake.geometry import WORKING_SPACING_MM, working_grid
+from pipeline_training.intake.label_map import read_described, read_label_map
+from pipeline_training.intake.labelling import MAX_LABEL, Labelling
+from pipeline_training.intake.scan import AIR_HU
 
-WORKING_SPACING_MM = 1.5
-"""Volumes are brought to this isotropic spacing, the one of the development data, unless asked otherwise."""
+__all__ = [
+    "AIR_HU", "LUNG_LOBES", "WORKING_SPACING_MM", "LabelMap", "check_orientation", "MAX_LABEL", "label_map_of",
+    "load_label_map", "oriented", "patient_of",
+]  # fmt: skip
 
 SPACING_TOLERANCE_MM = 0.01
-AFFINE_TOLERANCE_MM = 1e-3
-"""Two grids closer than this are one grid; NIfTI stores the affine in single precision."""
-
-MAX_LABEL = 255
-AIR_HU = -1000
 
 KEPT_BELOW_LUNGS_MM = 150.0
 KEPT_ABOVE_LUNGS_MM = 150.0
@@ -90,76 +91,53 @@ LUNG_LOBES = (
     "lung_upper_lobe_left",
     "lung_lower_lobe_left",
 )
+LUNGS = (*LUNG_LOBES, "lung_right", "lung_left")
 
 
 def load_label_map(folder: Path, spacing_mm: float = WORKING_SPACING_MM) -> LabelMap:
     """Return the case in `folder`, resampled, cropped to the chest and checked for its orientation.
 
+    Labels and CT need not share a grid: the labels come onto the CT's by where they lie in the patient.
+
     Args:
-        folder: With labels.nii.gz, labels.json and perhaps ct.nii.gz.
+        folder: With labels.nii.gz, labels.json and perhaps ct.nii.gz; .nii, .nrrd and .mha will do as well.
         spacing_mm: Edge length of the voxels that are returned.
 
     Raises:
-        VolumeError: If files are missing or unreadable, grids differ, ids do not fit, no lungs are labelled,
-            or the volume is flipped.
+        VolumeError: If files are missing or unreadable, the labels lie elsewhere than the CT, ids do not fit,
+            no lungs are labelled, or the volume is flipped.
     """
-    described = _read_description(folder)
-    image = _read_image(folder, "labels.nii.gz")
-    labels = np.rint(oriented(image, order=0, outside=0, spacing_mm=spacing_mm))
-    if labels.min() < 0 or labels.max() > MAX_LABEL:
-        raise VolumeError(f"{folder.name}: label ids lie in 0..{MAX_LABEL}, found {labels.max():.0f}")
-    hu = _read_hu(folder, image, spacing_mm)
-    volume = LabelMap(
-        folder.name, labels.astype(np.uint8), described.names, hu, spacing_mm, described.patient,
-        described.vocabulary,
-    )  # fmt: skip
+    file, ct_file = named(folder, "labels"), named(folder, "ct")
+    if file is None or not (folder / "labels.json").is_file():
+        raise VolumeError(f"{folder.name}: a case needs labels.nii.gz and labels.json")
+    described = read_described(folder / "labels.json")
+    scan = None if ct_file is None else read_ct(ct_file, folder.name)
+    grid = working_grid(read_volume(file) if scan is None else scan.placed, spacing_mm)
+    labels = read_label_map(file, described, grid)
+    return label_map_of(folder.name, labels, None if scan is None else scan.volume(grid), spacing_mm)
+
+
+def patient_of(folder: Path) -> str:
+    """Return the patient of a case: what labels.json says, or else the folder's name.
+
+    Raises:
+        VolumeError: If labels.json is missing or unreadable.
+    """
+    return read_described(folder / "labels.json").patient or folder.name
+
+
+def label_map_of(case: str, labels: Labelling, ct: CtVolume | None, spacing_mm: float) -> LabelMap:
+    """Return labels and CT of one grid as a label map, cropped to the chest and checked for its orientation.
+
+    Raises:
+        VolumeError: If no lungs are labelled, or the volume is flipped.
+    """
+    patient = labels.patient or ("" if ct is None else ct.patient)
+    hu = None if ct is None else ct.hu
+    volume = LabelMap(case, labels.labels, labels.names, hu, spacing_mm, patient, labels.vocabulary)
     cropped = _cropped(volume)
     check_orientation(cropped)
     return cropped
-
-
-@dataclass(frozen=True)
-class _Description:
-    """What labels.json says."""
-
-    names: dict[int, str]
-    vocabulary: frozenset[str]
-    patient: str
-
-
-def _read_description(folder: Path) -> _Description:
-    path = folder / "labels.json"
-    if not path.is_file() or not (folder / "labels.nii.gz").is_file():
-        raise VolumeError(f"{folder.name}: a case needs labels.nii.gz and labels.json")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        names = {int(i): str(name) for i, name in content["labels"].items()}
-        vocabulary = frozenset(str(name) for name in content.get("vocabulary", ()))
-        return _Description(names, vocabulary, str(content.get("patient", "")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise VolumeError(
-            f'{folder.name}: labels.json must read {{"labels": {{id: name}}}}: {exc!r}'
-        ) from exc
-
-
-def _read_image(folder: Path, name: str) -> Any:
-    """Return a three-dimensional NIfTI image, its voxels not read yet."""
-    try:
-        image: Any = nibabel.load(folder / name)
-    except (OSError, ImageFileError) as exc:
-        raise VolumeError(f"{folder.name}: {name} cannot be read: {exc}") from exc
-    if len(image.shape) != 3:
-        raise VolumeError(f"{folder.name}: {name} must have three dimensions, found {len(image.shape)}")
-    return image
-
-
-def _read_hu(folder: Path, labels: Any, spacing_mm: float) -> npt.NDArray[np.int16] | None:
-    if not (folder / "ct.nii.gz").is_file():
-        return None
-    ct = _read_image(folder, "ct.nii.gz")
-    if ct.shape != labels.shape or not np.allclose(ct.affine, labels.affine, atol=AFFINE_TOLERANCE_MM):
-        raise VolumeError(f"{folder.name}: ct.nii.gz and labels.nii.gz are not on the same grid")
-    return np.rint(oriented(ct, order=1, outside=AIR_HU, spacing_mm=spacing_mm)).astype(np.int16)
 
 
 def oriented(image: Any, order: int, outside: float, spacing_mm: float = WORKING_SPACING_MM) -> Voxels:
@@ -197,8 +175,8 @@ def _canonical(image: Any) -> Any:
 
 
 def _cropped(volume: LabelMap) -> LabelMap:
-    """Return the slices around the lungs, and the names of what they hold."""
-    slices = np.flatnonzero(volume.mask(*LUNG_LOBES).any(axis=(1, 2)))
+    """Return the slices around the lungs, and the names of what they hold; of the rest nothing is known."""
+    slices = np.flatnonzero(volume.mask(*LUNGS).any(axis=(1, 2)))
     if not slices.size:
         raise VolumeError(f"{volume.case}: no lung lobe is labelled")
     low = max(0, int(slices[0] - KEPT_BELOW_LUNGS_MM / volume.spacing_mm))
@@ -206,41 +184,97 @@ def _cropped(volume: LabelMap) -> LabelMap:
     labels = volume.labels[low:high]
     present = set(np.unique(labels).tolist())
     names = {i: name for i, name in volume.names.items() if i in present and i != 0}
+    lost = set(volume.names.values()) - set(names.values())
     hu = None if volume.hu is None else volume.hu[low:high]
-    return replace(volume, labels=labels, names=names, hu=hu)
+    return replace(volume, labels=labels, names=names, hu=hu, vocabulary=volume.vocabulary - lost)
 
 
 SUPERIOR, POSTERIOR, LEFT = 0, 1, 2
 LOWER_LOBES = ("lung_lower_lobe_right", "lung_lower_lobe_left")
 UPPER_LOBES = ("lung_upper_lobe_right", "lung_upper_lobe_left")
+VERTEBRAE = tuple(
+    f"vertebrae_{part}{number}"
+    for part, count in (("C", 7), ("T", 12), ("L", 5))
+    for number in range(1, count + 1)
+)
+RIBS_RIGHT = tuple(f"rib_right_{number}" for number in range(1, 13))
+RIBS_LEFT = tuple(f"rib_left_{number}" for number in range(1, 13))
+RIGHT_LUNG = ("lung_right", "lung_lower_lobe_right")
+LEFT_LUNG = ("lung_left", "lung_lower_lobe_left")
+
+
+def _pairs(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return each name with its next."""
+    return tuple(itertools.pairwise(names))
+
+
 ORDERS = (
-    (
-        LEFT,
-        ("lung_lower_lobe_right",),
-        ("lung_lower_lobe_left",),
-        "the right lung lies left of the left lung",
-    ),
-    (LEFT, LUNG_LOBES, ("heart", "heart_ventricle_left"), "the heart lies right of the lungs' centre"),
-    (LEFT, ("liver",), LUNG_LOBES, "the liver lies left of the lungs' centre"),
-    (SUPERIOR, ("liver",), LUNG_LOBES, "the liver lies above the lungs' centre"),
+    (LEFT, RIGHT_LUNG, LEFT_LUNG, "the right lung lies left of the left lung"),
+    (LEFT, LUNGS, ("heart", "heart_ventricle_left"), "the heart lies right of the lungs' centre"),
+    (LEFT, ("liver",), LUNGS, "the liver lies left of the lungs' centre"),
+    (SUPERIOR, ("liver",), LUNGS, "the liver lies above the lungs' centre"),
     (SUPERIOR, LOWER_LOBES, UPPER_LOBES, "the lower lobes lie above the upper lobes"),
     (POSTERIOR, UPPER_LOBES, LOWER_LOBES, "the lower lobes lie in front of the upper lobes"),
+    (POSTERIOR, ("sternum",), VERTEBRAE, "the sternum lies behind the spine"),
 )
 """(axis, what comes first along it, what comes later, what is said where it does not): centres of mass, where
 both are labelled. A heart on the right (dextrocardia) is refused too: a flipped volume looks the same."""
 
+SERIES = (
+    (SUPERIOR, _pairs(VERTEBRAE[::-1]), "the vertebrae follow each other upwards"),
+    (SUPERIOR, _pairs(RIBS_RIGHT[::-1]), "the right ribs follow each other upwards"),
+    (SUPERIOR, _pairs(RIBS_LEFT[::-1]), "the left ribs follow each other upwards"),
+    (LEFT, tuple(zip(RIBS_RIGHT, RIBS_LEFT, strict=True)), "the right ribs lie left of the left ribs"),
+)
+"""(axis, pairs of which the first comes first along it, what is said where most pairs do not). One pair in the
+wrong order is a slip of the labelling, most of them are a flipped volume."""
+
 
 def check_orientation(volume: LabelMap) -> None:
-    """Refuse a volume in which two centres of mass do not follow each other as `ORDERS` says.
+    """Refuse a volume in which centres of mass do not follow each other as `ORDERS` and `SERIES` say.
 
     Raises:
         VolumeError: Naming what lies on the wrong side.
     """
+    centres = _Centres(volume)
     for axis, first, later, otherwise in ORDERS:
-        begin, end = _centre(volume.mask(*first)), _centre(volume.mask(*later))
+        begin, end = centres.of(*first), centres.of(*later)
         if begin is not None and end is not None and begin[axis] >= end[axis]:
             raise VolumeError(f"{volume.case}: the volume is flipped: {otherwise}")
+    for axis, pairs, otherwise in SERIES:
+        known = [(pair, centres.way(*pair)) for pair in pairs]
+        ways = {pair: way[axis] for pair, way in known if way is not None}
+        wrong = [pair for pair, way in ways.items() if way <= 0]
+        if 2 * len(wrong) > len(ways):
+            raise VolumeError(
+                f"{volume.case}: the volume is flipped: {otherwise}, such as {wrong[0][1]} and "
+                f"{wrong[0][0]}; {len(wrong)} of {len(ways)} pairs"
+            )
 
 
-def _centre(mask: npt.NDArray[np.bool_]) -> tuple[float, ...] | None:
-    return tuple(ndimage.center_of_mass(mask)) if mask.any() else None
+class _Centres:
+    """Centres of mass of a volume's structures, each computed within its bounding box."""
+
+    def __init__(self, volume: LabelMap) -> None:
+        self._sums: dict[str, tuple[int, Voxels]] = {}
+        boxes = ndimage.find_objects(volume.labels)
+        for number, name in volume.names.items():
+            if 0 < number <= len(boxes) and (box := boxes[number - 1]) is not None:
+                places = np.argwhere(volume.labels[box] == number)
+                corner = np.array([side.start for side in box])
+                count, before = self._sums.get(name, (0, np.zeros(3)))
+                self._sums[name] = (
+                    count + len(places),
+                    before + places.sum(axis=0) + len(places) * corner.astype(float),
+                )
+
+    def of(self, *names: str) -> Voxels | None:
+        """Return the centre of the structures together, None where there is none."""
+        found = [self._sums[name] for name in names if name in self._sums]
+        count = sum(each for each, _ in found)
+        return np.sum([each for _, each in found], axis=0) / count if count else None
+
+    def way(self, first: str, later: str) -> Voxels | None:
+        """Return the way from one centre to the other, None where one is missing."""
+        begin, end = self.of(first), self.of(later)
+        return None if begin is None or end is None else end - begin

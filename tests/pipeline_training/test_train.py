@@ -1,7 +1,7 @@
 import csv
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,15 @@ import pytest
 import torch
 
 from pipeline_training.anatomy import Anatomy
-from pipeline_training.dataset import Batch
-from pipeline_training.errors import TrainingError
+from pipeline_training.dataset import Batch, Batches, Source, read_sources, supported_labels
+from pipeline_training.errors import DatasetError, TrainingError
 from pipeline_training.loss import loss_of
 from pipeline_training.network import Outputs
+from pipeline_training.online import OnlineSources
 from pipeline_training.projections import write_projection
 from pipeline_training.projector import Pose, project
 from pipeline_training.split import is_held_back
-from pipeline_training.train import TrainOptions, follow, learning_rate, train
+from pipeline_training.train import TrainOptions, follow, learning_rate, online_of, train
 
 MakeReaderSet = Callable[..., Path]
 WIDTHS = (4, 6, 8, 10, 12)
@@ -198,6 +199,52 @@ def _seed_that_parts(options: TrainOptions) -> int:
         for seed in range(100)
         if not is_held_back("phantom", 0.5, seed) and any(is_held_back(p, 0.5, seed) for p in patients)
     )
+
+
+def test_projections_made_meanwhile_fill_their_share_of_the_batch(
+    options: TrainOptions, make_case: Callable[..., Path]
+) -> None:
+    online = OnlineSources((make_case("fresh"),), seed=1)
+    taught = read_sources(options.projections, ())
+    labels = supported_labels(taught)
+    batches = Batches(taught, labels, 32, 4, 0.0, 1)
+    (plain,) = batches.steps(0, 1)
+    batches.refresh_with(_Ready([online.draw(0)] * 2), 0.5)
+    (mixed,) = batches.steps(0, 1)
+    assert torch.equal(mixed.image[:2], plain.image[:2])
+    assert not torch.equal(mixed.image[2], plain.image[2])
+    assert not torch.equal(mixed.image[2], mixed.image[3]), "each place is another look"
+
+
+class _Ready:
+    """Sources that lie ready."""
+
+    def __init__(self, sources: list[Source]) -> None:
+        self._sources = sources
+
+    def stream(self, start: int = 0) -> Generator[Source]:
+        yield from self._sources[start:]
+
+
+def test_patients_held_back_are_not_rendered_either(
+    options: TrainOptions, make_case: Callable[..., Path]
+) -> None:
+    case = make_case("fresh")
+    seed = next(
+        n for n in range(100) if is_held_back("fresh", 0.5, n) and not is_held_back("phantom", 0.5, n)
+    )
+    parted = replace(
+        options,
+        radiographs=(),
+        online_cases=(case,),
+        validation_share=0.5,
+        seed=seed,
+        projections=options.projections,
+    )
+    with pytest.raises(DatasetError, match="of 1 patients none is held back"):
+        train(parted)
+    with pytest.raises(DatasetError, match="there is no case to make projections of"):
+        online_of(parted)
 
 
 def test_bfloat16_learns_about_the_same(options: TrainOptions) -> None:

@@ -20,6 +20,8 @@ DOME_MM = -22.0
 """Height of the right dome in expiration."""
 
 LEFT_DOME_LOWER_MM = 11.0
+FALL_MM = 58.0
+"""Of a dome at its radii: the costophrenic angles lie some 40 mm, the posterior ones 50 mm, below its top."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,8 @@ class Frame:
         y = float(self.centre_y(top)) - 6
         radii = (0.62 * width, 0.95 * depth)
         return {
-            "right": Dome(top, (-0.5 * width, y), 42.0, radii),
-            "left": Dome(top - LEFT_DOME_LOWER_MM, (0.52 * width, y), 42.0, radii),
+            "right": Dome(top, (-0.5 * width, y), FALL_MM, radii),
+            "left": Dome(top - LEFT_DOME_LOWER_MM, (0.52 * width, y), FALL_MM, radii),
         }
 
     @property

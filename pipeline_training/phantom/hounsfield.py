@@ -12,7 +12,9 @@ from pipeline_training.volumes import LUNG_LOBES
 AIR, FAT, MUSCLE, LUNG, BLOOD = -1000, -100, 50, -850, 130
 """HU; blood as in the venous phase of contrast."""
 
-SPONGY, CORTEX, CORTEX_MM = 240, 900, 1.6
+SPONGY, CORTEX, CORTEX_MM = 170, 900, 1.6
+"""HU of both parts of a bone, and the cortex's thickness; a voxel that is thicker holds both."""
+
 NOISE_HU, TEXTURE_HU = 12.0, 18.0
 HU = {
     "body": FAT, "breast_left": -40, "breast_right": -40, "trachea": AIR + 20, "bronchi": AIR + 40,
@@ -22,7 +24,8 @@ HU = {
 }  # fmt: skip
 BLOODY = ("heart_", "aorta", "pulmonary", "vena", "vein", "trunk")
 BONY = ("rib_", "vertebrae_", "sternum", "clavicula", "scapula", "humerus")
-"""Beginnings or parts of names."""
+COMPACT, COMPACT_CORE = ("rib_", "clavicula", "scapula"), 450
+"""Beginnings or parts of names; bones that are mostly cortex, and the HU inside them."""
 
 GENERATIONS, FIRST_VESSEL_MM, SHRINKING = 7, 5.5, 0.76
 """Branchings of the vessels in a lung, the radius of the first, and that of each child over its parent."""
@@ -55,8 +58,12 @@ def hounsfield(canvas: Canvas, hila: Real, generator: np.random.Generator) -> np
     hu = table[canvas.labels]
     _draw_vessels(hu, canvas, hila, generator)
     bones = canvas.mask(*(name for name in canvas.names.values() if name.startswith(BONY)))
-    inner = ndimage.binary_erosion(bones, iterations=max(1, round(CORTEX_MM / canvas.spacing)))
-    hu[bones & ~inner], hu[inner] = CORTEX, SPONGY
+    voxels = max(1, round(CORTEX_MM / canvas.spacing))
+    inner = ndimage.binary_erosion(bones, iterations=voxels)
+    share = min(1.0, CORTEX_MM / (voxels * canvas.spacing))
+    hu[bones & ~inner], hu[inner] = share * CORTEX + (1 - share) * SPONGY, SPONGY
+    thin = canvas.mask(*(name for name in canvas.names.values() if name.startswith(COMPACT)))
+    hu[thin] = np.where(inner[thin], COMPACT_CORE, CORTEX)
     coarse = generator.normal(size=[n // 5 + 2 for n in hu.shape]).astype(np.float32)
     texture = ndimage.zoom(coarse, 5, order=1)[tuple(slice(0, n) for n in hu.shape)]
     hu += TEXTURE_HU * texture * (canvas.labels > 0)

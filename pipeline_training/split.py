@@ -6,7 +6,9 @@ are on one side.
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from pipeline_training.dataset import Source
 from pipeline_training.errors import DatasetError
@@ -20,6 +22,19 @@ def is_held_back(patient: str, share: float, seed: int) -> bool:
     """
     digest = hashlib.sha256(f"{seed}:{patient}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64 < share
+
+
+def patient_of(case: Path) -> str:
+    """Return whose volume a case folder holds, its voxels not read; the case where labels.json names nobody.
+
+    Raises:
+        DatasetError: If it is no case.
+    """
+    try:
+        described = json.loads((case / "labels.json").read_text(encoding="utf-8"))
+        return str(described.get("patient") or case.name)
+    except (OSError, ValueError, AttributeError) as exc:
+        raise DatasetError(f"{case} is not a case with a labels.json: {exc}") from exc
 
 
 def split(sources: Sequence[Source], share: float, seed: int) -> tuple[list[Source], list[Source]]:

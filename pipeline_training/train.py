@@ -25,9 +25,8 @@ from pipeline_training.online import OnlineSources
 from pipeline_training.projections import NAMES
 from pipeline_training.radiograph_folders import read_set
 from pipeline_training.ranks import Ranks, average_gradients, joined
-from pipeline_training.split import is_held_back, split
+from pipeline_training.split import is_held_back, patient_of, split
 from pipeline_training.validate import looks, mean_dice, write_pictures
-from pipeline_training.volumes import patient_of
 
 WARM_UP_STEPS = 50
 GRADIENT_NORM = 1.0

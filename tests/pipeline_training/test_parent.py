@@ -1,0 +1,91 @@
+"""The network of a bundle, read back: the same answers, from the file alone or from its checkpoint."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+from ai.bundle import Bundle, bundle_digest
+from ai.manifest import Manifest
+from pipeline_training.errors import TrainingError
+from pipeline_training.export import PARITY_TOLERANCE, check_parity
+from pipeline_training.network import AnatomyNet
+from pipeline_training.onnx_graph import to_onnx
+from pipeline_training.parent import label_ids, load_parent, network_of
+from pipeline_training.projections import NAMES
+
+WIDTHS = (4, 6, 8, 10, 12)
+LABELS = ("heart", "aorta", "trachea")
+SIZE = 64
+
+
+def seasoned(labels: int = len(LABELS)) -> AnatomyNet:
+    """Return a network whose norms have statistics, weights and biases of their own."""
+    torch.manual_seed(0)
+    network = AnatomyNet(labels, WIDTHS).train()
+    for _ in range(3):
+        network(torch.rand(4, 1, SIZE, SIZE))
+    with torch.no_grad():
+        network.head.weight *= 5
+        for norm in network.modules():
+            if isinstance(norm, nn.BatchNorm2d):
+                norm.weight.uniform_(0.5, 1.5)
+                norm.bias.uniform_(-0.2, 0.2)
+    return network.eval()
+
+
+def bundle_of(network: AnatomyNet, labels: tuple[str, ...] = LABELS, size: int = SIZE) -> Bundle:
+    content = to_onnx(network, size)
+    manifest = Manifest(
+        "parent", "1", labels, ("frontal",), size, dict.fromkeys(labels, 0.5), bundle_digest(content)
+    )
+    return Bundle(manifest, content)
+
+
+def test_network_read_from_a_bundle_answers_as_onnx_runtime_does() -> None:
+    bundle = bundle_of(seasoned())
+    network = load_parent(bundle)
+    assert network.widths == WIDTHS
+    assert not network.training
+    assert check_parity(network, bundle.onnx_bytes, SIZE) < 1e-4 < PARITY_TOLERANCE, "the same half precision"
+    image = np.random.default_rng(0).random((2, 1, SIZE, SIZE), np.float32)
+    session = onnxruntime.InferenceSession(bundle.onnx_bytes, providers=["CPUExecutionProvider"])
+    logits, view = session.run(["logits", "view"], {"image": image})
+    with torch.no_grad():
+        ours = network(torch.from_numpy(image))
+    np.testing.assert_allclose(ours.logits.numpy(), logits, atol=1e-3)
+    np.testing.assert_allclose(ours.view.numpy(), view, atol=1e-3)
+
+
+def test_what_was_read_is_written_as_the_same_network_again() -> None:
+    bundle = bundle_of(seasoned())
+    check_parity(network_of(to_onnx(load_parent(bundle), SIZE)), bundle.onnx_bytes, SIZE)
+
+
+def test_checkpoint_is_taken_where_it_is_the_bundles_own(tmp_path: Path) -> None:
+    network, labels = seasoned(), list(LABELS)
+    path = tmp_path / "checkpoint.pt"
+    torch.save({"options": {"widths": WIDTHS}, "labels": labels, "average": network.state_dict()}, path)
+    found = load_parent(bundle_of(network), path)
+    assert torch.equal(found.state_dict()["stem.0.weight"], network.state_dict()["stem.0.weight"]), (
+        "single precision, not folded"
+    )
+    with torch.no_grad():
+        network.head.weight *= 1.2
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt is not the network of parent: .* differs by"):
+        load_parent(bundle_of(network), path)
+
+
+def test_another_kind_of_network_is_refused(tmp_path: Path) -> None:
+    shallow = bundle_of(seasoned())
+    with pytest.raises(TrainingError, match="cannot be read"):
+        network_of(shallow.onnx_bytes[:-100])
+    with pytest.raises(TrainingError, match="3 channels, 2 labels"):
+        load_parent(bundle_of(seasoned(), LABELS[:2]))
+
+
+def test_channels_are_known_by_name() -> None:
+    assert [NAMES[i] for i in label_ids(bundle_of(seasoned()))] == list(LABELS)

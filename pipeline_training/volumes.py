@@ -5,6 +5,7 @@ is one, `ct.nii.gz`. labels.json may also hold "vocabulary", all names that were
 and "patient". Structure names are TotalSegmentator v2's.
 """
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,9 +26,16 @@ from pipeline_training.intake.labelling import MAX_LABEL, Labelling
 from pipeline_training.intake.scan import AIR_HU
 
 __all__ = [
-    "AIR_HU", "LUNG_LOBES", "WORKING_SPACING_MM", "LabelMap", "check_orientation", "MAX_LABEL", "label_map_of",
-    "load_label_map", "oriented", "patient_of",
-]  # fmt: skip
+    "AIR_HU",
+    "LUNG_LOBES",
+    "MAX_LABEL",
+    "WORKING_SPACING_MM",
+    "LabelMap",
+    "check_orientation",
+    "label_map_of",
+    "load_label_map",
+    "oriented",
+]
 
 SPACING_TOLERANCE_MM = 0.01
 
@@ -115,15 +123,6 @@ def load_label_map(folder: Path, spacing_mm: float = WORKING_SPACING_MM) -> Labe
     grid = working_grid(read_volume(file) if scan is None else scan.placed, spacing_mm)
     labels = read_label_map(file, described, grid)
     return label_map_of(folder.name, labels, None if scan is None else scan.volume(grid), spacing_mm)
-
-
-def patient_of(folder: Path) -> str:
-    """Return the patient of a case: what labels.json says, or else the folder's name.
-
-    Raises:
-        VolumeError: If labels.json is missing or unreadable.
-    """
-    return read_described(folder / "labels.json").patient or folder.name
 
 
 def label_map_of(case: str, labels: Labelling, ct: CtVolume | None, spacing_mm: float) -> LabelMap:
@@ -226,8 +225,8 @@ SERIES = (
     (SUPERIOR, _pairs(RIBS_LEFT[::-1]), "the left ribs follow each other upwards"),
     (LEFT, tuple(zip(RIBS_RIGHT, RIBS_LEFT, strict=True)), "the right ribs lie left of the left ribs"),
 )
-"""(axis, pairs of which the first comes first along it, what is said where most pairs do not). One pair in the
-wrong order is a slip of the labelling, most of them are a flipped volume."""
+"""(axis, pairs of which the first comes first along it, what is said where most pairs do not). One pair
+in the wrong order is a slip of the labelling, most of them are a flipped volume."""
 
 
 def check_orientation(volume: LabelMap) -> None:

@@ -237,7 +237,7 @@ def make_case(tmp_path: Path, phantom: LabelMap) -> MakeCase:
         names = {str(i): name for i, name in phantom.names.items()}
         (folder / "labels.json").write_text(json.dumps({"labels": names}))
         if with_ct:
-            write_nifti(folder / "ct.nii.gz", phantom.labels.astype(np.int16) * 10 - 1000, axes)
+            write_nifti(folder / "ct.nii.gz", phantom.labels.astype(np.int16) * 40 - 1000, axes)
         return folder
 
     return make

@@ -13,7 +13,7 @@ from pipeline_training.volumes import LabelMap, load_label_map
 
 
 def test_case_reads_back_as_it_was(phantom: LabelMap, tmp_path: Path) -> None:
-    hu = phantom.labels.astype(np.int16) * 10 - 1000
+    hu = phantom.labels.astype(np.int16) * 40 - 1000
     fine = replace(phantom, hu=hu, spacing_mm=1.5, vocabulary=frozenset({"pancreas"}), patient="someone")
     write_case(tmp_path / "phantom", fine)
     read = load_label_map(tmp_path / "phantom")

@@ -5,11 +5,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint format gates kill files bench clean
+.PHONY: help demo test lint format gates kill files bench projector quickstart clean
 .DEFAULT_GOAL := help
 
 help: ## list the chores
-	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 demo: .venv/.node-installed ## send a radiograph through a node (DICOM=path takes your own)
 	@$(BIN)/paxnode demo $(if $(DICOM),'$(DICOM)')
@@ -39,6 +39,12 @@ files: .venv/.all-installed ## send every file of a folder to a node and tell wh
 
 bench: .venv/.node-installed ## time and memory of one image, stage by stage
 	@$(BIN)/paxnode segment $(if $(DICOM),'$(DICOM)',node/sample/radiograph.dcm) --out out/bench --profile
+
+projector: .venv/.all-installed ## the projector beside a NumPy sum (CASE=folder, DIFFDRR=python with diffdrr)
+	@$(BIN)/python benchmarks/projector.py $(if $(CASE),--case '$(CASE)') $(if $(DIFFDRR),--diffdrr-python '$(DIFFDRR)')
+
+quickstart: .venv/.all-installed ## phantoms to an evaluated model bundle, minutes on a CPU
+	@$(BIN)/paxnode-train quickstart --out out/quickstart
 
 clean: ## remove what the chores made, .venv included
 	@rm -rf .venv build demo out *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -21,7 +21,7 @@ def test_case_reads_back_as_it_was(phantom: LabelMap, tmp_path: Path) -> None:
     assert read.hu is not None
     assert (read.hu == hu).all()
     assert read.names == fine.names
-    assert (read.patient, read.absent) == ("someone", {"pancreas"})
+    assert (read.patient, read.absent) == ("someone", frozenset({"pancreas"}))
     described = json.loads((tmp_path / "phantom" / "labels.json").read_text())
     assert described["patient"] == "someone"
     assert set(described["vocabulary"]) == {"pancreas", *fine.names.values()}

@@ -1,13 +1,13 @@
 """What every body has in common, used against a labeller's errors: one prior after another.
 
 Each prior takes a label map and returns a better one with what it changed, in words. Their order matters:
-pieces on the wrong side first, then islands, then the sequences that are counted on whole bones.
+dust first, then the sequences that are counted on whole bones, then islands.
 """
 
 from collections.abc import Callable
 
 from pipeline_training.labelling.draft import Repaired
-from pipeline_training.labelling.prior_pieces import one_piece
+from pipeline_training.labelling.prior_pieces import no_dust, one_piece
 from pipeline_training.labelling.prior_regions import keep_regions
 from pipeline_training.labelling.prior_ribs import order_ribs
 from pipeline_training.labelling.prior_sides import keep_sides
@@ -15,6 +15,7 @@ from pipeline_training.labelling.prior_vertebrae import order_vertebrae
 from pipeline_training.volumes import LabelMap
 
 PRIORS: tuple[Callable[[LabelMap], Repaired], ...] = (
+    no_dust,
     order_vertebrae,
     keep_sides,
     order_ribs,

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline_training.labelling.draft import Draft
 from pipeline_training.labelling.order import Numbered, exchanged, in_order, numbers_that_fit
-from pipeline_training.labelling.prior_pieces import one_piece
+from pipeline_training.labelling.prior_pieces import no_dust, one_piece
 from pipeline_training.labelling.prior_regions import keep_regions
 from pipeline_training.labelling.prior_ribs import order_ribs
 from pipeline_training.labelling.prior_sides import keep_sides, sides_plane
@@ -181,3 +181,17 @@ def test_draft_forgets_only_what_has_no_voxels(body: LabelMap) -> None:
     volume = draft.finished().volume
     assert "liver" in volume.vocabulary
     assert "breast_left" not in volume.vocabulary
+
+
+def test_dust_is_given_to_its_surroundings_all_at_once(body: LabelMap) -> None:
+    labels = body.labels.copy()
+    lobe = np.argwhere(body.mask("lung_lower_lobe_right"))
+    for z, y, x in lobe[(lobe % 3 == 0).all(axis=1)][::5]:
+        labels[z, y, x] = body.ids("lung_upper_lobe_left")[0]
+    labels[0, 0, 0] = body.ids("liver")[0]
+    repaired = no_dust(replace(body, labels=labels))
+    assert _same(repaired.volume, body, "lung_upper_lobe_left", "liver")
+    lost = body.mask("lung_lower_lobe_right") & ~repaired.volume.mask("lung_lower_lobe_right")
+    assert lost.sum() <= 0.1 * (labels != body.labels).sum()  # some at its border go to the next lobe
+    assert repaired.volume.mask_of_kind("lung_")[lost].all()
+    assert len(repaired.changes) == 1

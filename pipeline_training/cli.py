@@ -15,6 +15,7 @@ from rich.progress import Progress
 from ai.bundle import DEFAULT_BUNDLE
 from ai.errors import AiError
 from pipeline_training.commands.build import build
+from pipeline_training.commands.compare import calibrate, compare
 from pipeline_training.commands.label import label
 from pipeline_training.commands.quickstart import quickstart
 from pipeline_training.commands.train_labeller import train_labeller
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="From labelled CT volumes to a model bundle, and the bundle against readers.",
 )
-for command in (build, label, train_labeller, quickstart):
+for command in (build, label, train_labeller, quickstart, compare, calibrate):
     app.command(name=command.__name__.replace("_", "-"))(command)
 
 

@@ -19,6 +19,8 @@ from ai.errors import BundleError
 from ai.manifest import Manifest, TrainingData
 from pipeline_training.checkpoint import read_checkpoint
 from pipeline_training.errors import ExportError, TrainingError
+from pipeline_training.model_card import FILE as MODEL_CARD
+from pipeline_training.model_card import model_card
 from pipeline_training.network import SIZE_MULTIPLE, AnatomyNet
 from pipeline_training.onnx_graph import OPSET, to_onnx
 
@@ -98,6 +100,7 @@ def export(options: ExportOptions) -> Bundle:
     except BundleError as exc:
         raise ExportError(f"the bundle does not pass the node's own check: {exc}") from exc
     bundle.save(options.out)
+    (options.out / MODEL_CARD).write_text(model_card(bundle.manifest), encoding="utf-8")
     return bundle
 
 

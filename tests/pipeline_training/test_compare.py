@@ -1,0 +1,81 @@
+"""Paired differences find what unpaired means hide, and say nothing where nothing was shown."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ai.segmentation import ModelIdentity
+from pipeline_training.compare import Finding, compare, comparison_table
+from pipeline_training.errors import EvaluationError
+from pipeline_training.evaluation_report import (
+    Evaluation,
+    RatioResult,
+    RatioScore,
+    Score,
+    SetResult,
+    StructureResult,
+)
+
+
+def _evaluation(
+    dice: dict[str, float], ratios: dict[str, float | None] | None = None, name: str = "set"
+) -> Evaluation:
+    scores = tuple(Score(image, value, value / 2, 10 * (1 - value)) for image, value in dice.items())
+    structure = StructureResult("heart", ("heart",), (), "", None, None, scores)
+    ratio = (
+        RatioResult(None, 0, tuple(RatioScore(image, 0.5, found) for image, found in ratios.items()))
+        if ratios
+        else None
+    )
+    model = ModelIdentity("model", "1", "0" * 64)
+    return Evaluation(model, 500, 0, (SetResult(name, len(dice), (), (structure,), ratio),))
+
+
+HARD_TO_EASY = {f"{n}.png": 0.3 + 0.05 * n for n in range(12)}
+
+
+def test_small_gain_on_every_image_is_found_though_images_differ_much_more() -> None:
+    better = {image: value + 0.01 + 0.002 * (i % 3) for i, (image, value) in enumerate(HARD_TO_EASY.items())}
+    (row,) = compare(_evaluation(HARD_TO_EASY), _evaluation(better)).structures
+    assert row.finding is Finding.BETTER
+    assert row.dice.mean == pytest.approx(0.012)
+    assert 0.01 < row.dice.low < row.dice.mean < row.dice.high < 0.014
+    assert row.hausdorff95_px.mean == pytest.approx(-0.12)
+    (back,) = compare(_evaluation(better), _evaluation(HARD_TO_EASY)).structures
+    assert back.finding is Finding.WORSE
+
+
+def test_gain_and_loss_in_turn_show_no_difference() -> None:
+    generator = np.random.default_rng(0)
+    other = {image: value + generator.normal(0, 0.05) for image, value in HARD_TO_EASY.items()}
+    (row,) = compare(_evaluation(HARD_TO_EASY), _evaluation(other)).structures
+    assert row.finding is Finding.UNDECIDED
+
+
+def test_images_of_one_model_only_do_not_count() -> None:
+    some = {image: HARD_TO_EASY[image] for image in list(HARD_TO_EASY)[:5]}
+    (row,) = compare(_evaluation(HARD_TO_EASY), _evaluation({**some, "other.png": 1.0})).structures
+    assert row.n == 5
+    assert row.dice.mean == 0
+
+
+def test_errors_of_the_ratio_are_compared_where_both_have_one() -> None:
+    first = _evaluation(HARD_TO_EASY, {"0.png": 0.6, "1.png": 0.44, "2.png": None})
+    second = _evaluation(HARD_TO_EASY, {"0.png": 0.52, "1.png": 0.49, "2.png": 0.5})
+    (row,) = compare(first, second).ratios
+    assert (row.n, row.finding) == (2, Finding.BETTER)
+    assert row.absolute_error.mean == pytest.approx(((0.02 - 0.1) + (0.01 - 0.06)) / 2)
+
+
+def test_nothing_in_common_is_refused() -> None:
+    with pytest.raises(EvaluationError, match="nothing to compare"):
+        compare(_evaluation(HARD_TO_EASY, name="a"), _evaluation(HARD_TO_EASY, name="b"))
+
+
+def test_comparison_is_told_as_json_and_as_a_table(tmp_path: Path) -> None:
+    found = compare(_evaluation(HARD_TO_EASY), _evaluation(HARD_TO_EASY))
+    content = json.loads(found.to_json())
+    assert content["structures"][0]["finding"] == "no difference shown"
+    assert comparison_table(found).row_count == 1

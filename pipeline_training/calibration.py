@@ -1,7 +1,7 @@
 """Whether a probability is one: of the pixels given 0.8, do eight in ten belong to the structure?
 
-Source of the error: Naeini et al., AAAI 2015 (expected calibration error); of the score: Brier 1950. Pixels count
-where truth and answer are near, for a whole film of easy background would hide everything.
+Source of the error: Naeini et al., AAAI 2015 (expected calibration error); of the score: Brier 1950. Pixels
+count where truth and answer are near, for a whole film of easy background would hide everything.
 """
 
 import json

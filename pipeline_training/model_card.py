@@ -18,8 +18,8 @@ def _lines(manifest: Manifest) -> Iterator[str]:
     yield f"# {manifest.id} {manifest.version}"
     yield ""
     yield (
-        f"Segments {len(manifest.labels)} of {len(LABELS)} structures in {' and '.join(manifest.views)} chest "
-        "radiographs of adults. For research: it has not been validated for clinical use."
+        f"Segments {len(manifest.labels)} of {len(LABELS)} structures in {' and '.join(manifest.views)} "
+        "chest radiographs of adults. For research: it has not been validated for clinical use."
     )
     yield from ("", "## Limits", "", manifest.limits or "None are stated.")
     yield from ("", "## Training data", "", "| data | licence | use |", "|---|---|---|")
@@ -31,7 +31,8 @@ def _lines(manifest: Manifest) -> Iterator[str]:
     yield "Not supported: " + (", ".join(missing) if missing else "none") + "."
     yield from ("", "## Making", "")
     yield f"* Weights: sha256 `{manifest.sha256}`, ONNX operator set {manifest.opset}."
-    yield f"* Input: {manifest.input_size} x {manifest.input_size}, made {manifest.created or 'at an unknown time'}."
+    yield f"* Input: {manifest.input_size} x {manifest.input_size} pixels."
+    yield f"* Made {manifest.created or 'at an unknown time'}."
     yield f"* Code: {manifest.code_revision or 'unknown revision'}."
 
 

@@ -1,8 +1,9 @@
 """A network to go on from: out of a bundle alone, or out of the checkpoint that the bundle was made from.
 
 A bundle holds no batch norm: `onnx_graph.to_onnx` folds it into the convolutions. Read back, the folded
-weights stand in the convolutions and each norm behind one passes on what it gets, plus the folded bias. Norms of a
-parent never see the statistics of a batch again (`nn.Module.eval`): a site's few images would make poor ones.
+weights stand in the convolutions and each norm behind one passes on what it gets, plus the folded bias. Norms
+of a parent never see the statistics of a batch again (`nn.Module.eval`): a site's few images would make poor
+ones.
 """
 
 from collections.abc import Sequence

@@ -1,0 +1,132 @@
+"""Corrected radiographs: an image, the patient it belongs to, and the masks that somebody answers for.
+
+They are listed first and read one at a time, because masks at a detector's resolution are large.
+"""
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ai.preprocess import Letterbox, normalise
+from ai.radiograph import Radiograph
+from ai.segmentation import Mask
+from pipeline_training.dataset import BOTH_SIDES, FRONTAL, STORED_SIZE, Source, part_sides, quarters
+from pipeline_training.errors import RadiographSetError
+from pipeline_training.projections import NAMES
+from pipeline_training.radiograph_folders import RadiographSet, Structure, read_radiograph, read_set
+
+PATIENTS_FILE = "patients.csv"
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What one corrected image holds.
+
+    Attributes:
+        radiograph: Display values.
+        masks: By label name; None where the structure is known not to be there.
+    """
+
+    radiograph: Radiograph
+    masks: Mapping[str, Mask | None]
+
+    def dense(self, name: str) -> npt.NDArray[np.bool_]:
+        """Return a mask as bool (rows, columns)."""
+        shape, mask = (self.radiograph.rows, self.radiograph.columns), self.masks[name]
+        return np.zeros(shape, np.bool_) if mask is None else mask.dense(shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Corrected:
+    """One corrected image, not read yet.
+
+    Attributes:
+        name: Of its file.
+        patient: The unit that images are held back by; never written anywhere.
+        structures: Label names that it was corrected for.
+        read: Reads it; raises RadiographSetError, naming the file, if it cannot be used.
+    """
+
+    name: str
+    patient: str
+    structures: frozenset[str]
+    read: Callable[[], Drawn]
+
+
+def source_of(corrected: Corrected, structures: Sequence[str]) -> Source:
+    """Return a corrected image as the network learns from it: 320 x 320, the masks of some structures.
+
+    Raises:
+        RadiographSetError: If it cannot be used.
+    """
+    drawn = corrected.read()
+    pixels = drawn.radiograph.pixels
+    box = Letterbox(drawn.radiograph.rows, drawn.radiograph.columns, STORED_SIZE)
+    names = [name for name in structures if name in drawn.masks]
+    masks = [box.to_network(drawn.dense(name).astype(np.float32)) >= 0.5 for name in names]
+    stack = np.stack(masks) if masks else np.zeros((0, STORED_SIZE, STORED_SIZE), np.bool_)
+    image = box.to_network(normalise(pixels))[None].astype(np.float16)
+    known = np.array([NAMES.index(name) for name in names], np.intp)
+    return Source(corrected.patient, image, quarters(stack), known, FRONTAL)
+
+
+def read_pictures(folder: Path) -> tuple[Corrected, ...]:
+    """Return the corrected images of a folder with images/ and masks/<label>/ (`radiograph_folders`).
+
+    `patients.csv` (columns file, patient) says which images are of one patient. Without it every image counts
+    as a patient of its own, which is right only where nobody was imaged twice.
+
+    Raises:
+        RadiographSetError: If it cannot be read, a mask is of a union of labels other than both lungs, or
+            patients.csv lacks an image.
+    """
+    found = read_set(folder)
+    for structure in found.structures:
+        if len(structure.labels) > 1 and structure.labels not in BOTH_SIDES:
+            raise RadiographSetError(
+                f"{folder}: masks/{structure.folder} is a union of labels: draw each one apart"
+            )
+    patients = _patients(folder / PATIENTS_FILE)
+    return tuple(_listed(found, image, patients) for image in found.images)
+
+
+def _listed(found: RadiographSet, image: Path, patients: Mapping[str, str] | None) -> Corrected:
+    if patients is not None and image.name not in patients:
+        raise RadiographSetError(f"{found.folder / PATIENTS_FILE} does not name the patient of {image.name}")
+    drawn = [each for each in found.structures if found.mask_path(each, image)]
+    return Corrected(
+        image.name,
+        image.stem if patients is None else patients[image.name],
+        frozenset(name for each in drawn for name in each.labels),
+        lambda: _read_picture(found, image, drawn),
+    )
+
+
+def _read_picture(found: RadiographSet, image: Path, structures: Sequence[Structure]) -> Drawn:
+    radiograph = read_radiograph(image)
+    masks: dict[str, Mask | None] = {}
+    for structure in structures:
+        truth = found.truth(structure, image, (radiograph.rows, radiograph.columns))
+        if truth is None:
+            continue
+        parts: tuple[npt.NDArray[np.bool_], ...] | None = (truth,)
+        if len(structure.labels) > 1:
+            parts = part_sides(truth)
+        if parts is None:
+            raise RadiographSetError(f"{image.name}: masks/{structure.folder} does not part into two lungs")
+        masks |= {name: Mask.from_dense(part) for name, part in zip(structure.labels, parts, strict=True)}
+    return Drawn(radiograph, masks)
+
+
+def _patients(path: Path) -> dict[str, str] | None:
+    if not path.is_file():
+        return None
+    try:
+        with path.open(newline="", encoding="utf-8") as lines:
+            return {row["file"]: row["patient"] for row in csv.DictReader(lines)}
+    except (OSError, KeyError, ValueError, TypeError) as exc:
+        raise RadiographSetError(f"{path} must have columns file, patient: {exc!r}") from exc

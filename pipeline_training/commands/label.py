@@ -1,16 +1,22 @@
 """`paxnode-train label`: CTs without labels become labelled cases, each with a report."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from pipeline_training.errors import LabellerError, VolumeError
+from pipeline_training.intake.ct import CtVolume
+
+if TYPE_CHECKING:
+    from pipeline_training.labelling.labeller import Labeller
+    from pipeline_training.volumes import LabelMap
 
 
 def label(
-    cases: Annotated[list[Path], typer.Argument(help="CTs: NIfTI files, or folders with ct.nii.gz.")],
+    cases: Annotated[list[Path], typer.Argument(help="CTs: files, DICOM series, folders; docs/volumes.md.")],
     out: Annotated[Path, typer.Option(help="A folder for each case comes here; one that is done is kept.")],
     own: Annotated[
         list[Path] | None,
@@ -18,31 +24,42 @@ def label(
     ] = None,
 ) -> None:
     """Label CTs in 3D: labellers, merged, repaired by anatomy, judged; what is unsound becomes unknown."""
-    from pipeline_training.labelling.ct_files import case_name, load_ct
-    from pipeline_training.labelling.label_case import is_done, label_case, write_labelled
+    from pipeline_training.intake.case import load_cases
     from pipeline_training.labelling.own_labeller import OwnLabeller
 
-    console, errors = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
     labellers = [OwnLabeller(path) for path in own or []]
     if not labellers:
         raise LabellerError("name at least one labeller, such as --own labeller.pt")
-    failed = 0
+    errors, made = Console(stderr=True, soft_wrap=True), 0
     for path in cases:
-        folder = out / case_name(path)
-        if is_done(folder):
-            console.print(f"{folder.name}: done before", markup=False, highlight=False)
-            continue
         try:
-            labelled = label_case(load_ct(path), labellers)
+            for case in load_cases(path):
+                _label(_as_ct(case.volume), out, labellers)
+                made += 1
         except (LabellerError, VolumeError) as exc:
-            failed += 1
-            errors.print(f"{folder.name}: {exc}", markup=False, highlight=False)
-            continue
-        write_labelled(folder, labelled)
-        quality = labelled.quality
-        words = "; ".join(quality.reasons) or (
-            f"{len(labelled.volume.names)} structures, {len(quality.dropped)} dropped"
-        )
-        console.print(f"{folder.name}: {quality.verdict}: {words}", markup=False, highlight=False)
-    if failed == len(cases):
+            errors.print(f"{path.name}: {exc}", markup=False, highlight=False)
+    if not made:
         raise LabellerError("no case could be labelled")
+
+
+def _as_ct(volume: "LabelMap | CtVolume") -> CtVolume:
+    """Return the CT of a case; labels that it has are not looked at."""
+    if isinstance(volume, CtVolume):
+        return volume
+    if volume.hu is None:
+        raise VolumeError("there is no CT, only labels")
+    return CtVolume(volume.case, volume.hu, volume.spacing_mm, volume.patient)
+
+
+def _label(ct: CtVolume, out: Path, labellers: "Sequence[Labeller]") -> None:
+    from pipeline_training.labelling.label_case import is_done, label_case, write_labelled
+
+    console, folder = Console(soft_wrap=True), out / ct.case
+    if is_done(folder):
+        console.print(f"{ct.case}: done before", markup=False, highlight=False)
+        return
+    labelled = label_case(ct, labellers)
+    write_labelled(folder, labelled)
+    quality, found = labelled.quality, len(labelled.volume.names)
+    words = "; ".join(quality.reasons) or f"{found} structures, {len(quality.dropped)} dropped"
+    console.print(f"{ct.case}: {quality.verdict}: {words}", markup=False, highlight=False)

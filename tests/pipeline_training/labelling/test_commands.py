@@ -1,6 +1,7 @@
 """The two commands as a user meets them: a phantom teaches, a CT is labelled, a second run finds it done."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,3 +64,11 @@ def test_ct_that_cannot_be_read_is_told_by_name(case: Path, tmp_path: Path) -> N
     (tmp_path / "broken.nii.gz").write_bytes(b"nothing")
     with pytest.raises(LabellerError, match="no case could be labelled"):
         run("label", tmp_path / "broken.nii.gz", "--out", tmp_path / "out", "--own", tmp_path / "labeller.pt")
+
+
+def test_label_map_without_a_ct_is_not_labelled(case: Path, tmp_path: Path) -> None:
+    run("train-labeller", case, "--out", tmp_path, "--steps", 1)
+    shutil.copytree(case, tmp_path / "bare")
+    (tmp_path / "bare" / "ct.nii.gz").unlink()
+    with pytest.raises(LabellerError, match="no case could be labelled"):
+        run("label", tmp_path / "bare", "--out", tmp_path / "out", "--own", tmp_path / "labeller.pt")

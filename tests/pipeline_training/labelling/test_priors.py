@@ -193,5 +193,4 @@ def test_dust_is_given_to_its_surroundings_all_at_once(body: LabelMap) -> None:
     assert _same(repaired.volume, body, "lung_upper_lobe_left", "liver")
     lost = body.mask("lung_lower_lobe_right") & ~repaired.volume.mask("lung_lower_lobe_right")
     assert lost.sum() <= 0.1 * (labels != body.labels).sum()  # some at its border go to the next lobe
-    assert repaired.volume.mask_of_kind("lung_")[lost].all()
     assert len(repaired.changes) == 1

@@ -1,26 +1,16 @@
 """A chest of boxes, stored in every format and orientation; each must come back as it was."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 import numpy.typing as npt
 import pydicom
 import pytest
-import SimpleITK
-from highdicom import AlgorithmIdentificationSequence
-from highdicom.seg import (
-    SegmentAlgorithmTypeValues,
-    Segmentation,
-    SegmentationTypeValues,
-    SegmentDescription,
-)
-from highdicom.sr.coding import CodedConcept
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 SPACING_MM = 1.5
 SHAPE = (14, 10, 16)
@@ -53,7 +43,10 @@ class Chest:
     """A CT (slices, rows, columns) growing to superior, posterior, left, and where its boxes are."""
 
     hu: npt.NDArray[np.int16]
+    boxes: Mapping[str, Box]
     masks: Mapping[str, npt.NDArray[np.bool_]]
+    first_mm: tuple[float, float, float]
+    spacing_mm: float
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +57,7 @@ def chest() -> Chest:
     masks = {name: np.zeros(SHAPE, np.bool_) for name in STRUCTURES}
     for name, box in STRUCTURES.items():
         masks[name][box] = True
-    return Chest(hu, masks)
+    return Chest(hu, STRUCTURES, masks, FIRST_MM, SPACING_MM)
 
 
 def stored(voxels: npt.NDArray[Any], row: Cosines, column: Cosines) -> tuple[npt.NDArray[Any], Cosines]:
@@ -143,95 +136,3 @@ def write_series(chest: Chest) -> WriteSeries:
         return images
 
     return write
-
-
-def write_nifti(path: Path, voxels: npt.NDArray[Any], axes: str = "LPS") -> None:
-    """Write working-grid voxels as NIfTI, axes stored as the three letters say."""
-    library: Any = nibabel
-    affine = np.diag([-SPACING_MM, -SPACING_MM, SPACING_MM, 1.0])
-    affine[:3, 3] = np.multiply(FIRST_MM, (-1, -1, 1))
-    data = np.ascontiguousarray(voxels.transpose(2, 1, 0))
-    image = library.nifti1.Nifti1Image(data.astype(np.uint8) if data.dtype == bool else data, affine)
-    change = library.orientations.ornt_transform(
-        library.orientations.io_orientation(affine), library.orientations.axcodes2ornt(tuple(axes))
-    )
-    library.loadsave.save(image.as_reoriented(change), path)
-
-
-def write_itk(path: Path, voxels: npt.NDArray[Any], flipped: bool = False) -> None:
-    """Write working-grid voxels by SimpleITK; `flipped` stores the columns from left to right."""
-    image: Any = SimpleITK.GetImageFromArray(np.ascontiguousarray(voxels[:, :, ::-1] if flipped else voxels))
-    image.SetSpacing((SPACING_MM,) * 3)
-    left = FIRST_MM[0] + (SPACING_MM * (voxels.shape[2] - 1) if flipped else 0)
-    image.SetOrigin((left, *FIRST_MM[1:]))
-    image.SetDirection((-1.0 if flipped else 1.0, 0, 0, 0, 1, 0, 0, 0, 1))
-    SimpleITK.WriteImage(image, str(path))
-
-
-def write_seg(
-    path: Path,
-    images: list[pydicom.Dataset],
-    masks: Mapping[str, npt.NDArray[np.bool_]],
-    codes: Mapping[str, tuple[str, str]],
-    kind: str = "BINARY",
-) -> pydicom.Dataset:
-    """Write masks, in the order of the images, as segments of these labels and SNOMED CT codes."""
-    algorithm = AlgorithmIdentificationSequence("x", CodedConcept("123109", "DCM", "Manual"), "1")
-    segments = [
-        SegmentDescription(
-            number, label, CodedConcept("91723000", "SCT", "Anatomical Structure"),
-            CodedConcept(codes.get(label, ("49755003", ""))[0], "SCT", label or "thing"),
-            SegmentAlgorithmTypeValues.AUTOMATIC, algorithm,
-        )
-        for number, label in enumerate(masks, 1)
-    ]  # fmt: skip
-    seg = Segmentation(
-        images, np.stack(list(masks.values()), axis=-1).astype(np.uint8), SegmentationTypeValues(kind),
-        segments, generate_uid(), 9, generate_uid(), 1, "x", "x", "1", "1",
-    )  # fmt: skip
-    seg.save_as(path)
-    return seg
-
-
-def rectangle(slice_: int, rows: tuple[float, float], columns: tuple[float, float]) -> list[float]:
-    """Return the corners of a rectangle on a slice of the working grid, pixel edges at halves, LPS mm."""
-    corners = [(c, r) for c, r in zip(np.repeat(columns, 2), (*rows, *rows[::-1]), strict=True)]
-    left, posterior, superior = FIRST_MM
-    return [
-        value
-        for column, row in corners
-        for value in (left + column * 1.5, posterior + row * 1.5, superior + slice_ * 1.5)
-    ]
-
-
-def box_contours(box: Box) -> list[list[float]]:
-    slices, rows, columns = box
-    edges = [(side.start - 0.5, side.stop - 0.5) for side in (rows, columns)]
-    return [rectangle(number, *edges) for number in range(slices.start, slices.stop)]
-
-
-def write_rtstruct(
-    path: Path, images: list[pydicom.Dataset], regions: Mapping[str, Iterable[list[float]]], frame: str = ""
-) -> pydicom.Dataset:
-    """Write closed planar contours."""
-    plan = pydicom.Dataset()
-    plan.file_meta = FileMetaDataset()
-    plan.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    plan.file_meta.MediaStorageSOPClassUID = plan.SOPClassUID = RTStructureSetStorage
-    plan.file_meta.MediaStorageSOPInstanceUID = plan.SOPInstanceUID = generate_uid()
-    plan.Modality, plan.SeriesInstanceUID, plan.PatientID = "RTSTRUCT", generate_uid(), "A 17"
-    plan.StructureSetROISequence, plan.ROIContourSequence = [], []
-    for number, (name, contours) in enumerate(regions.items(), 1):
-        region, drawn = pydicom.Dataset(), pydicom.Dataset()
-        region.ROINumber, region.ROIName = number, name
-        region.ReferencedFrameOfReferenceUID = frame or images[0].FrameOfReferenceUID
-        drawn.ReferencedROINumber, drawn.ContourSequence = number, []
-        for points in contours:
-            contour = pydicom.Dataset()
-            contour.ContourGeometricType, contour.NumberOfContourPoints = "CLOSED_PLANAR", len(points) // 3
-            contour.ContourData = [f"{value:.4f}" for value in points]
-            drawn.ContourSequence.append(contour)
-        plan.StructureSetROISequence.append(region)
-        plan.ROIContourSequence.append(drawn)
-    plan.save_as(path, enforce_file_format=True)
-    return plan

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 import pytest
-from highdicom.seg import AlgorithmIdentificationSequence, SegmentDescription, Segmentation
+from highdicom import AlgorithmIdentificationSequence
+from highdicom.seg import Segmentation, SegmentDescription
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.sr.codedict import codes

@@ -16,6 +16,7 @@ from ai.bundle import DEFAULT_BUNDLE
 from ai.errors import AiError
 from pipeline_training.commands.build import build
 from pipeline_training.commands.compare import calibrate, compare
+from pipeline_training.commands.finetune import finetune
 from pipeline_training.commands.label import label
 from pipeline_training.commands.quickstart import quickstart
 from pipeline_training.commands.train_labeller import train_labeller
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="From labelled CT volumes to a model bundle, and the bundle against readers.",
 )
-for command in (build, label, train_labeller, quickstart, compare, calibrate):
+for command in (build, label, train_labeller, quickstart, compare, calibrate, finetune):
     app.command(name=command.__name__.replace("_", "-"))(command)
 
 

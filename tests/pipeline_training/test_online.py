@@ -31,7 +31,7 @@ def test_stream_yields_what_is_drawn_by_index(online: OnlineSources) -> None:
     start = POSES_PER_BODY - 1
     stream = online.stream(start)
     made = list(itertools.islice(stream, 2))
-    stream.close()  # type: ignore[attr-defined]  # it is a generator
+    stream.close()
     drawn = [online.draw(index) for index in range(start, start + 2)]
     assert all(same(a, b) for a, b in zip(made, drawn, strict=True))
     assert not same(drawn[0], drawn[1])

@@ -31,6 +31,10 @@ HEART = "heart"
 """Chambers and walls are learned as this: most labellings do not part it, and one that does would contradict
 one that does not."""
 
+WEIGHT_POWER = -0.5
+"""Power of a class's voxels in the patch that is its weight in the cross-entropy. Unweighted, the background
+drowns a trachea: 700 steps taught nothing but lobes, liver and heart (measured on four bodies)."""
+
 DICE_SMOOTHING = 30.0
 SCALE, ROTATION_DEG, SHIFT_HU, GAIN, NOISE_HU = (0.85, 1.18), 7.0, 40.0, 0.08, 30.0
 """Ranges of the augmentation: size along each axis, rotation, HU added, HU multiplied, noise."""
@@ -213,9 +217,9 @@ def marginal_loss(logits: torch.Tensor, labels: torch.Tensor, known: torch.Tenso
     numbers = torch.zeros(len(known), dtype=torch.long)
     numbers[merged] = torch.arange(1, int(merged.sum()) + 1)
     target = numbers[labels]
-    entropy = nn.functional.cross_entropy(told[None], target[None])
-    found = torch.softmax(told, dim=0).flatten(1)
     count = torch.bincount(target.flatten(), minlength=len(told)).float()
+    entropy = nn.functional.cross_entropy(told[None], target[None], weight=count.clamp(min=1) ** WEIGHT_POWER)
+    found = torch.softmax(told, dim=0).flatten(1)
     overlap = torch.zeros(len(told)).index_add(
         0, target.flatten(), found.gather(0, target.flatten()[None])[0]
     )

@@ -6,6 +6,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+PIPED_WIDTH = 170
+"""Columns of the table that is not written to a terminal."""
+
 
 def quickstart(
     out: Annotated[Path, typer.Option(help="Folder for everything that is made.")] = Path("quickstart"),
@@ -19,15 +22,19 @@ def quickstart(
     from pipeline_training.quickstart import QuickstartOptions
     from pipeline_training.quickstart import quickstart as run
 
-    console, started = Console(soft_wrap=True), time.monotonic()
+    console, started = Console(), time.monotonic()
+    if not console.is_terminal:
+        console = Console(width=PIPED_WIDTH)
 
     def tell(words: str) -> None:
-        console.print(f"[{time.monotonic() - started:5.0f} s] {words}", markup=False, highlight=False)
+        console.print(
+            f"[{time.monotonic() - started:5.0f} s] {words}", markup=False, highlight=False, soft_wrap=True
+        )
 
     made = run(QuickstartOptions(out, workers=workers, seed=seed), tell)
     tell("done")
     console.print(score_table(made.evaluation))
-    console.print(f"data set: {made.report}", markup=False, highlight=False)
+    console.print(f"data set: {made.report}", markup=False, highlight=False, soft_wrap=True)
     console.print(
         f"bundle:   {made.bundle}\ntry it:   paxnode demo --bundle {made.bundle}",
         markup=False,

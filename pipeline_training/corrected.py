@@ -78,7 +78,8 @@ def read_pictures(folder: Path) -> tuple[Corrected, ...]:
     """Return the corrected images of a folder with images/ and masks/<label>/ (`radiograph_folders`).
 
     `patients.csv` (columns file, patient) says which images are of one patient. Without it every image counts
-    as a patient of its own, which is right only where nobody was imaged twice.
+    as a patient of its own, which is right only where nobody was imaged twice. Structures whose readers are
+    known to draw something else than our label means (`Structure.note`) are left out.
 
     Raises:
         RadiographSetError: If it cannot be read, a mask is of a union of labels other than both lungs, or
@@ -97,7 +98,7 @@ def read_pictures(folder: Path) -> tuple[Corrected, ...]:
 def _listed(found: RadiographSet, image: Path, patients: Mapping[str, str] | None) -> Corrected:
     if patients is not None and image.name not in patients:
         raise RadiographSetError(f"{found.folder / PATIENTS_FILE} does not name the patient of {image.name}")
-    drawn = [each for each in found.structures if found.mask_path(each, image)]
+    drawn = [each for each in found.structures if not each.note and found.mask_path(each, image)]
     return Corrected(
         image.name,
         image.stem if patients is None else patients[image.name],

@@ -113,6 +113,21 @@ def test_grey_values_rise_with_absorption(tmp_path: Path) -> None:
         np.testing.assert_allclose(found.read().radiograph.pixels, ramp() / 4000, atol=0.01)
 
 
+def test_padding_is_black_and_does_not_count(tmp_path: Path) -> None:
+    padded = ramp() + 1000
+    padded[:, :10] = 0
+    padded[:, 10:12] = 5
+    image = radiograph(
+        PixelData=padded.tobytes(), PixelPaddingValue=0, PixelPaddingRangeLimit=5, BitsStored=16, HighBit=15,
+        PhotometricInterpretation="MONOCHROME1",
+    )  # fmt: skip
+    store(store(tmp_path, "image.dcm", image), "seg.dcm", seg_of(image, masks()))
+    (found,) = read_corrected(tmp_path)
+    pixels = found.read().radiograph.pixels
+    assert pixels[:, :12].max() == 0
+    assert (pixels[0, 12], pixels[0, -1]) == (1, 0)
+
+
 def test_patients_are_told_apart_by_a_hash_of_their_id() -> None:
     assert patient_hash("a", radiograph("A")) == patient_hash("b", radiograph("A"))
     assert len({patient_hash("a", image) for image in (

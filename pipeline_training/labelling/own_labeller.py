@@ -13,10 +13,11 @@ from pipeline_training.errors import LabellerError
 from pipeline_training.intake.ct import CtVolume
 from pipeline_training.labelling.labeller import LabelVote
 from pipeline_training.labelling.own_input import network_volume
-from pipeline_training.labelling.own_network import SIZE_MULTIPLE, ThoraxNet, normalised
-from pipeline_training.labelling.own_training import read_labeller
+from pipeline_training.labelling.own_network import ThoraxNet, normalised
+from pipeline_training.labelling.own_training import read_labeller, whole_volume
 
-MAX_CLASSES = 255
+MIN_DICE = 0.5
+"""On the bodies it was trained with; a class below this was not learned, and is not in its vocabulary."""
 
 
 class OwnLabeller:
@@ -33,7 +34,12 @@ class OwnLabeller:
 
     def __init__(self, checkpoint: Path) -> None:
         stored = read_labeller(checkpoint)
+        if "scores" not in stored:
+            raise LabellerError(f"{checkpoint}: its training has not come to an end; train-labeller goes on")
         self._classes = tuple(stored["classes"])
+        self._learned = [name for name in self._classes if stored["scores"][name] >= MIN_DICE]
+        learned = set(self._learned)
+        self._unlearned = [n for n, name in enumerate(self._classes, start=1) if name not in learned]
         self._network = ThoraxNet(len(self._classes) + 1, stored["options"]["widths"])
         try:
             self._network.load_state_dict(stored["network"])
@@ -43,8 +49,8 @@ class OwnLabeller:
 
     @property
     def vocabulary(self) -> frozenset[str]:
-        """The structures that it was trained for."""
-        return frozenset(self._classes)
+        """The structures that it was trained for and has learned; it has no say in any other."""
+        return frozenset(self._learned)
 
     def label(self, volume: CtVolume) -> LabelVote:
         """Return its answer; confidence is the softmax of the class chosen.
@@ -53,21 +59,12 @@ class OwnLabeller:
             LabellerError: If no lungs can be found in the volume.
         """
         seen = network_volume(volume.hu, volume.spacing_mm, volume.case)
-        logits = self._logits(torch.cat([normalised(seen[:1]), seen[1:]]))
+        logits = whole_volume(self._network, torch.cat([normalised(seen[:1]), seen[1:]]))
+        logits[self._unlearned] = -torch.inf
         numbers, confidence = _upsampled(torch.softmax(logits, dim=0).numpy(), volume.hu.shape)
         present = np.unique(numbers)
         names = {int(n): self._classes[n - 1] for n in present if n}
         return LabelVote(self.name, numbers, names, self.vocabulary, confidence)
-
-    def _logits(self, volume: torch.Tensor) -> torch.Tensor:
-        """Return (classes, slices, rows, columns) of a volume (4, slices, rows, columns) of any size."""
-        shape = volume.shape[1:]
-        margins = [(-n) % SIZE_MULTIPLE for n in shape]
-        padding = [part for margin in reversed(margins) for part in (0, margin)]
-        padded = torch.nn.functional.pad(volume[None], padding, mode="replicate")
-        with torch.no_grad():
-            logits = self._network(padded)[0]
-        return torch.Tensor(logits[:, : shape[0], : shape[1], : shape[2]])
 
 
 Grid = npt.NDArray[np.float32]

@@ -19,7 +19,7 @@ from torch import nn
 
 from pipeline_training.errors import LabellerError, TrainingError
 from pipeline_training.labelling.own_input import network_volume
-from pipeline_training.labelling.own_network import ThoraxNet, normalised
+from pipeline_training.labelling.own_network import SIZE_MULTIPLE, ThoraxNet, normalised
 from pipeline_training.synthesise import synthesise_ct
 from pipeline_training.volumes import LabelMap
 
@@ -146,6 +146,7 @@ def train_labeller(lessons: Sequence[Lesson], classes: Sequence[str], options: L
         _log(options.out / "log.csv", step + 1, loss.item())
         if (step + 1) % options.checkpoint_every == 0 or step + 1 == options.steps:
             _save(path, network, optimiser, classes, options, step + 1)
+    _add_scores(path, score(network, lessons, classes))
     return path
 
 
@@ -231,6 +232,39 @@ def marginal_loss(logits: torch.Tensor, labels: torch.Tensor, known: torch.Tenso
 def _log(path: Path, step: int, loss: float) -> None:
     with path.open("a", encoding="utf-8") as file:
         file.write(f"{step},{loss:.4f}\n")
+
+
+def score(network: ThoraxNet, lessons: Sequence[Lesson], classes: Sequence[str]) -> dict[str, float]:
+    """Return the Dice of each class over all lessons that know it, 0.0 where none shows it.
+
+    These bodies were seen in training: a low figure proves that a class was not learned, a high one that it
+    was learned, not that it will be found in another body.
+    """
+    network.eval()
+    sums = torch.zeros(3, len(classes) + 1)
+    for lesson in {id(lesson): lesson for lesson in lessons}.values():
+        found = whole_volume(network, torch.cat([normalised(lesson.volume[:1]), lesson.volume[1:]])).argmax(0)
+        for row, voxels in enumerate((found[found == lesson.labels], found, lesson.labels)):
+            sums[row] += torch.bincount(voxels.flatten(), minlength=len(classes) + 1) * lesson.known
+    dice = 2 * sums[0] / (sums[1] + sums[2]).clamp(min=1)
+    return {name: round(float(dice[number]), 4) for number, name in enumerate(classes, start=1)}
+
+
+def whole_volume(network: ThoraxNet, volume: torch.Tensor) -> torch.Tensor:
+    """Return logits (classes, slices, rows, columns) of a normalised volume (4, slices, rows, columns)."""
+    shape = volume.shape[1:]
+    margins = [(-n) % SIZE_MULTIPLE for n in shape]
+    padding = [part for margin in reversed(margins) for part in (0, margin)]
+    padded = nn.functional.pad(volume[None], padding, mode="replicate")
+    with torch.no_grad():
+        logits = network(padded)[0]
+    return torch.Tensor(logits[:, : shape[0], : shape[1], : shape[2]])
+
+
+def _add_scores(path: Path, scores: Mapping[str, float]) -> None:
+    torn = path.with_suffix(".part")
+    torch.save({**read_labeller(path), "scores": dict(scores)}, torn)
+    torn.rename(path)
 
 
 def _save(

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_training.errors import VolumeError
-from pipeline_training.labelling.plausible import EVERYBODY_HAS, LUNGS_ML, Range, plausible_ml
+from pipeline_training.labelling.plausible import LUNGS_ML, MAY_BE_ABSENT, Range, plausible_ml
 from pipeline_training.labelling.prior_vertebrae import LEVELS
 from pipeline_training.volumes import LUNG_LOBES, MAX_LABEL, LabelMap, check_orientation
 
@@ -100,7 +100,7 @@ def _told(volume: LabelMap) -> frozenset[str]:
 
 def _missing(volume: LabelMap) -> Findings:
     for name in sorted(volume.absent):
-        if name.startswith(EVERYBODY_HAS):
+        if not name.startswith(MAY_BE_ABSENT):
             yield name, "not found, though everybody has it"
 
 

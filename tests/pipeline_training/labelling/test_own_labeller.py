@@ -104,7 +104,9 @@ def test_it_learns_the_body_that_it_is_shown(volume: LabelMap, lesson: Lesson, t
     for name in LUNGS:
         truth, found = volume.mask(name), vote.mask(name)
         assert 2 * (truth & found).sum() / (truth.sum() + found.sum()) > 0.8, name
-    assert vote.vocabulary == frozenset(KEPT)
+    scores = torch.load(tmp_path / "labeller.pt")["scores"]
+    assert vote.vocabulary == {name for name in KEPT if scores[name] >= 0.5}
+    assert set(vote.names.values()) <= vote.vocabulary
     assert vote.confidence is not None
     assert 0 < vote.confidence.min() <= vote.confidence.max() <= 1
 
@@ -170,3 +172,25 @@ def test_a_share_is_interpolated_as_torch_does_it() -> None:
     part = Axis.between(5, 13, (1, 3))
     axes = [part, *(Axis.between(c, f) for c, f in zip(share.shape[1:], shape[1:], strict=True))]
     np.testing.assert_array_equal(upsampled(share, axes), whole[part.first : part.first + len(part.weight)])
+
+
+def test_class_that_was_not_learned_is_not_in_the_vocabulary(
+    volume: LabelMap, lesson: Lesson, tmp_path: Path
+) -> None:
+    path = train_labeller([lesson], classes_of([volume]), _options(tmp_path, 1))
+    stored = torch.load(path)
+    stored["scores"] = dict.fromkeys(KEPT, 0.2) | {"sternum": 0.9}
+    torch.save(stored, path)
+    assert volume.hu is not None
+    vote = OwnLabeller(path).label(CtVolume("body", volume.hu, SPACING))
+    assert vote.vocabulary == {"sternum"}
+    assert set(vote.names.values()) <= {"sternum"}
+
+
+def test_training_that_has_not_ended_labels_nothing(volume: LabelMap, lesson: Lesson, tmp_path: Path) -> None:
+    path = train_labeller([lesson], classes_of([volume]), _options(tmp_path, 1))
+    stored = torch.load(path)
+    del stored["scores"]
+    torch.save(stored, path)
+    with pytest.raises(LabellerError, match="has not come to an end"):
+        OwnLabeller(path)

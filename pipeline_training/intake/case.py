@@ -15,6 +15,7 @@ from pipeline_training.intake.geometry import WORKING_SPACING_MM, Grid, working_
 from pipeline_training.intake.label_map import class_files, read_class_folder
 from pipeline_training.intake.labelling import Labelling
 from pipeline_training.intake.scan import Scan
+from pipeline_training.intake.unlabelled import check_unlabelled
 from pipeline_training.volumes import LabelMap, label_map_of, load_label_map
 
 CLASS_FOLDERS = ("segmentations", "total", ".")
@@ -149,7 +150,9 @@ def _dicom_labels(header: Header, scan: Scan, grid: Grid) -> Labelling:
 def _unlabelled(scan: Scan | None, name: str, spacing_mm: float, remarks: tuple[str, ...] = ()) -> Case:
     if scan is None:
         raise VolumeError(f"{name}: no volume is here: neither labels.nii.gz with labels.json nor a CT")
-    return Case(scan.volume(working_grid(scan.placed, spacing_mm)), remarks)
+    volume = scan.volume(working_grid(scan.placed, spacing_mm))
+    check_unlabelled(volume)
+    return Case(volume, remarks)
 
 
 def _labelled(

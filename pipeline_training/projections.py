@@ -20,14 +20,15 @@ from pipeline_training.body import Body, as_scanned, draw_body
 from pipeline_training.channels import BONY, MM_PER_UNIT
 from pipeline_training.derive import derive
 from pipeline_training.devices import project_devices
-from pipeline_training.errors import DatasetError
+from pipeline_training.errors import DatasetError, VolumeError
 from pipeline_training.geometry import Pose
+from pipeline_training.intake.case import load_case
 from pipeline_training.manifest import Entry, entry_of, write_manifest
 from pipeline_training.poses import draw_pose, is_lateral
 from pipeline_training.projector import Projection, Projector
 from pipeline_training.scanned import Scanned, extend, told
 from pipeline_training.targets import structure_lengths, structure_masks
-from pipeline_training.volumes import WORKING_SPACING_MM, load_label_map
+from pipeline_training.volumes import WORKING_SPACING_MM, LabelMap
 
 NAMES = tuple(label.name for label in LABELS)
 POSES_PER_BODY = 4
@@ -140,7 +141,10 @@ def load_anatomy(case: Path, seed: int, spacing_mm: float = WORKING_SPACING_MM) 
     Raises:
         pipeline_training.errors.VolumeError: If the case cannot be used.
     """
-    return derive(load_label_map(case, spacing_mm), np.random.default_rng([seed, *case.name.encode()]))
+    volume = load_case(case, spacing_mm=spacing_mm)
+    if not isinstance(volume, LabelMap):
+        raise VolumeError(f"{case.name}: a CT without labels: label it first (paxnode-train label)")
+    return derive(volume, np.random.default_rng([seed, *case.name.encode()]))
 
 
 def _project_body(

@@ -2,7 +2,7 @@
 
 from ai.availability import length_remarks, lungs, missing, not_frontal, view_remarks
 from ai.mask_geometry import outlines
-from ai.measure_heart import NO_SPACING, unfit_for_lengths
+from ai.measure_heart import NO_SPACING, heart_unchecked, unfit_for_lengths
 from ai.measure_plausibility import heart_implausible, lungs_implausible
 from ai.measurement import Drawing, Measurement, NotComputed, Unit
 from ai.radiograph import Radiograph
@@ -59,6 +59,8 @@ def _area(
     reason = not_frontal(radiograph, segmentation) or missing(segmentation, [structure])
     judge = heart_implausible if structure == "heart" else lungs_implausible
     reason = reason or judge(segmentation) or unfit_for_lengths(radiograph, segmentation)
+    if structure == "heart":
+        reason = reason or heart_unchecked(radiograph, segmentation)
     if reason is None and radiograph.spacing is None:
         reason = NO_SPACING
     if reason or radiograph.spacing is None:

@@ -60,6 +60,8 @@ def heart_width(radiograph: Radiograph, segmentation: Segmentation) -> Measureme
     Source: Danzer 1919, see `cardiothoracic_ratio`.
     """
     width = unfit_for_lengths(radiograph, segmentation) or _heart(radiograph, segmentation)
+    if isinstance(width, Width):
+        width = heart_unchecked(radiograph, segmentation) or width
     return _in_mm("heart width", radiograph, width, view_remarks(radiograph))
 
 
@@ -88,6 +90,12 @@ def unfit_for_lengths(radiograph: Radiograph, segmentation: Segmentation) -> str
         if reason:
             return reason
     return unfit_spacing(radiograph, segmentation)
+
+
+def heart_unchecked(radiograph: Radiograph, segmentation: Segmentation) -> str | None:
+    """Return why the heart's size cannot be held against that of the thorax; None if it can."""
+    thorax = _thorax(radiograph, segmentation)
+    return f"the heart cannot be checked against the thorax: {thorax}" if isinstance(thorax, str) else None
 
 
 def unfit_spacing(radiograph: Radiograph, segmentation: Segmentation) -> str | None:

@@ -135,7 +135,7 @@ def thorax_implausible(pixels: float, spacing: PixelSpacing | None) -> str | Non
         return None
     return (
         f"the thorax would be {pixels * spacing.column_mm:.0f} mm wide, which no adult's is: "
-        "the pixel spacing or the lungs are wrong"
+        "the pixel spacing or the lungs are wrong, or it is a small child"
     )
 
 

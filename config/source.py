@@ -147,7 +147,7 @@ _WORDS = {
     "bool_parsing": "must be true or false",
     "string_type": "must be text in quotation marks",
     "path_type": "must be text in quotation marks",
-    "tuple_type": 'must be a list, such as ["A", "B"]',
+    "tuple_type": 'must be a list, such as ["A", "B"]; tables that may be repeated stand in [[two brackets]]',
     "model_type": "must be a table",
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",

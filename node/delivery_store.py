@@ -96,9 +96,13 @@ class DeliveryStore(JobRows):
             return {str(destination): int(count) for destination, count in rows}
 
     def unpark(self, connection: Connection, job_id: int) -> int:
-        """Make a job's parked deliveries due; return how many there were."""
+        """Make a job's deliveries due that are parked, or wait for their next try; return how many."""
         now = self.clock()
-        parked = and_(deliveries.c.job_id == job_id, deliveries.c.state == DeliveryState.PARKED)
+        late = and_(
+            deliveries.c.state == DeliveryState.WAITING,
+            or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now),
+        )
+        parked = and_(deliveries.c.job_id == job_id, or_(deliveries.c.state == DeliveryState.PARKED, late))
         values = {"state": DeliveryState.WAITING, "attempts": 0, "due_at": now, "updated_at": now}
         return connection.execute(update(deliveries).where(parked).values(values)).rowcount
 

@@ -242,7 +242,7 @@ class JobStore(DeliveryStore):
             return [StoredResult(*row) for row in connection.execute(query)]
 
     def retry(self, job_id: int) -> Job:
-        """Queue a refused, quarantined or failed job again, or send a job's parked deliveries again.
+        """Queue a refused, quarantined or failed job again, or send what of its results is not delivered now.
 
         Raises:
             TransitionError: There is no such job, nothing of it can be tried again, or its SOP Instance UID

@@ -47,7 +47,8 @@ TRANSITIONS = {
     (State.STORED, Event.DELIVER): State.DELIVERING,
     (State.STORED, Event.COMPLETE): State.DONE,  # nothing to deliver, or nobody to deliver it to
     (State.DELIVERING, Event.COMPLETE): State.DONE,
-    (State.DELIVERING, Event.RETRY): State.DELIVERING,  # parked deliveries are tried again
+    (State.STORED, Event.RETRY): State.STORED,  # deliveries that wait are due now
+    (State.DELIVERING, Event.RETRY): State.DELIVERING,  # likewise, parked ones too
     (State.REFUSED, Event.RETRY): State.QUEUED,
     (State.QUARANTINED, Event.RETRY): State.QUEUED,
     (State.FAILED, Event.RETRY): State.QUEUED,

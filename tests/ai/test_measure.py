@@ -191,6 +191,15 @@ def test_structure_cut_off_by_the_edge_is_not_measured() -> None:
     )
 
 
+def test_heart_is_not_sized_where_the_thorax_cannot_be() -> None:
+    found = segmentation(chest() | {"visible lung right": ellipse((60, 250), (100, 180))})
+    for name in ("heart width", "heart area"):
+        told = reason(name, radiograph(), found)
+        assert told.startswith(
+            "the heart cannot be checked against the thorax: visible lung right is cut off"
+        )
+
+
 def test_apex_outside_the_image_stops_the_area_and_not_the_width() -> None:
     found = segmentation(chest() | {"visible lung right": ellipse((130, 100), (80, 180))})
     assert "cut off" in reason("right lung area", radiograph(), found)

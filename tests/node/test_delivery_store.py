@@ -129,6 +129,21 @@ def test_parked_delivery_is_visible_and_is_sent_again_when_asked_for(
     assert state(store) is State.DONE
 
 
+def test_delivery_that_waits_for_its_next_try_is_due_when_asked_for(
+    store: JobStore, finished: Any, clock: Any
+) -> None:
+    job = finished(store, "pacs")
+    assert store.retry(job.id).state is State.STORED
+    first, second = store.claim_deliveries("pacs", "sender", LEASE_S, 10)
+    store.delivery_failed(first.id, "connection refused", clock.now + timedelta(seconds=600))
+    assert store.claim_deliveries("pacs", "sender", LEASE_S, 10) == []
+
+    assert store.retry(job.id).state is State.DELIVERING
+
+    (again,) = store.claim_deliveries("pacs", "sender", LEASE_S, 10)
+    assert again.id == first.id, "the other one is in a sender's hands"
+
+
 def test_late_failure_of_a_delivered_object_changes_nothing(
     store: JobStore, finished: Any, clock: Any
 ) -> None:

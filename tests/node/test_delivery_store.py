@@ -134,7 +134,7 @@ def test_delivery_that_waits_for_its_next_try_is_due_when_asked_for(
 ) -> None:
     job = finished(store, "pacs")
     assert store.retry(job.id).state is State.STORED
-    first, second = store.claim_deliveries("pacs", "sender", LEASE_S, 10)
+    first, _ = store.claim_deliveries("pacs", "sender", LEASE_S, 10)
     store.delivery_failed(first.id, "connection refused", clock.now + timedelta(seconds=600))
     assert store.claim_deliveries("pacs", "sender", LEASE_S, 10) == []
 

@@ -110,11 +110,13 @@ def count_crossings(counts: npt.NDArray[np.uint8], corners: Real) -> None:
             edge with the line through a row's pixel centres.
         corners: (points, 2): row and column, pixel centres at whole numbers; the last joins the first.
     """
-    begin, end = corners, np.roll(corners, -1, axis=0)
-    for (row0, column0), (row1, column1) in zip(begin, end, strict=True):
-        low, high = sorted((row0, row1))
-        rows = np.arange(max(0, int(np.ceil(low))), min(counts.shape[0], int(np.ceil(high))))
-        if rows.size:
-            columns = np.ceil(column0 + (rows - row0) * (column1 - column0) / (row1 - row0)).astype(int)
-            within = columns < counts.shape[1]
-            np.add.at(counts, (rows[within], np.maximum(columns[within], 0)), 1)
+    (row0, column0), (row1, column1) = corners.T, np.roll(corners, -1, axis=0).T
+    low = np.clip(np.ceil(np.minimum(row0, row1)), 0, counts.shape[0]).astype(int)
+    high = np.clip(np.ceil(np.maximum(row0, row1)), 0, counts.shape[0]).astype(int)
+    edge = np.repeat(np.arange(len(corners)), high - low)
+    begins = np.cumsum(high - low) - (high - low)
+    rows = low[edge] + np.arange(len(edge)) - begins[edge]
+    slope = (column1 - column0)[edge] / (row1 - row0)[edge]
+    columns = np.maximum(np.ceil(column0[edge] + (rows - row0[edge]) * slope), 0).astype(int)
+    within = columns < counts.shape[1]
+    np.add.at(counts, (rows[within], columns[within]), 1)

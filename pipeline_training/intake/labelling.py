@@ -57,9 +57,9 @@ class Painter:
         if number > MAX_LABEL:
             raise VolumeError(f"{self.case}: more than {MAX_LABEL} structures are labelled")
         self.names[number], self._sizes[number] = name, size
-        place = np.nonzero(mask)
-        here = self.labels[place]
-        self.labels[place] = np.where(self._sizes[here] > size, number, here)
+        place = np.flatnonzero(mask)
+        flat = self.labels.reshape(-1)
+        flat[place[self._sizes[flat[place]] > size]] = number
 
     def labelling(self, remarks: tuple[str, ...] = ()) -> Labelling:
         """Return what was painted."""

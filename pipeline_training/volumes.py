@@ -9,10 +9,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import nibabel
-import nibabel.processing
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -34,10 +31,7 @@ __all__ = [
     "check_orientation",
     "label_map_of",
     "load_label_map",
-    "oriented",
 ]
-
-SPACING_TOLERANCE_MM = 0.01
 
 KEPT_BELOW_LUNGS_MM = 150.0
 KEPT_ABOVE_LUNGS_MM = 150.0
@@ -137,40 +131,6 @@ def label_map_of(case: str, labels: Labelling, ct: CtVolume | None, spacing_mm: 
     cropped = _cropped(volume)
     check_orientation(cropped)
     return cropped
-
-
-def oriented(image: Any, order: int, outside: float, spacing_mm: float = WORKING_SPACING_MM) -> Voxels:
-    """Return the voxels of a NIfTI image as (slices, rows, columns), growing to superior, posterior, left.
-
-    Args:
-        image: Stored in any orientation; an oblique grid that has the spacing already keeps its tilt.
-        order: Of the interpolation: 0 takes the nearest voxel, 1 is linear.
-        outside: Value of voxels that the resampled grid adds at the edges.
-        spacing_mm: Edge length of the voxels that are returned.
-
-    Raises:
-        VolumeError: If the voxels cannot be read.
-    """
-    zooms = np.asarray(image.header.get_zooms()[:3], np.float64)
-    try:
-        if not np.allclose(zooms, spacing_mm, atol=SPACING_TOLERANCE_MM):
-            image = _resampled(image, order, outside, spacing_mm)
-        right_anterior_superior = _canonical(image)
-        voxels = np.asarray(right_anterior_superior.dataobj, np.float64)
-    except (OSError, EOFError, ValueError) as exc:
-        raise VolumeError(f"{image.get_filename()}: the voxels cannot be read: {exc}") from exc
-    return np.ascontiguousarray(voxels[::-1, ::-1, :].transpose(2, 1, 0))
-
-
-def _resampled(image: Any, order: int, outside: float, spacing_mm: float) -> Any:
-    resample: Any = nibabel.processing.resample_to_output
-    return resample(image, (spacing_mm,) * 3, order=order, cval=outside)
-
-
-def _canonical(image: Any) -> Any:
-    """Return the image with its axes swapped and flipped so that they grow to the right, front and top."""
-    canonical: Any = nibabel.funcs.as_closest_canonical
-    return canonical(image)
 
 
 def _cropped(volume: LabelMap) -> LabelMap:

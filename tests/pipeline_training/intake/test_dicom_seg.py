@@ -13,6 +13,7 @@ from pydicom.uid import generate_uid
 
 from pipeline_training.errors import VolumeError
 from pipeline_training.intake.case import load_case, read_case
+from pipeline_training.intake.ct import CtVolume
 from pipeline_training.volumes import LabelMap
 
 WriteSeries = Callable[..., list[pydicom.Dataset]]
@@ -149,3 +150,13 @@ def test_fractional_segmentation_is_refused(write_series: WriteSeries, chest: An
         VolumeError, match=r"seg\.dcm is a FRACTIONAL segmentation; BINARY and LABELMAP can be read"
     ):
         load_case(tmp_path / "a")
+
+
+def test_segmentation_labels_the_series_that_it_was_made_from(
+    write_series: WriteSeries, chest: Any, tmp_path: Path
+) -> None:
+    images = write_series(tmp_path / "a", uid="1.2.3.1")
+    write_series(tmp_path / "a", uid="1.2.3.2")
+    write_seg(tmp_path / "a" / "seg.dcm", images, chest.masks)
+    assert isinstance(load_case(tmp_path / "a", "1.2.3.1"), LabelMap)
+    assert isinstance(load_case(tmp_path / "a", "1.2.3.2"), CtVolume)

@@ -104,3 +104,10 @@ def test_name_that_comes_twice_is_refused() -> None:
     painter.paint("liver", np.ones((1, 1, 1), np.bool_))
     with pytest.raises(VolumeError, match="a: two labels are named liver"):
         painter.paint("liver", np.zeros((1, 1, 1), np.bool_))
+
+
+def test_what_is_finer_than_the_grid_is_averaged_not_picked() -> None:
+    noise = np.random.default_rng(0).normal(0, 100, (60, 60, 60))
+    volume = placed(noise, np.eye(3) * 0.5)
+    found = np.asarray(resample(volume, working_grid(volume), order=1, outside=0), np.float64)
+    assert found[2:-2, 2:-2, 2:-2].std() < 20

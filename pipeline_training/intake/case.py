@@ -70,6 +70,8 @@ def read_case(path: Path, series: str = "", spacing_mm: float = WORKING_SPACING_
     """
     if path.is_file() and path.name.endswith(SUFFIXES):
         return _unlabelled(read_ct(path, stem(path)), stem(path), spacing_mm)
+    if not path.exists():
+        raise VolumeError(f"{path.name}: there is no such file or folder")
     if not path.is_dir():
         raise VolumeError(f"{path.name}: a case is a folder, or a volume that ends in {', '.join(SUFFIXES)}")
     if not _has_volume(path) and holds_dicom(path):

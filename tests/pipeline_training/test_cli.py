@@ -89,7 +89,15 @@ def test_a_case_that_is_not_there_is_one_line_and_status_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("project", tmp_path / "case", "--out", tmp_path / "out") == 1
-    assert "paxnode-train: case: a case needs labels.nii.gz and labels.json" in capsys.readouterr().err
+    assert "paxnode-train: case: there is no such file or folder" in capsys.readouterr().err
+
+
+def test_an_empty_case_folder_is_one_line_and_status_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "case").mkdir()
+    assert run("project", tmp_path / "case", "--out", tmp_path / "out") == 1
+    assert "paxnode-train: case: no volume is here" in capsys.readouterr().err
 
 
 def test_a_run_file_with_a_mistyped_key_is_one_line_and_status_1(

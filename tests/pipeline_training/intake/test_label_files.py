@@ -193,7 +193,7 @@ def test_what_holds_no_volume_is_refused(tmp_path: Path) -> None:
         VolumeError, match=r"note\.txt: a case is a folder, or a volume that ends in \.nii\.gz"
     ):
         load_case(tmp_path / "a" / "note.txt")
-    with pytest.raises(VolumeError, match="gone: a case is a folder"):
+    with pytest.raises(VolumeError, match="gone: there is no such file or folder"):
         load_case(tmp_path / "gone")
 
 

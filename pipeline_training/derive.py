@@ -161,9 +161,10 @@ def _add_aorta(organs: Layer, groups: dict[int, str], volume: LabelMap) -> None:
 def split_aorta(aorta: Mask, spacing_mm: float) -> dict[str, Mask]:
     """Return arch, ascending and descending aorta.
 
-    The arch reaches from the top down to the slice where the cross-section falls apart in two; below it, what
-    lies in front of the middle between the two is ascending, what lies behind descending. What never falls
-    apart is descending; arch and ascending aorta are then unknown.
+    The arch reaches from the top down to the slice where the cross-section falls apart in two; the limb in
+    front is the ascending, the one behind the descending aorta. From there down each slice's pixels belong
+    to the limb that is nearer in the slice above, so the abdominal aorta, which lies as far in front, stays
+    descending. What never falls apart is descending; arch and ascending aorta are then unknown.
 
     Source: the limbs separate under the concavity of the arch, at about the level of T4 (Gray's Anatomy).
     """
@@ -174,13 +175,28 @@ def split_aorta(aorta: Mask, spacing_mm: float) -> dict[str, Mask]:
     else:
         return {"descending aorta": aorta}
     largest = sorted(limbs, key=np.count_nonzero)[-2:]
-    middle = float(np.mean([np.nonzero(limb)[0].mean() for limb in largest]))
-    level, row = np.arange(len(aorta))[:, None, None], np.arange(aorta.shape[1])[None, :, None]
+    front, back = sorted(largest, key=lambda limb: float(np.nonzero(limb)[0].mean()))
+    above = np.arange(len(aorta))[:, None, None] > z
+    ascending = _followed_down(aorta, int(z), front, back)
     return {
-        "aortic arch": aorta & (level > z),
-        "ascending aorta": aorta & (level <= z) & (row < middle),
-        "descending aorta": aorta & (level <= z) & (row >= middle),
+        "aortic arch": aorta & above,
+        "ascending aorta": ascending,
+        "descending aorta": aorta & ~above & ~ascending,
     }
+
+
+def _followed_down(aorta: Mask, z: int, front: Mask, back: Mask) -> Mask:
+    """Return what belongs to the limb in front, from a slice down to where that limb ends."""
+    found = np.zeros_like(aorta)
+    while z >= 0 and front.any():
+        if back.any():
+            to_front, to_back = (np.asarray(ndimage.distance_transform_edt(~limb)) for limb in (front, back))
+            found[z] = aorta[z] & (to_front < to_back)
+            front, back = found[z], aorta[z] & ~found[z]
+        else:
+            found[z] = front = aorta[z]
+        z -= 1
+    return found
 
 
 def _add_trachea(organs: Layer, volume: LabelMap) -> None:

@@ -12,6 +12,7 @@ from pipeline_training.hull import convex_hull
 from pipeline_training.volumes import LUNG_LOBES, LabelMap
 
 Mask = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.float64]
 
 ZONES = (
     ("lung base", "{} lung base"),
@@ -29,6 +30,10 @@ LOWER_EDGE_QUANTILE = 0.25
 BODY_WIDTH_SHARE = 0.5
 """Rows of a vertebra's slice at least half as wide as its widest row belong to body and transverse
 processes."""
+
+LEVELS_MM = 12.0
+"""Half the height over which the borders of heart and vertebral bodies are levelled: slices jump, as where
+only a spinous process is cut."""
 
 OPENING_VOXELS = 2
 """Tongues of the mediastinum between lung and ribs thinner than twice this are cut off."""
@@ -102,7 +107,7 @@ def add_mediastinum(layer: Layer, volume: LabelMap) -> None:
     level = np.arange(heart.shape[0])[:, None, None]
     upper = region & (level > int(np.quantile(t4, LOWER_EDGE_QUANTILE)))
     lower = region & ~upper
-    front, back = _heart_depth(heart)
+    front, back = _heart_depth(heart, volume.spacing_mm)
     row = np.arange(heart.shape[1])[None, :, None]
     parts = {
         "anterior mediastinum": (row < front) & ~heart,
@@ -114,14 +119,21 @@ def add_mediastinum(layer: Layer, volume: LabelMap) -> None:
         layer.add(lower & part, "cardiomediastinum", "lower mediastinum", name)
 
 
-def _heart_depth(heart: Mask) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _heart_depth(heart: Mask, spacing_mm: float) -> tuple[Rows, Rows]:
     """Return front and back row of the heart, each (slices, 1, 1); elsewhere those of the nearest slice."""
-    slices = np.flatnonzero(heart.any(axis=(1, 2)))
-    nearest = slices[np.abs(np.arange(len(heart))[:, None] - slices[None, :]).argmin(axis=1)]
-    rows = np.asarray(heart.any(axis=2))
-    front = rows.argmax(axis=1).astype(np.float64)[nearest]
-    back = (rows.shape[1] - 1 - rows[:, ::-1].argmax(axis=1)).astype(np.float64)[nearest]
-    return front[:, None, None], back[:, None, None]
+    cut = np.flatnonzero(heart.any(axis=(1, 2)))
+    rows = np.asarray(heart.any(axis=2))[cut]
+    front = rows.argmax(axis=1)
+    back = rows.shape[1] - 1 - rows[:, ::-1].argmax(axis=1)
+    levelled = [_levelled(cut, border, len(heart), spacing_mm) for border in (front, back)]
+    return levelled[0][:, None, None], levelled[1][:, None, None]
+
+
+def _levelled(cut: npt.NDArray[np.intp], rows: npt.NDArray[np.intp], slices: int, spacing_mm: float) -> Rows:
+    """Return a row for each slice: the median of the known ones around it, or that of the nearest one."""
+    distance = np.abs(np.arange(slices)[:, None] - cut)
+    reach = np.maximum(LEVELS_MM / spacing_mm, distance.min(axis=1))
+    return np.array([np.median(rows[near]) for near in distance <= reach[:, None]])
 
 
 def _between_lungs(volume: LabelMap) -> Mask:
@@ -129,16 +141,21 @@ def _between_lungs(volume: LabelMap) -> Mask:
     spine = volume.mask_of_kind("vertebrae_")
     floor = int(np.flatnonzero(volume.mask(*HEART).any(axis=(1, 2)))[0])
     top = int(np.flatnonzero((right | left).any(axis=(1, 2)))[-1])
+    limits = _middle_rows(spine, volume.spacing_mm)
+    row = np.arange(spine.shape[1])[:, None]
     region = np.zeros_like(right)
     for z in range(floor, top + 1):
         if right[z].any() and left[z].any():
-            region[z] = _gap(right[z], left[z]) & _before_spine(spine[z])
+            region[z] = _gap(right[z], left[z]) & (row <= limits[z])
     other = (
         right | left | volume.mask_of_kind("rib_", "vertebrae_", "sternum", "costal") | volume.mask(*ABDOMEN)
     )
     region = np.asarray(ndimage.binary_opening(region & ~other, iterations=OPENING_VOXELS), np.bool_)
     region[floor : top + 1] |= volume.mask(*MEDIASTINAL_ORGANS)[floor : top + 1]
-    return region
+    pieces, _ = ndimage.label(region)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    return np.asarray(pieces == sizes.argmax()) & region
 
 
 def _gap(right: Mask, left: Mask) -> Mask:
@@ -148,14 +165,18 @@ def _gap(right: Mask, left: Mask) -> Mask:
     return convex_hull(right | left) & (column > right_centre) & (column < left_centre)
 
 
-def _before_spine(spine: Mask) -> Mask:
-    """Return the pixels before the middle of the vertebral body; everything where no vertebra is cut."""
+def _middle_rows(spine: Mask, spacing_mm: float) -> Rows:
+    """Return for each slice the row of the middle of the vertebral body; beyond all rows without a spine."""
+    cut = np.flatnonzero(spine.any(axis=(1, 2)))
+    if not cut.size:
+        return np.full(len(spine), float(spine.shape[1]))
+    return _levelled(cut, np.array([_middle_row(spine[z]) for z in cut]), len(spine), spacing_mm)
+
+
+def _middle_row(spine: Mask) -> int:
     widths = spine.sum(axis=1)
-    if not widths.any():
-        return np.ones_like(spine)
     body = np.flatnonzero(widths >= BODY_WIDTH_SHARE * widths.max())
-    limit = int(body[max(0, len(body) // 2 - 1)])
-    return np.broadcast_to((np.arange(len(spine)) <= limit)[:, None], spine.shape)
+    return int(body[max(0, len(body) // 2 - 1)])
 
 
 def add_subdiaphragm(layer: Layer, volume: LabelMap) -> None:

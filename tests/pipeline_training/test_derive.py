@@ -38,6 +38,20 @@ def test_aorta_in_one_piece_is_descending(phantom: LabelMap) -> None:
     assert list(split_aorta(lower, phantom.spacing_mm)) == ["descending aorta"]
 
 
+def test_abdominal_aorta_that_comes_forward_is_descending() -> None:
+    aorta = np.zeros((40, 40, 20), np.bool_)
+    aorta[36:, 4:30, 8:12] = True  # arch
+    aorta[25:36, 4:8, 8:12] = True  # ascending, ends at the valve
+    for z in range(36):  # descending, comes forward by half a row a slice
+        row = 12 + z // 2
+        aorta[z, row - 8 : row - 4, 8:12] = True
+    parts = split_aorta(aorta, 2.0)
+    assert np.flatnonzero(parts["ascending aorta"].any(axis=(1, 2))).tolist() == list(range(25, 36))
+    assert np.nonzero(parts["ascending aorta"])[1].max() < 8
+    assert np.flatnonzero(parts["descending aorta"].any(axis=(1, 2))).tolist() == list(range(36))
+    np.testing.assert_array_equal(np.logical_or.reduce(list(parts.values())), aorta)
+
+
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_rib_is_parted_at_its_lateral_most_point(anatomy: Anatomy, phantom: LabelMap, side: str) -> None:
     rib = phantom.mask(f"rib_{side}_5")

@@ -101,3 +101,22 @@ def test_hemidiaphragms_need_the_liver(phantom: LabelMap) -> None:
     names = {i: name for i, name in phantom.names.items() if name != "liver"}
     found = region_layer(LabelMap("x", phantom.labels, names, None, phantom.spacing_mm)).structures
     assert "diaphragm" not in found
+
+
+def test_mediastinum_does_not_jump_where_some_slices_cut_a_spinous_process_alone(phantom: LabelMap) -> None:
+    labels = phantom.labels.copy()
+    levels = slice(28, 34)
+    bodies = phantom.mask_of_kind("vertebrae_")[levels] & (np.arange(labels.shape[1]) < 30)[:, None]
+    labels[levels][bodies] = 0
+    bitten = LabelMap("x", labels, phantom.names, None, 1.5, vocabulary=phantom.vocabulary)
+    found = region_layer(bitten).mask("cardiomediastinum")
+    assert np.nonzero(found[levels])[1].max() <= 27  # the middle of the bodies, which cover rows 24 to 31
+
+
+def test_mediastinum_is_one_piece(phantom: LabelMap) -> None:
+    labels = phantom.labels.copy()
+    esophagus = max(phantom.names) + 1
+    labels[47:50, 2:4, 2:4] = esophagus  # labelled in front of the shoulder by mistake
+    names = {**phantom.names, esophagus: "esophagus"}
+    wrong = LabelMap("x", labels, names, None, phantom.spacing_mm, vocabulary=phantom.vocabulary)
+    assert not region_layer(wrong).mask("cardiomediastinum")[47:50, 2:4, 2:4].any()

@@ -23,6 +23,9 @@ ORDINALS = ("1st", "2nd", "3rd", "4th", "5th", "6th", "7th", "8th", "9th", "10th
 LAST_RIB = 12
 SPINES = {"C": "cervical spine", "T": "thoracic spine", "L": "lumbar spine"}
 
+BRONCHUS_MM = 25.0
+"""Of a main bronchus beside the carina that belongs to the bifurcation."""
+
 CARINA_MM = 20.0
 """Height of the "tracheal bifurcation", half of it above the carina, our choice."""
 
@@ -211,19 +214,22 @@ def _add_trachea(organs: Layer, volume: LabelMap) -> None:
 
 
 def bifurcation(airway: Mask, trachea: Mask, spacing_mm: float) -> Mask:
-    """Return the bifurcation: the airway from 10 mm below to 10 mm above the carina.
+    """Return the bifurcation: the airway from 10 mm below to 10 mm above the carina, up to 25 mm beside it.
 
     Of an airway that never parts, it is the lowest 20 mm of the trachea: labels of the trachea then end where
     the bronchi leave it.
 
-    Source: the carina is the ridge between the openings of the main bronchi (Gray's Anatomy); the height of
-        the slab is our choice.
+    Source: the carina is the ridge between the openings of the main bronchi (Gray's Anatomy), of which the
+        right one is 25 mm long; the height of the slab is our choice.
     """
     z = carina_slice(airway, MIN_BRONCHUS_MM2 / spacing_mm**2)
     if z is None:
         return lowest_part(trachea, CARINA_MM / spacing_mm)
     level, half = np.arange(len(airway))[:, None, None], CARINA_MM / 2 / spacing_mm
-    return np.asarray(airway & (level > z - half) & (level <= z + half), np.bool_)
+    stem = trachea[z:] if trachea[z:].any() else airway[z : z + 1]
+    beside = np.abs(np.arange(airway.shape[2]) - np.nonzero(stem)[2].mean())
+    near = (level > z - half) & (level <= z + half) & (beside <= BRONCHUS_MM / spacing_mm)
+    return np.asarray(airway & near, np.bool_)
 
 
 def carina_slice(airway: Mask, least: float) -> int | None:

@@ -137,7 +137,7 @@ def _levelled(cut: npt.NDArray[np.intp], rows: npt.NDArray[np.intp], slices: int
 
 
 def _between_lungs(volume: LabelMap) -> Mask:
-    right, left = lung_of(volume, "right"), lung_of(volume, "left")
+    right, left = (_filled(lung_of(volume, side)) for side in SIDES)
     spine = volume.mask_of_kind("vertebrae_")
     floor = int(np.flatnonzero(volume.mask(*HEART).any(axis=(1, 2)))[0])
     top = int(np.flatnonzero((right | left).any(axis=(1, 2)))[-1])
@@ -156,6 +156,11 @@ def _between_lungs(volume: LabelMap) -> Mask:
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
     return np.asarray(pieces == sizes.argmax()) & region
+
+
+def _filled(lung: Mask) -> Mask:
+    """Return a lung with the vessels and bronchi that it surrounds in an axial slice."""
+    return np.stack([np.asarray(ndimage.binary_fill_holes(section)) for section in lung])
 
 
 def _gap(right: Mask, left: Mask) -> Mask:

@@ -3,7 +3,7 @@ import pytest
 
 from ai.labels import LABELS
 from pipeline_training.anatomy import TISSUES, Anatomy, Layer, midline_x
-from pipeline_training.derive import carina_slice, derive, split_aorta, split_rib
+from pipeline_training.derive import bifurcation, carina_slice, derive, split_aorta, split_rib
 from pipeline_training.errors import VolumeError
 from pipeline_training.volumes import LabelMap
 
@@ -133,3 +133,16 @@ def test_breasts_labelled_as_one_are_parted_by_the_spine(phantom: LabelMap) -> N
 def test_body_without_lungs_is_refused(phantom: LabelMap) -> None:
     with pytest.raises(VolumeError, match="no lung is labelled"):
         derive(LabelMap("x", phantom.labels, {1: "liver"}, None, 6.0), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("reaches", [20, 14])
+def test_bifurcation_ends_25_mm_beside_the_trachea(reaches: int) -> None:
+    trachea, bronchi = np.zeros((2, 30, 10, 60), np.bool_)
+    trachea[reaches:, 3:7, 28:33] = True
+    bronchi[12:20, 3:7, 20:29] = True
+    bronchi[12:20, 3:7, 32:41] = True
+    bronchi[16:18, 3:7, 2:58] = True  # lobar bronchi run on sideways
+    bronchi[18:20, 3:7, 29:32] = reaches > 18
+    found = bifurcation(trachea | bronchi, trachea, 2.0)
+    columns = np.nonzero(found)[2]
+    assert (columns.min(), columns.max()) == (18, 42)

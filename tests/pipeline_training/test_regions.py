@@ -120,3 +120,10 @@ def test_mediastinum_is_one_piece(phantom: LabelMap) -> None:
     names = {**phantom.names, esophagus: "esophagus"}
     wrong = LabelMap("x", labels, names, None, phantom.spacing_mm, vocabulary=phantom.vocabulary)
     assert not region_layer(wrong).mask("cardiomediastinum")[47:50, 2:4, 2:4].any()
+
+
+def test_vessels_and_bronchi_within_a_lung_are_no_mediastinum(phantom: LabelMap) -> None:
+    labels = phantom.labels.copy()
+    labels[31:40, 14:26, 38:46] = 0  # nothing labelled, left of the aorta
+    hollow = LabelMap("x", labels, phantom.names, None, phantom.spacing_mm, vocabulary=phantom.vocabulary)
+    assert not region_layer(hollow).mask("cardiomediastinum")[31:40, 14:26, 38:46].any()

@@ -124,6 +124,7 @@ def test_mediastinum_is_one_piece(phantom: LabelMap) -> None:
 
 def test_vessels_and_bronchi_within_a_lung_are_no_mediastinum(phantom: LabelMap) -> None:
     labels = phantom.labels.copy()
-    labels[31:40, 14:26, 38:46] = 0  # nothing labelled, left of the aorta
+    labels[30:36, 14:26, 38:47] = 0  # nothing labelled: enters the left lung beside the aorta
+    labels[36:42, 14:26, 39:47] = 0  # and goes on upwards, surrounded by lung
     hollow = LabelMap("x", labels, phantom.names, None, phantom.spacing_mm, vocabulary=phantom.vocabulary)
-    assert not region_layer(hollow).mask("cardiomediastinum")[31:40, 14:26, 38:46].any()
+    assert not region_layer(hollow).mask("cardiomediastinum")[36:42, 14:26, 39:47].any()

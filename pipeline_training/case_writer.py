@@ -36,5 +36,9 @@ def write_case(folder: Path, volume: LabelMap) -> None:
 def write_volume(path: Path, voxels: npt.NDArray[np.generic], spacing_mm: float) -> None:
     """Write voxels (slices, rows, columns), growing towards superior, posterior, left, as NIfTI."""
     make: Any = nibabel.nifti1.Nifti1Image
-    affine = np.diag([-spacing_mm, -spacing_mm, spacing_mm, 1.0])  # NIfTI counts towards right and front
-    nibabel.loadsave.save(make(np.ascontiguousarray(voxels.transpose(2, 1, 0)), affine), path)
+    nibabel.loadsave.save(make(np.ascontiguousarray(voxels.transpose(2, 1, 0)), lps_affine(spacing_mm)), path)
+
+
+def lps_affine(spacing_mm: float) -> npt.NDArray[np.float64]:
+    """Return where a volume's voxels lie, in NIfTI's way: it counts towards right and front."""
+    return np.diag([-spacing_mm, -spacing_mm, spacing_mm, 1.0])

@@ -9,7 +9,17 @@ import numpy as np
 
 from pipeline_training.errors import LabellerError
 from pipeline_training.intake.ct import CtVolume
-from pipeline_training.labelling.foreign import Numbers, existing, library, read_numbers, vote_of, write_ct
+from pipeline_training.labelling.foreign import (
+    FAILURES,
+    Numbers,
+    existing,
+    in_short,
+    library,
+    quiet,
+    read_numbers,
+    vote_of,
+    write_ct,
+)
 from pipeline_training.labelling.labeller import LabelVote
 from pipeline_training.labelling.names import MERGED, translate
 
@@ -67,15 +77,16 @@ class CadsLabeller:
 
     def _run(self, predict: Any, folder: Path, case: str) -> None:
         try:
-            predict(
-                [str(folder / "ct.nii.gz")], str(folder), str(self._weights), sorted(self._tasks),
-                folds="all", use_cpu=self._cpu, preprocess_cads=True, postprocess_cads=True,
-                save_all_combined_seg=False, snapshot=False, save_separate_targets=False,
-            )  # fmt: skip
+            with quiet():
+                predict(
+                    [str(folder / "ct.nii.gz")], str(folder), str(self._weights), sorted(self._tasks),
+                    folds="all", use_cpu=self._cpu, preprocess_cads=True, postprocess_cads=True,
+                    save_all_combined_seg=False, snapshot=False, save_separate_targets=False,
+                )  # fmt: skip
         except SystemExit as exc:
             raise LabellerError(f"{self.name} gave up on {case}; are the weights complete? {HINT}") from exc
-        except (OSError, RuntimeError, ValueError) as exc:
-            raise LabellerError(f"{self.name} failed on {case}: {exc}") from exc
+        except FAILURES as exc:
+            raise LabellerError(f"{self.name} failed on {case}: {in_short(exc)}") from exc
 
     def _classes(self) -> dict[int, str]:
         """Return the classes of all tasks but those that a later one would cover in part."""

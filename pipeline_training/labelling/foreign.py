@@ -4,10 +4,13 @@ Their code and weights are theirs: nothing here downloads or ships them.
 """
 
 import importlib
+import io
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from enum import StrEnum
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import nibabel
@@ -23,6 +26,14 @@ from pipeline_training.labelling.names import translate, unknown_words
 from pipeline_training.volumes import MAX_LABEL
 
 LOG = logging.getLogger(__name__)
+
+FAILURES = (
+    ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, MemoryError,
+    NameError, OSError, RuntimeError, TypeError, UnpicklingError, ValueError,
+)  # fmt: skip
+"""What the code of others was seen to raise where files, versions or volumes do not fit it."""
+
+LAST_WORDS = 400
 
 Numbers = npt.NDArray[np.integer[Any]]
 AnyArray = npt.NDArray[Any]
@@ -43,6 +54,22 @@ def turned(voxels: AnyArray, axes: Axes) -> AnyArray:
     return np.ascontiguousarray(voxels[..., ::-1, ::-1]) if axes is Axes.RAS else voxels
 
 
+def in_short(words: object) -> str:
+    """Return an error of others, which may go over many lines, in one of modest length.
+
+    >>> in_short("cannot load:   key missing")
+    'cannot load: key missing'
+    """
+    return " ".join(str(words).split())[-LAST_WORDS:]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what others print from our standard output."""
+    with redirect_stdout(io.StringIO()):
+        yield
+
+
 def library(module: str, hint: str) -> Any:
     """Return a module of a library that may not be installed.
 
@@ -55,8 +82,8 @@ def library(module: str, hint: str) -> Any:
     """
     try:
         return importlib.import_module(module)
-    except ImportError as exc:
-        raise LabellerError(f"{module.partition('.')[0]} cannot be loaded ({exc}); {hint}") from exc
+    except FAILURES as exc:
+        raise LabellerError(f"{module.partition('.')[0]} cannot be loaded ({in_short(exc)}); {hint}") from exc
 
 
 def existing(path: Path, what: str, hint: str) -> Path:

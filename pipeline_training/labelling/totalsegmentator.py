@@ -1,8 +1,9 @@
 """TotalSegmentator v2 as a labeller, in a process of its own with its own environment.
 
 Its library takes the place of its weights, and its consent to usage statistics, from the environment and a
-file in the user's home. Here it gets both for this run only: weights by path, and statistics off, so that
-nothing is sent from where patients' CTs lie.
+file in the user's home. Here it gets both for this run only. It would download weights that it does not find
+and delete those of its older versions: so it sees links to the folders that it needs, and no network, for
+nothing is to be sent from where patients' CTs lie.
 """
 
 import json
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from pipeline_training.errors import LabellerError
 from pipeline_training.intake.ct import CtVolume
-from pipeline_training.labelling.foreign import existing, library, read_numbers, vote_of, write_ct
+from pipeline_training.labelling.foreign import existing, in_short, library, read_numbers, vote_of, write_ct
 from pipeline_training.labelling.labeller import LabelVote
 from pipeline_training.labelling.names import translate
 
@@ -30,7 +31,10 @@ CONFIG = {
     "prediction_counter": 0,
     "statistics_disclaimer_shown": True,
 }
-LAST_WORDS = 400
+NOWHERE = "http://127.0.0.1:9"
+"""A proxy that nobody runs (port 9 is "discard")."""
+
+NO_NETWORK = tuple(f"{name}={NOWHERE}" for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"))
 
 
 class TotalSegmentatorLabeller:
@@ -40,16 +44,13 @@ class TotalSegmentatorLabeller:
         weights: The folder that holds Dataset291_* and so on.
         fast: Whether to use the model of 3 mm, for computers without a GPU.
         device: "cpu", "gpu" or "gpu:1".
-        python: The interpreter that TotalSegmentator is installed for; ours if None.
     """
 
     name = "TotalSegmentator"
 
-    def __init__(
-        self, weights: Path, fast: bool = False, device: str = "cpu", python: Path | None = None
-    ) -> None:
-        self._weights, self._fast, self._device = weights, fast, device
-        self._python = sys.executable if python is None else str(python)
+    def __init__(self, weights: Path, fast: bool = False, device: str = "cpu") -> None:
+        self._weights = existing(weights, "the folder of weights", HINT)
+        self._fast, self._device = fast, device
 
     @property
     def vocabulary(self) -> frozenset[str]:
@@ -67,20 +68,27 @@ class TotalSegmentatorLabeller:
             LabellerError: If it is not installed, weights are missing, or it fails.
         """
         classes = _classes()
-        for number in DATASETS[self._fast]:
-            if not list(existing(self._weights, "the folder of weights", HINT).glob(f"Dataset{number}_*")):
-                raise LabellerError(f"weights are missing: no Dataset{number}_* in {self._weights}; {HINT}")
         with tempfile.TemporaryDirectory() as folder:
             home = Path(folder)
+            self._link_weights(home / "weights")
             (home / "config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
             write_ct(home / "ct.nii.gz", volume)
             self._run(home, volume.case)
             return vote_of(self.name, volume, read_numbers(home / "labels.nii.gz"), classes)
 
+    def _link_weights(self, links: Path) -> None:
+        links.mkdir()
+        for number in DATASETS[self._fast]:
+            found = sorted(self._weights.glob(f"Dataset{number}_*"))
+            if not found:
+                raise LabellerError(f"weights are missing: no Dataset{number}_* in {self._weights}; {HINT}")
+            for each in found:
+                (links / each.name).symlink_to(each.resolve())
+
     def _run(self, home: Path, case: str) -> None:
         """Run it on ct.nii.gz; `env` adds to the environment that it inherits."""
-        environment = (f"TOTALSEG_WEIGHTS_PATH={self._weights.resolve()}", f"TOTALSEG_HOME_DIR={home}")
-        begin = ("env", *environment, self._python, "-m", "totalsegmentator.bin.TotalSegmentator")
+        places = (f"TOTALSEG_WEIGHTS_PATH={home / 'weights'}", f"TOTALSEG_HOME_DIR={home}")
+        begin = ("env", *places, *NO_NETWORK, sys.executable, "-m", "totalsegmentator.bin.TotalSegmentator")
         files = ("-i", str(home / "ct.nii.gz"), "-o", str(home / "labels.nii.gz"))
         how = ("--ml", "-ta", "total", "-d", self._device, "-q", *(("--fast",) if self._fast else ()))
         try:
@@ -88,7 +96,8 @@ class TotalSegmentatorLabeller:
         except OSError as exc:
             raise LabellerError(f"{self.name} cannot be started: {exc}") from exc
         except subprocess.CalledProcessError as exc:
-            raise LabellerError(f"{self.name} failed on {case}: {exc.stderr.strip()[-LAST_WORDS:]}") from exc
+            words = [line for line in exc.stderr.splitlines() if line.strip()] or ["it says nothing"]
+            raise LabellerError(f"{self.name} failed on {case}: {in_short(words[-1])}; {HINT}") from exc
 
 
 def _classes() -> dict[int, str]:

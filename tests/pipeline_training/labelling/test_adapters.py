@@ -68,6 +68,7 @@ class nnUNetPredictor:
         assert device.type == "cpu"
 
     def initialize_from_trained_model_folder(self, folder, use_folds, checkpoint_name="checkpoint_final.pth"):
+        assert use_folds == ("all",)  # which nnU-Net would not find by itself
         self.place = {place!r}
 
     def predict_single_npy_array(self, image, properties, previous, truncated, probabilities):
@@ -85,8 +86,10 @@ def nnunet_model(tmp_path: Path) -> Path:
     model = tmp_path / "Dataset001_Chest" / "nnUNetTrainer__nnUNetPlans__3d_fullres"
     model.mkdir(parents=True)
     labels = {"background": 0, "liver": 1, "heart": 2, "tumour": 3}
-    (model / "dataset.json").write_text(json.dumps({"labels": labels}))
+    (model / "dataset.json").write_text(json.dumps({"channel_names": {"0": "CT"}, "labels": labels}))
     (model / "plans.json").write_text(json.dumps({"image_reader_writer": "SimpleITKIO"}))
+    (model / "fold_all").mkdir()
+    (model / "fold_all" / "checkpoint_final.pth").touch()
     return model
 
 
@@ -122,6 +125,42 @@ def test_nnunet_model_of_overlapping_regions_is_refused(nnunet_model: Path) -> N
         NnUnetV2Labeller(nnunet_model)
 
 
+def test_nnunet_takes_numbered_folds_that_came_to_their_end(
+    ct: CtVolume, packages: Path, nnunet_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = NNUNET.format(place=[3, 1, 5]).replace('("all",)', "(0, 3)")
+    _module(packages, "nnunetv2.inference.predict_from_raw_data", words)
+    _forget(monkeypatch, "nnunetv2")
+    for fold in (3, 0, 1):
+        (nnunet_model / f"fold_{fold}").mkdir()
+    for fold in (3, 0):
+        (nnunet_model / f"fold_{fold}" / "checkpoint_final.pth").touch()
+    _assert_marked(NnUnetV2Labeller(nnunet_model).label(ct), "heart")
+
+
+def test_nnunet_without_trained_fold_is_named(nnunet_model: Path) -> None:
+    (nnunet_model / "fold_all" / "checkpoint_final.pth").unlink()
+    with pytest.raises(LabellerError, match=r"no fold_\*/checkpoint_final\.pth"):
+        NnUnetV2Labeller(nnunet_model)
+
+
+def test_nnunet_that_breaks_while_loading_is_told_in_one_line(
+    ct: CtVolume, packages: Path, nnunet_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = NNUNET.format(place=[]).replace('assert use_folds == ("all",)', "torch.missing")
+    _module(packages, "nnunetv2.inference.predict_from_raw_data", broken)
+    _forget(monkeypatch, "nnunetv2")
+    with pytest.raises(LabellerError, match=r"^nnU-Net Dataset001_Chest cannot be loaded .*'torch'.*$"):
+        NnUnetV2Labeller(nnunet_model).label(ct)
+
+
+def test_nnunet_model_of_several_images_is_refused(nnunet_model: Path) -> None:
+    described = {"channel_names": {"0": "CT", "1": "PET"}, "labels": {"background": 0, "heart": 1}}
+    (nnunet_model / "dataset.json").write_text(json.dumps(described))
+    with pytest.raises(LabellerError, match="needs 2 images of a patient: CT, PET"):
+        NnUnetV2Labeller(nnunet_model)
+
+
 def test_nnunet_folder_without_plans_is_named(tmp_path: Path) -> None:
     with pytest.raises(LabellerError, match=r"plans\.json"):
         NnUnetV2Labeller(tmp_path)
@@ -142,7 +181,9 @@ for short, name in (("-q", "--quiet"), ("-ml", "--ml"), ("-f", "--fast")):
 args = parser.parse_args()
 home = Path(os.environ["TOTALSEG_HOME_DIR"])
 assert json.loads((home / "config.json").read_text())["send_usage_stats"] is False
-assert list(Path(os.environ["TOTALSEG_WEIGHTS_PATH"]).glob("Dataset297_*")), "no weights"
+weights = Path(os.environ["TOTALSEG_WEIGHTS_PATH"])
+assert [path.name for path in weights.iterdir()] == ["Dataset297_Fast"], "other weights, which it may delete"
+assert os.environ["https_proxy"] == "http://127.0.0.1:9", "it could download or send"
 assert args.ml and args.fast and args.task == "total" and args.device == "cpu"
 image = nibabel.as_closest_canonical(nibabel.load(args.input))
 voxels = image.get_fdata()
@@ -160,6 +201,7 @@ def total(packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     _forget(monkeypatch, "totalsegmentator")
     weights = tmp_path / "weights"
     (weights / "Dataset297_Fast").mkdir(parents=True)
+    (weights / "Dataset302_vertebrae_body_1559subj").mkdir()
     return weights
 
 
@@ -232,6 +274,8 @@ MONAI = """
 import json
 import nibabel, numpy as np, torch
 
+PLACE = "the CT"
+
 class Parser:
     def __init__(self): self.config = {}
     def read_meta(self, path): self.config["_meta_"] = json.load(open_text(path))
@@ -268,7 +312,10 @@ def infer(inputs, network):
 
 def post(data):
     assert data["pred"].shape == (2, 7, 6, 5)
-    return {"pred": data["pred"].argmax(0, keepdim=True).float()}
+    found = data["pred"].argmax(0, keepdim=True).float()
+    diagonal = [-2.0, -2.0, 2.0, 1.0] if PLACE == "the CT" else [2.0, 2.0, 2.0, 1.0]
+    found.affine = torch.diag(torch.tensor(diagonal))
+    return {"pred": found}
 """
 
 
@@ -300,28 +347,44 @@ def test_monai_bundle_is_run_without_saving_and_comes_back_in_place(ct: CtVolume
     assert vote.vocabulary == {"heart"}
 
 
+def test_monai_answer_that_is_not_brought_back_is_refused(
+    ct: CtVolume, monai_bundle: Path, packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (packages / "monai" / "bundle.py").write_text(MONAI.replace('PLACE = "the CT"', 'PLACE = "turned"'))
+    _forget(monkeypatch, "monai")
+    with pytest.raises(LabellerError, match="does not bring the answer back"):
+        MonaiBundleLabeller(monai_bundle).label(ct)
+
+
+def test_monai_configuration_of_another_kind_is_refused(ct: CtVolume, monai_bundle: Path) -> None:
+    (monai_bundle / "configs" / "inference.json").write_text("{}")
+    with pytest.raises(LabellerError, match="its configuration does not fit: 'postprocessing'"):
+        MonaiBundleLabeller(monai_bundle).label(ct)
+
+
 def test_monai_weights_of_another_network_are_refused(ct: CtVolume, monai_bundle: Path) -> None:
     torch.save({"other": torch.zeros(1)}, monai_bundle / "models" / "model.pt")
     with pytest.raises(LabellerError, match="does not fit its network"):
         MonaiBundleLabeller(monai_bundle).label(ct)
 
 
-def test_monai_bundle_without_weights_is_named(tmp_path: Path) -> None:
-    with pytest.raises(LabellerError, match=r"weights is missing.*model\.pt"):
-        MonaiBundleLabeller(tmp_path)
+@pytest.mark.parametrize("name", ["models/model.pt", "configs/metadata.json", "configs/inference.json"])
+def test_monai_bundle_without_a_file_names_it(monai_bundle: Path, name: str) -> None:
+    (monai_bundle / name).unlink()
+    with pytest.raises(LabellerError, match=f"missing: .*{name}"):
+        MonaiBundleLabeller(monai_bundle)
 
 
 # without the libraries, and answers that do not fit
 
 
 def test_missing_library_is_told_with_how_to_get_it(
-    ct: CtVolume, tmp_path: Path, nnunet_model: Path, monkeypatch: pytest.MonkeyPatch
+    ct: CtVolume, tmp_path: Path, nnunet_model: Path, monai_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "model.pt").touch()
     made: list[tuple[str, Any]] = [
         ("totalsegmentator", TotalSegmentatorLabeller(tmp_path)),
         ("cads", CadsLabeller(tmp_path)),
-        ("monai", MonaiBundleLabeller(tmp_path, tmp_path / "model.pt")),
+        ("monai", MonaiBundleLabeller(monai_bundle)),
         ("nnunetv2", NnUnetV2Labeller(nnunet_model)),
     ]
     for package, labeller in made:

@@ -23,7 +23,7 @@ from node.head import Head, read_head
 from node.job_store import JobStore
 from node.jobs import Admission, ReceivedObject
 from node.late_abort import close_on_late_abort
-from node.logs import get_logger, place_of
+from node.logs import get_logger, place_of, reason_for_log
 from node.reception import BoundedSocket, Reception, StreamingProvider, shielded
 from node.spool import Spool
 
@@ -140,8 +140,12 @@ class Listener:
     def _rejected(self, event: evt.Event) -> None:
         requestor = event.assoc.requestor
         title, address = str(requestor.ae_title), requestor.address_info
+        rejection = event.assoc.acceptor.primitive
         log.warning(
-            "association rejected", calling_ae_title=title, address=address.address if address else ""
+            "association rejected",
+            calling_ae_title=title,
+            address=address.address if address else "",
+            reason="" if rejection is None else f"{rejection.result_str}: {rejection.reason_str}",
         )
 
     def _closed(self, event: evt.Event) -> None:
@@ -167,6 +171,7 @@ class Listener:
             sop_instance_uid=str(request.AffectedSOPInstanceUID),
             calling_ae_title=event.assoc.requestor.ae_title,
             status=f"0x{answer.status:04X}",
+            **({"reason": reason_for_log(answer.comment)} if answer.comment else {}),
         )
         return answer.encoded()
 

@@ -25,6 +25,8 @@ _AE_TITLE = re.compile(r"[ -\[\]-~]{0,16}")  # PS3.5 6.2: no backslash, no contr
 _STATUS = re.compile(r"0x[0-9A-F]{4}")
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:]{1,45}")
 _PLACE = re.compile(r"[A-Za-z0-9_./-]{1,200}:\d{1,6}")
+_REASON = re.compile(r"[\w .,:;()\[\]/\\%+='-]{1,300}")  # a sentence that went through `reason_for_log`
+_QUOTED = re.compile(r"(?<!\w)'.*?'(?!\w)")
 
 KEYS = {
     "event": _WORDS,  # what happened: a constant of ours
@@ -58,6 +60,7 @@ KEYS = {
     "version": _IDENTIFIER,
     "signal": _IDENTIFIER,
     "error": _IDENTIFIER,  # an error's class; its message may quote a data set and stays in the database
+    "reason": _REASON,
     "place": _PLACE,  # file:line of an unexpected error
     "library": _IDENTIFIER,
 }
@@ -78,6 +81,15 @@ def admit(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
 def _is_admitted(key: str, value: object) -> bool:
     pattern = KEYS.get(key)
     return pattern is not None and pattern.fullmatch(str(value)) is not None
+
+
+def reason_for_log(reason: str) -> str:
+    """Return a reason without the values that it quotes, which came from outside; the database has them.
+
+    >>> reason_for_log("Body Part Examined 'FOOT': only the chest is served")
+    "Body Part Examined '...': only the chest is served"
+    """
+    return _QUOTED.sub("'...'", reason)[:300]
 
 
 class _Writer(structlog.WriteLogger):

@@ -11,7 +11,7 @@ from node.backoff import Backoff, Breaker, BreakerState
 from node.bell import Bell
 from node.job_store import JobStore
 from node.jobs import Delivery
-from node.logs import get_logger
+from node.logs import get_logger, reason_for_log
 from node.loop import Loop
 from node.outcome import Outcome, Verdict
 from node.spool import Spool
@@ -128,7 +128,8 @@ class Sender:
         return _now() + timedelta(seconds=wait_s)
 
     def _log(self, delivery: Delivery, outcome: Outcome) -> None:
-        log.info(
+        stored = outcome.verdict is Verdict.STORED
+        (log.info if stored else log.warning)(
             "delivery tried",
             destination=self._destination.name,
             delivery_id=delivery.id,
@@ -136,6 +137,7 @@ class Sender:
             result_uid=delivery.result.sop_instance_uid,
             verdict=str(outcome.verdict),
             breaker=str(self._breaker.state),
+            **({} if stored else {"reason": reason_for_log(outcome.reason)}),
             **({} if outcome.status is None else {"status": f"0x{outcome.status:04X}"}),
         )
 

@@ -126,9 +126,11 @@ def build_node(
 
 
 def _tell(recovery: Recovery) -> None:
-    log.info("spool swept", count=recovery.torn)
-    say = log.warning if recovery.orphans else log.info
-    say("objects on disk without a job: kept, used when sent again", count=len(recovery.orphans))
+    if recovery.torn:
+        log.info("spool swept", count=recovery.torn)
+    if recovery.orphans:
+        told = "objects on disk without a job: kept, used when sent again"
+        log.warning(told, count=len(recovery.orphans))
 
 
 def _tell_of_the_stranded(store: JobStore, known: Collection[str]) -> None:

@@ -14,7 +14,7 @@ from node.bell import Bell
 from node.errors import LeaseLostError, RefusedImageError, ResultError, StorageError, UndecodableError
 from node.job_store import JobStore
 from node.jobs import Job, StoredResult
-from node.logs import get_logger, place_of
+from node.logs import get_logger, place_of, reason_for_log
 from node.loop import Loop
 from node.pipeline import ResultObject
 from node.spool import Spool
@@ -106,10 +106,10 @@ class Worker:
             self._finish(job)
         except (RefusedImageError, NotAChestError) as error:
             self._store.refuse(job.id, self._name, str(error))
-            self._log(job, "refused", error)
+            self._log(job, "refused", error, str(error))
         except (UndecodableError, RadiographError, ResultError) as error:
             self._store.quarantine(job.id, self._name, str(error))
-            self._log(job, "quarantined", error)
+            self._log(job, "quarantined", error, str(error).split(":")[0])  # a library's words may follow
         except LeaseLostError:
             raise
         except StorageError as error:
@@ -142,8 +142,15 @@ class Worker:
             digest=kept.digest,
         )
 
-    def _log(self, job: Job, state: str, error: Exception) -> None:
-        log.warning("job ended", job_id=job.id, state=state, error=type(error).__name__)
+    def _log(self, job: Job, state: str, error: Exception, reason: str) -> None:
+        log.warning(
+            "job ended",
+            job_id=job.id,
+            sop_instance_uid=job.sop_instance_uid,
+            state=state,
+            error=type(error).__name__,
+            reason=reason_for_log(reason),
+        )
 
 
 class _Heartbeat:

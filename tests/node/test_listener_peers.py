@@ -1,6 +1,7 @@
 """Peers that vanish, peers that may not, and how the listener starts and stops under them."""
 
 import io
+import json
 import socket
 import threading
 import time
@@ -148,6 +149,16 @@ def test_only_listed_callers_are_taken(run: Any) -> None:
     association = node.associate(ae_title="CR2")
     assert association.is_established
     association.release()
+
+
+def test_log_tells_why_an_association_was_rejected(run: Any, lines: io.StringIO) -> None:
+    node = run(calling_ae_titles=("CR1",))
+    assert node.associate(ae_title="OTHER").is_rejected
+    wait_until(lambda: "association rejected" in lines.getvalue())
+    told = [json.loads(line) for line in lines.getvalue().splitlines()]
+    [rejected] = [line for line in told if line["event"] == "association rejected"]
+    assert rejected["calling_ae_title"] == "OTHER"
+    assert rejected["reason"] == "Rejected Permanent: Calling AE title not recognised"
 
 
 def test_only_listed_titles_may_be_called(run: Any) -> None:

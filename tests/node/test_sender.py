@@ -1,5 +1,7 @@
 """A sender delivers each result once, tries again what can pass, and parks the rest where it is seen."""
 
+import io
+import json
 import socket
 import threading
 import time
@@ -315,3 +317,22 @@ def test_sender_that_is_asked_to_stop_gives_back_what_it_has_not_sent(bench: Ben
     other = PlainTransport()
     bench.sender(NOWHERE, other).step()
     assert len(other.sent) == 3
+
+
+def test_log_tells_why_a_delivery_failed_and_no_reason_for_one_that_did_not(
+    bench: Bench, lines: io.StringIO
+) -> None:
+    bench.add_job(results=2)
+    bench.sender(NOWHERE, _answering(0xA702)).step()
+    told = [json.loads(line) for line in lines.getvalue().splitlines()]
+    failed, stored = [line for line in told if line["event"] == "delivery tried"]
+    assert (failed["level"], failed["reason"]) == ("warning", "out of resources there (0xA702)")
+    assert stored["level"] == "info"
+    assert "reason" not in stored
+
+
+def test_log_tells_which_peer_could_not_be_reached(bench: Bench, lines: io.StringIO) -> None:
+    bench.add_job()
+    bench.sender(NOWHERE, DimseTransport("PAXNODE")).step()
+    reasons = [json.loads(line).get("reason", "") for line in lines.getvalue().splitlines()]
+    assert any(reason.startswith("no connection to ARCHIVE at 127.0.0.1:1 (") for reason in reasons)

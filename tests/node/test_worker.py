@@ -1,5 +1,7 @@
 """A worker ends every job it begins, whatever happens to it."""
 
+import io
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -281,3 +283,20 @@ def test_job_that_takes_too_long_to_end_is_given_back_and_its_late_end_changes_n
     assert worker.loop.join(5)
     assert bench.job(job).state is State.QUEUED
     worker.give_back()  # nothing is in hand now
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RefusedImageError("Modality 'CT': not a radiograph"), "Modality '...': not a radiograph"),
+        (UndecodableError("the pixels (RLE Lossless) cannot be decoded: CANARY"), None),
+    ],
+)
+def test_log_tells_why_a_job_ended_without_what_the_image_says(
+    bench: Bench, lines: io.StringIO, error: Exception, reason: str | None
+) -> None:
+    job = bench.receive()
+    bench.worker(_raising(error)).step()
+    [told] = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert told["reason"] == (reason or "the pixels (RLE Lossless) cannot be decoded")
+    assert (told["event"], told["sop_instance_uid"]) == ("job ended", job.sop_instance_uid)

@@ -1,5 +1,7 @@
-"""Trying out what the node needs before it runs: `paxnode check`."""
+"""Trying out what the node needs, before it runs or while it does: `paxnode check`. Nothing is made."""
 
+import errno
+import os
 import shutil
 import socket
 import tempfile
@@ -15,8 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from ai.errors import AiError
 from ai.labels import LABELS
 from ai.onnx_segmenter import OnnxSegmenter
-from config.settings import Destination, ModelSettings, Settings
-from node.database import engine_for, upgrade
+from config.settings import Destination, ModelSettings, NodeSettings, Settings
+from node.database import existing_engine, is_current, shown_url
 from node.errors import NodeError
 from node.model import load_segmenter
 from node.statuses import SUCCESS
@@ -39,7 +41,7 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
     yield check_model(settings.model)
     yield check_data_folder(settings.node.data_dir, settings.node.disk_reserve_mb)
     yield check_database(settings)
-    yield check_port(settings.node.host, settings.node.port)
+    yield check_port(settings.node)
     if not settings.destinations:
         yield CheckResult("destinations", True, "none: results stay in the data folder")
     for destination in settings.destinations:
@@ -60,41 +62,58 @@ def check_model(settings: ModelSettings) -> CheckResult:
 
 
 def check_data_folder(folder: Path, reserve_mb: int) -> CheckResult:
-    """Write a file into the data folder and look how much room is left."""
+    """Write a file where the data folder is, or will be, and look how much room is left."""
     name = "data folder"
+    place = next(place for place in (folder, *folder.resolve().parents) if place.exists())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
+        with tempfile.TemporaryFile(dir=place) as file:
             file.write(b"x")
-        free_mb = shutil.disk_usage(folder).free // 1_000_000
+        free_mb = shutil.disk_usage(place).free // 1_000_000
     except OSError as error:
         return CheckResult(name, False, f"{folder} cannot be written: {error.strerror}")
     if free_mb <= reserve_mb:
         words = f"{folder} has {free_mb} MB free, its reserve is {reserve_mb} MB: images will be refused"
         return CheckResult(name, False, words)
-    return CheckResult(name, True, f"{folder.resolve()} can be written, {free_mb} MB free")
+    words = "can be written" if place == folder else "is made when the node starts"
+    return CheckResult(name, True, f"{folder.resolve()} {words}, {free_mb} MB free")
 
 
 def check_database(settings: Settings) -> CheckResult:
-    """Connect, and bring the tables to this version."""
+    """Connect, and look at the tables."""
+    place = settings.database.url.get_secret_value(), settings.node.data_dir
     try:
-        engine = engine_for(settings.database.url.get_secret_value(), settings.node.data_dir)
-        upgrade(engine)
-        engine.dispose()
+        engine = existing_engine(*place)
+        words = "no queue yet: it is made when the node starts"
+        if engine is not None:
+            words = "tables are up to date" if is_current(engine) else "the node will change its tables"
+            engine.dispose()
+        return CheckResult("database", True, f"{shown_url(*place)}, {words}")
     except (NodeError, SQLAlchemyError, OSError) as error:
         return CheckResult("database", False, str(error).splitlines()[0])
-    return CheckResult("database", True, f"{engine.dialect.name}, tables are up to date")
 
 
-def check_port(host: str, port: int) -> CheckResult:
-    """See whether the port can be listened on."""
+def check_port(settings: NodeSettings) -> CheckResult:
+    """See whether the port can be listened on, or the node listens on it already."""
+    place = f"{settings.host}:{settings.port}"
     try:
-        with socket.create_server((host, port)):
-            pass
+        with socket.create_server((settings.host, settings.port)):
+            return CheckResult("port", True, f"{place} is free")
     except OSError as error:
-        reason = f"cannot listen on {host}:{port}: {error.strerror} (is the node running already?)"
-        return CheckResult("port", False, reason)
-    return CheckResult("port", True, f"{host}:{port} is free")
+        why = os.strerror(error.errno) if error.errno else str(error)
+        in_use = error.errno == errno.EADDRINUSE
+    if in_use and _answers_as_node(settings):
+        return CheckResult("port", True, f"the node seems to run already: {place} answers C-ECHO")
+    more = ", and what listens there does not answer C-ECHO as the node would" if in_use else ""
+    return CheckResult("port", False, f"cannot listen on {place}: {why}{more}")
+
+
+def _answers_as_node(settings: NodeSettings) -> bool:
+    """Return whether whatever has the port answers C-ECHO to one of the titles that may call the node."""
+    host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    calling = (*settings.calling_ae_titles, settings.ae_title)[0]
+    called = (*settings.called_ae_titles, settings.ae_title)[0]
+    node = Destination(name="node", ae_title=called, host=host, port=settings.port)
+    return check_destination(calling, node).passed
 
 
 def check_destination(calling_ae_title: str, destination: Destination) -> CheckResult:

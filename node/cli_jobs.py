@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from config.settings import load_settings
-from node.database import engine_for, upgrade
+from node.database import existing_engine, shown_url, upgrade
 from node.errors import TransitionError
 from node.job_store import JobStore
 from node.jobs import Delivery, Job, JobEvent
@@ -25,6 +25,9 @@ JobArgument = Annotated[
 ]
 MOMENT = "%Y-%m-%d %H:%M:%S"
 
+PIPED_WIDTH = 1000
+"""Characters in a line where nobody has a window: no value is wrapped or cut."""
+
 
 @jobs.command("list")
 def list_jobs(
@@ -33,22 +36,28 @@ def list_jobs(
     config: ConfigOption = None,
 ) -> None:
     """List jobs, the newest first."""
-    table = Table("job", "received", "state", "from", "SOP Instance UID", "reason")
-    for job in _store(config).jobs(state=state, limit=limit):
-        moment = job.created_at.strftime(MOMENT)
-        table.add_row(
-            str(job.id), moment, job.state, job.calling_ae_title, job.sop_instance_uid, Text(job.reason)
-        )
-    Console().print(table)
+    store = _store(config)
+    found = [] if store is None else store.jobs(state=state, limit=limit)
+    rows = [
+        (str(j.id), j.created_at.strftime(MOMENT), j.state, j.calling_ae_title, j.sop_instance_uid, j.reason)
+        for j in found
+    ]
+    print_rows(("job", "received (UTC)", "state", "from", "SOP Instance UID", "reason"), rows)
+    if not rows:
+        which = "no queue" if store is None else "no jobs" if state is None else f"no {state} jobs"
+        console = Console(stderr=True)
+        console.print(f"{which} in {_place(config)}", markup=False, highlight=False, soft_wrap=True)
 
 
 @jobs.command("show")
 def show_job(job: JobArgument, config: ConfigOption = None) -> None:
     """Show one job: what it is, its history, its results and their deliveries."""
     store, console = _store(config), Console()
-    found = store.job(job)
-    if found is None:
-        raise TransitionError(f"there is no job {job}; `paxnode jobs list` lists them")
+    if not console.is_terminal:
+        console = Console(width=PIPED_WIDTH)
+    found = None if store is None else store.job(job)
+    if store is None or found is None:
+        raise TransitionError(f"there is no job {job} in {_place(config)}; `paxnode jobs list` lists them")
     console.print(_facts(found))
     console.print(_history(store.history(job)))
     deliveries = store.deliveries(job_id=job)
@@ -63,15 +72,39 @@ def show_job(job: JobArgument, config: ConfigOption = None) -> None:
 @jobs.command("retry")
 def retry_job(job: JobArgument, config: ConfigOption = None) -> None:
     """Run a job again that was refused, quarantined or failed, or send its parked results again."""
-    state = _store(config).retry(job).state
+    store = _store(config)
+    if store is None:
+        raise TransitionError(f"there is no job {job}: there is no queue in {_place(config)}")
+    state = store.retry(job).state
     Console().print(f"job {job} is {state} now; a running node takes it from there")
 
 
-def _store(config: Path | None) -> JobStore:
+def print_rows(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on a terminal; into a pipe or file, whole values between tabs and no head."""
+    console = Console()
+    if not console.is_terminal:
+        for row in rows:
+            typer.echo("\t".join(" ".join(value.split()) for value in row))
+        return
+    table = Table(*heads)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def _store(config: Path | None) -> JobStore | None:
+    """Return the queue that the settings name; None where there is none: looking makes none."""
     settings = load_settings(config)
-    engine = engine_for(settings.database.url.get_secret_value(), settings.node.data_dir)
+    engine = existing_engine(settings.database.url.get_secret_value(), settings.node.data_dir)
+    if engine is None:
+        return None
     upgrade(engine)
     return JobStore(engine, settings.worker.max_attempts)
+
+
+def _place(config: Path | None) -> str:
+    settings = load_settings(config)
+    return shown_url(settings.database.url.get_secret_value(), settings.node.data_dir.resolve())
 
 
 def _facts(job: Job) -> Table:
@@ -102,9 +135,9 @@ def _history(events: Sequence[JobEvent]) -> Table:
 
 
 def _deliveries(deliveries: Sequence[Delivery]) -> Table:
-    table = Table("destination", "object", "state", "attempts", "status", "reason", title="deliveries")
+    table = Table("destination", "object", "state", "failed tries", "status", "reason", title="deliveries")
     for each in deliveries:
         status = "" if each.status is None else f"0x{each.status:04X}"
-        kind, attempts = each.result.kind, str(each.attempts)
-        table.add_row(each.destination, kind, each.state.value, attempts, status, Text(each.reason))
+        kind, failed = each.result.kind, str(each.attempts)
+        table.add_row(each.destination, kind, each.state.value, failed, status, Text(each.reason))
     return table

@@ -8,8 +8,11 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import (
+    URL,
     BigInteger,
     Column,
     Connection,
@@ -26,6 +29,7 @@ from sqlalchemy import (
     UniqueConstraint,
     create_engine,
     event,
+    inspect,
     make_url,
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, ProgrammingError
@@ -37,6 +41,8 @@ FILE_NAME = "paxnode.sqlite"
 """The SQLite file in the data folder."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")
+
+MADE_BY_NEWER = "the database was made by a newer version of this program"
 
 BUSY_TIMEOUT_S = 20.0
 """How long a transaction waits for another that writes (SQLite), or for a free connection."""
@@ -165,17 +171,54 @@ def engine_for(url: str, data_dir: Path) -> Engine:
         DatabaseUnavailableError: The URL is none of SQLite's or PostgreSQL's, or the folder cannot be made.
     """
     try:
+        parsed = _parsed(url, data_dir)
         data_dir.mkdir(parents=True, exist_ok=True)
-        parsed = make_url(url or f"sqlite:///{data_dir / FILE_NAME}")
         if parsed.get_backend_name() == "sqlite":
             return _sqlite_engine(parsed.render_as_string(hide_password=False))
         if parsed.drivername in {"postgresql", "postgresql+psycopg"}:
             return _postgresql_engine(parsed.set(drivername="postgresql+psycopg"))
-    except (ArgumentError, NoSuchModuleError) as error:
+    except NoSuchModuleError as error:
         raise DatabaseUnavailableError("the database URL cannot be read") from error
     except OSError as error:
         raise DatabaseUnavailableError(f"{data_dir} cannot be made: {error.strerror}") from error
     raise DatabaseUnavailableError(f"a database must be sqlite or postgresql, found {parsed.drivername}")
+
+
+def existing_engine(url: str, data_dir: Path) -> Engine | None:
+    """Return an engine on a queue that is there; None where there is none, and nothing is made.
+
+    Args:
+        url: As in `engine_for`.
+        data_dir: As in `engine_for`.
+
+    Raises:
+        DatabaseUnavailableError: The URL cannot be read, or the database does not answer.
+    """
+    parsed = _parsed(url, data_dir)
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+        return None
+    engine = engine_for(url, data_dir)
+    with reading(engine) as connection:
+        if inspect(connection).has_table(jobs.name):
+            return engine
+    engine.dispose()
+    return None
+
+
+def shown_url(url: str, data_dir: Path) -> str:
+    """Return where the queue is, without password and options.
+
+    >>> shown_url("postgresql://paxnode:secret@server/queue", Path("data"))
+    'postgresql://paxnode:***@server/queue'
+    """
+    return _parsed(url, data_dir).set(query={}).render_as_string(hide_password=True)
+
+
+def _parsed(url: str, data_dir: Path) -> URL:
+    try:
+        return make_url(url or f"sqlite:///{data_dir / FILE_NAME}")
+    except ArgumentError as error:
+        raise DatabaseUnavailableError("the database URL cannot be read") from error
 
 
 def _postgresql_engine(url: Any) -> Engine:
@@ -238,6 +281,20 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def is_current(engine: Engine) -> bool:
+    """Return whether the tables are those of this version; False where they are older.
+
+    Raises:
+        DatabaseUnavailableError: The database does not work, or was made by a newer version.
+    """
+    ours = ScriptDirectory(str(MIGRATIONS))
+    with reading(engine) as connection:
+        found = set(MigrationContext.configure(connection).get_current_heads())
+    if not found <= {script.revision for script in ours.walk_revisions()}:
+        raise DatabaseUnavailableError(MADE_BY_NEWER)
+    return found == set(ours.get_heads())
+
+
 def upgrade(engine: Engine) -> None:
     """Bring the tables to what this version needs; nothing happens where they are so already.
 
@@ -253,6 +310,4 @@ def upgrade(engine: Engine) -> None:
         try:
             command.upgrade(config, "head")
         except CommandError as error:
-            raise DatabaseUnavailableError(
-                "the database was made by a newer version of this program"
-            ) from error
+            raise DatabaseUnavailableError(MADE_BY_NEWER) from error

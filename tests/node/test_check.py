@@ -5,9 +5,17 @@ import pytest
 from pydicom.uid import SegmentationStorage
 from pynetdicom import build_context
 
-from config.settings import Destination, ModelSettings, load_settings
+from config.settings import Destination, ModelSettings, NodeSettings, Settings, load_settings
 from node.archive import Archive
-from node.check import check_data_folder, check_destination, check_model, check_port, run_checks
+from node.check import (
+    check_data_folder,
+    check_database,
+    check_destination,
+    check_model,
+    check_port,
+    run_checks,
+)
+from node.database import engine_for, upgrade, writing
 from node.model import STAND_IN
 
 
@@ -17,13 +25,53 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def test_free_port_passes_and_used_port_names_the_likely_cause(free_port: int) -> None:
-    assert check_port("127.0.0.1", free_port).passed
+def test_port_that_another_program_has_fails_and_is_named_once(
+    free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.check.ECHO_TIMEOUT_S", 0.2)
+    settings = NodeSettings(host="127.0.0.1", port=free_port)
+    assert check_port(settings).passed
     with socket.create_server(("127.0.0.1", free_port)):
-        result = check_port("127.0.0.1", free_port)
+        result = check_port(settings)
 
     assert not result.passed
-    assert "is the node running already?" in result.words
+    assert "Address already in use" in result.words
+    assert result.words.count(f"{free_port}") == 1
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_port_that_the_node_has_passes(tmp_path: Path, host: str) -> None:
+    with Archive(tmp_path) as archive:
+        result = check_port(NodeSettings(host=host, port=archive.port))
+
+    assert result.passed, result.words
+    assert "the node seems to run already" in result.words
+
+
+def test_checking_makes_neither_folder_nor_queue(tmp_path: Path) -> None:
+    data = tmp_path / "deep" / "data"
+    settings = Settings(node=NodeSettings(data_dir=data, disk_reserve_mb=0))
+
+    folder, database = check_data_folder(data, reserve_mb=0), check_database(settings)
+    assert folder.passed
+    assert "is made when the node starts" in folder.words
+    assert database.passed
+    assert "no queue yet" in database.words
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_queue_that_is_there_is_looked_at(tmp_path: Path) -> None:
+    engine = engine_for("", tmp_path)
+    upgrade(engine)
+    settings = Settings(node=NodeSettings(data_dir=tmp_path))
+    assert "tables are up to date" in check_database(settings).words
+    with writing(engine) as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    assert "made by a newer version" in check_database(settings).words
+    with writing(engine) as connection:
+        connection.exec_driver_sql("DELETE FROM alembic_version")
+    engine.dispose()
+    assert "the node will change its tables" in check_database(settings).words
 
 
 def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typer.testing import CliRunner, Result
 
 from config.settings import load_settings
 from node.cli_jobs import jobs
-from node.database import engine_for, upgrade
+from node.database import engine_for, shown_url, upgrade
 from node.errors import TransitionError
 from node.job_store import JobStore
 from node.jobs import ReceivedObject, StoredResult
@@ -95,3 +95,56 @@ def test_reason_with_brackets_is_shown_as_it_is(settings_file: Path, store: JobS
     store.refuse(job, "w", "found [bold]L\\F[/bold]")
 
     assert "[bold]L\\F[/bold]" in run(settings_file, "list").output
+
+
+def test_list_without_a_queue_makes_none_and_names_where_it_looked(
+    settings_file: Path, tmp_path: Path
+) -> None:
+    ended = run(settings_file, "list")
+
+    assert ended.exit_code == 0
+    assert f"no queue in sqlite:///{tmp_path / 'data' / 'paxnode.sqlite'}" in ended.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_empty_list_names_the_queue(settings_file: Path, store: JobStore) -> None:
+    assert "no jobs in sqlite:///" in run(settings_file, "list").stderr
+    assert "no failed jobs in sqlite:///" in run(settings_file, "list", "--state", "failed").stderr
+
+
+def test_password_of_the_queue_is_not_shown() -> None:
+    url = "postgresql://paxnode:secret@server/queue?password=secret"
+    assert shown_url(url, Path("data")) == "postgresql://paxnode:***@server/queue"
+
+
+def test_list_into_a_pipe_is_one_whole_line_a_job(settings_file: Path, store: JobStore) -> None:
+    uid, reason = "1.2.3." + "4" * 58, "a reason " * 20
+    job = receive(store, uid)
+    store.claim("w", 60)
+    store.refuse(job, "w", reason)
+    [line] = (
+        CliRunner(env={"COLUMNS": "40"}).invoke(jobs, ["list", "-c", str(settings_file)]).output.splitlines()
+    )
+
+    number, _, *rest = line.split("\t")
+    assert (number, rest) == (str(job), ["refused", "MODALITY", uid, reason.strip()])
+
+
+def test_show_into_a_pipe_cuts_nothing(settings_file: Path, store: JobStore) -> None:
+    job = receive(store, "1.2.3.1")
+    store.claim("w", 60)
+    reason = "the view is lateral, and this is a long reason " * 4
+    store.refuse(job, "w", reason)
+    shown = CliRunner(env={"COLUMNS": "40"}).invoke(jobs, ["show", str(job), "-c", str(settings_file)])
+
+    assert shown.output.count(reason.strip()) == 2  # among the facts and in the history
+
+
+def test_delivery_that_went_well_at_once_has_no_failed_tries(settings_file: Path, store: JobStore) -> None:
+    job = receive(store, "1.2.3.1")
+    store.claim("w", 60)
+    store.finish(job, "w", [StoredResult("SEG", SOP_CLASS, "1.2.3.9", "results/9", "00")], ["pacs"])
+    [delivery] = store.claim_deliveries("pacs", "s", 60, 1)
+    store.delivered(delivery.id, 0)
+
+    assert "failed tries" in run(settings_file, "show", str(job)).output

@@ -74,11 +74,12 @@ def segment(
         bool, typer.Option("--profile", help="Print the time of each stage and the memory.")
     ] = False,
     bundle: Annotated[str | None, typer.Option(help="Model bundle to use, a folder or .zip.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace results that stand there already.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Segment and measure radiographs from files, without any network.
 
-    Exit status: 0 all went well, 1 some inputs gave no result, 2 wrong usage.
+    Exit status: 0 all went well, 1 some inputs were refused or failed, 2 wrong usage or results in the way.
     """
     settings = load_settings(config)
     configure_logs("ERROR", "console")
@@ -89,6 +90,7 @@ def segment(
         lambda observe: load_segmenter(model, observe),
         OutputOptions(**settings.results.model_dump()),
         with_profile=profile,
+        force=force,
     )
     raise typer.Exit(EXIT_FAILED if failed else 0)
 

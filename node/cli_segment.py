@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -11,7 +12,14 @@ from ai.onnx_segmenter import Observe
 from ai.segmenter import Segmenter
 from node.options import OutputOptions
 from node.profile import Profile, peak_memory_mb
-from node.segment_files import FailedFile, SegmentedFile, find_inputs, result_folders, segment_files
+from node.segment_files import (
+    FailedFile,
+    SegmentedFile,
+    find_inputs,
+    occupied,
+    result_folders,
+    segment_files,
+)
 
 MAX_IGNORED_NAMED = 3
 
@@ -23,6 +31,7 @@ def segment_and_report(
     options: OutputOptions,
     *,
     with_profile: bool = False,
+    force: bool = False,
 ) -> int:
     """Segment the files below the paths and return how many gave no result.
 
@@ -32,6 +41,10 @@ def segment_and_report(
         make_segmenter: Makes the segmenter, which tells its stages to the function given to it.
         options: What is written, and how.
         with_profile: Whether time and memory are printed.
+        force: Whether results that stand there already are replaced.
+
+    Raises:
+        typer.BadParameter: Results stand there already, and nothing was done.
     """
     console, profile = Console(), Profile()
     inputs = find_inputs(paths)
@@ -39,7 +52,10 @@ def segment_and_report(
     if not inputs.files:
         Console(stderr=True).print("no DICOM file was found", markup=False)
         return 1
-    results = segment_files(result_folders(inputs.files, out), make_segmenter(profile.observe), options)
+    folders = result_folders(inputs.files, out)
+    if not force:
+        _refuse_to_replace(occupied(folders.values()))
+    results = segment_files(folders, make_segmenter(profile.observe), options)
     failed = 0
     with _progress(console) as progress:
         for result in progress.track(results, total=len(inputs.files), description="segmenting"):
@@ -73,10 +89,17 @@ def _progress(console: Console) -> Progress:
 
 def _say(console: Console, result: SegmentedFile | FailedFile) -> None:
     if isinstance(result, FailedFile):
-        words = f"failed: {result.path}: {result.reason}"
+        words = f"{'refused' if result.refused else 'failed'}: {result.path}: {result.reason}"
     else:
         words = f"{result.path} -> {result.folder}"
     console.print(words, markup=False, highlight=False, soft_wrap=True)
+
+
+def _refuse_to_replace(standing: Sequence[Path]) -> None:
+    if standing:
+        more = f" and in {len(standing) - 1} more" if len(standing) > 1 else ""
+        words = f"results stand in {standing[0]}{more} already; --force replaces them"
+        raise typer.BadParameter(words, param_hint="--out")
 
 
 def _say_ignored(console: Console, ignored: Sequence[Path]) -> None:

@@ -5,18 +5,18 @@ For each input a folder is written with seg.dcm, sr.dcm, measurements.json and o
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 
 from PIL import Image
 
-from ai.errors import AiError
+from ai.errors import AiError, NotAChestError
 from ai.overlay import draw_overlay
 from ai.segmenter import Segmenter
 from node.attributes import CONVERSION_ERRORS
-from node.errors import NodeError
+from node.errors import NodeError, RefusedImageError
 from node.logs import place_of
 from node.measurements_file import measurements_json
 from node.options import OutputOptions
@@ -25,6 +25,8 @@ from node.pipeline import Processed, process
 PREAMBLE_BYTES = 128
 PREFIX = b"DICM"
 """A DICOM file holds these 4 bytes after its preamble (PS3.10 7.1)."""
+
+RESULT_FILES = ("seg.dcm", "sr.dcm", "measurements.json", "overlay.png")
 
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".dic", ".ima"})
 """Files in a folder with one of these are read even without the prefix: some writers leave it out."""
@@ -60,10 +62,17 @@ class SegmentedFile:
 
 @dataclass(frozen=True)
 class FailedFile:
-    """An input that gave no result, and why, in one sentence."""
+    """An input that gave no result, and why, in one sentence.
+
+    Attributes:
+        path: The input.
+        reason: Why.
+        refused: Whether a rule says that such an image is not served; otherwise something went wrong.
+    """
 
     path: Path
     reason: str
+    refused: bool = False
 
 
 def find_inputs(paths: Sequence[Path]) -> Inputs:
@@ -96,6 +105,11 @@ def result_folders(files: Sequence[Path], out: Path) -> dict[Path, Path]:
     return folders
 
 
+def occupied(folders: Iterable[Path]) -> list[Path]:
+    """Return those of the folders in which results stand already."""
+    return [folder for folder in folders if any((folder / name).exists() for name in RESULT_FILES)]
+
+
 def segment_files(
     folders: Mapping[Path, Path], segmenter: Segmenter, options: OutputOptions
 ) -> Iterator[SegmentedFile | FailedFile]:
@@ -109,6 +123,8 @@ def segment_files(
     for path, folder in folders.items():
         try:
             yield _segment_file(path, folder, segmenter, options)
+        except (RefusedImageError, NotAChestError) as error:
+            yield FailedFile(path, str(error), refused=True)
         except (NodeError, AiError) as error:
             yield FailedFile(path, str(error))
         except OSError as error:

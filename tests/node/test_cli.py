@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pydicom import Dataset
 
 from node.cli import main
 from node.model import STAND_IN
@@ -56,6 +57,31 @@ def test_segment_tells_by_its_status_that_one_of_two_failed(
     assert done.status == 1
     assert "1 of 2 segmented" in done.out
     assert f"failed: {bad}" in done.out
+
+
+def test_segment_tells_what_it_refuses_from_what_fails(
+    paxnode: Run, tmp_path: Path, make_dx: Callable[..., Dataset]
+) -> None:
+    ct = tmp_path / "ct.dcm"
+    make_dx(Modality="CT").save_as(ct, enforce_file_format=True)
+    done = paxnode("segment", ct, "--out", tmp_path / "out", "--bundle", STAND_IN)
+
+    assert done.status == 1
+    assert f"refused: {ct}: Modality 'CT'" in done.out
+
+
+def test_segment_replaces_results_only_when_told_to(paxnode: Run, tmp_path: Path, dx_file: Path) -> None:
+    words = ("segment", dx_file, "--out", tmp_path / "out", "--bundle", STAND_IN)
+    assert paxnode(*words).status == 0
+    [overlay] = (tmp_path / "out").glob("*/overlay.png")
+    overlay.write_text("mine")
+    again = paxnode(*words)
+
+    assert again.status == 2
+    assert "--force" in again.err
+    assert overlay.read_text() == "mine"
+    assert paxnode(*words, "--force").status == 0
+    assert overlay.read_bytes().startswith(b"\x89PNG")
 
 
 def test_segment_of_a_folder_without_dicom_says_so(paxnode: Run, tmp_path: Path) -> None:

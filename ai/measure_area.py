@@ -2,7 +2,7 @@
 
 from ai.availability import length_remarks, lungs, missing, not_frontal, view_remarks
 from ai.mask_geometry import outlines
-from ai.measure_heart import NO_SPACING, heart_unchecked, unfit_for_lengths
+from ai.measure_heart import heart_unchecked, unfit_for_lengths
 from ai.measure_plausibility import heart_implausible, lungs_implausible
 from ai.measurement import Drawing, Measurement, NotComputed, Unit
 from ai.radiograph import Radiograph
@@ -62,9 +62,9 @@ def _area(
     if structure == "heart":
         reason = reason or heart_unchecked(radiograph, segmentation)
     if reason is None and radiograph.spacing is None:
-        reason = NO_SPACING
+        reason = radiograph.why_no_spacing
     if reason or radiograph.spacing is None:
-        return NotComputed(name, reason or NO_SPACING, (structure,))
+        return NotComputed(name, reason or radiograph.why_no_spacing, (structure,))
     pixel = radiograph.spacing.row_mm * radiograph.spacing.column_mm / SQUARE_MM_PER_SQUARE_CM
     value = segmentation.masks[structure].area * pixel
     remarks = length_remarks(radiograph) + (view_remarks(radiograph) if structure == "heart" else ())

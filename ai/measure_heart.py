@@ -17,8 +17,6 @@ from ai.measurement import Drawing, Measurement, NotComputed, Unit
 from ai.radiograph import Radiograph
 from ai.segmentation import Segmentation
 
-NO_SPACING = "no pixel spacing"
-
 
 @dataclass(frozen=True)
 class Width:
@@ -110,7 +108,7 @@ def _in_mm(
     if isinstance(width, str):
         return NotComputed(name, width)
     if radiograph.spacing is None:
-        return NotComputed(name, NO_SPACING, width.structures)
+        return NotComputed(name, radiograph.why_no_spacing, width.structures)
     value = width.pixels * radiograph.spacing.column_mm
     remarks += length_remarks(radiograph)
     return Measurement(name, value, Unit.MILLIMETRE, width.drawings, width.structures, remarks)

@@ -8,7 +8,7 @@ from numpy.polynomial import Polynomial
 
 from ai.availability import length_remarks, not_frontal
 from ai.labels import LABELS
-from ai.measure_heart import NO_SPACING, unfit_spacing
+from ai.measure_heart import unfit_spacing
 from ai.measure_plausibility import spine_implausible, spine_misplaced
 from ai.measurement import Drawing, Measurement, NotComputed, Unit
 from ai.radiograph import Radiograph
@@ -23,7 +23,7 @@ the readers' landmarks of 57 films of the AASCE 2019 challenge: for T1 to T12 th
 from the largest angle between any two endplates is 4.1 degrees (bias 0.8), for T1 to L5 4.4 degrees (bias
 1.2); neighbouring degrees are worse."""
 
-SQUARE_PIXELS = "no pixel spacing: the pixels are taken as square"
+SQUARE_PIXELS = "the pixels are taken as square: {why}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ def spine_centre_distance(radiograph: Radiograph, segmentation: Segmentation) ->
     if isinstance(centres, str):
         return NotComputed(name, centres, _found(segmentation))
     if radiograph.spacing is None:
-        return NotComputed(name, NO_SPACING, centres.names)
+        return NotComputed(name, radiograph.why_no_spacing, centres.names)
     reason = unfit_spacing(radiograph, segmentation)
     if reason:
         return NotComputed(name, reason, centres.names)
@@ -104,7 +104,7 @@ def spine_angle(radiograph: Radiograph, segmentation: Segmentation) -> Measureme
     angles = np.degrees(np.arctan(curve.deriv()(centres.down)))
     first, last = sorted((int(angles.argmin()), int(angles.argmax())))
     remarks = ("from vertebra centres, not endplates",) + (
-        (SQUARE_PIXELS,) if radiograph.spacing is None else ()
+        (SQUARE_PIXELS.format(why=radiograph.why_no_spacing),) if radiograph.spacing is None else ()
     )
     drawings = (
         *(_tangent(centres, curve, index) for index in (first, last)),

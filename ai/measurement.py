@@ -15,6 +15,19 @@ class Unit(StrEnum):
     PERCENT = "%"
 
 
+DIGITS = {
+    Unit.MILLIMETRE: 1,
+    Unit.SQUARE_CENTIMETRE: 1,
+    Unit.DEGREE: 1,
+    Unit.RATIO: 2,
+    Unit.PERCENT: 1,
+}
+"""Decimals of a value, the same in the report, the picture and on the terminal; more would be noise."""
+
+UNIT_WORDS = {Unit.SQUARE_CENTIMETRE: " cm²", Unit.DEGREE: "°", Unit.RATIO: ""}
+"""Units as a reader writes them; the others as in UCUM, after a space."""
+
+
 @dataclass(frozen=True)
 class Drawing:
     """What a reader needs to see to believe a number: points joined in order.
@@ -60,6 +73,22 @@ class Measurement:
             raise ValueError(f"measurement {self.name!r} has no drawing: a number is never sent without one")
         if self.value != self.value or self.value in {float("inf"), float("-inf")}:
             raise ValueError(f"measurement {self.name!r} is {self.value}: report NotComputed instead")
+
+    @property
+    def rounded(self) -> float:
+        """The value with as many decimals as are told to anybody."""
+        return round(self.value, DIGITS[self.unit])
+
+    @property
+    def text(self) -> str:
+        """The rounded value and its unit, for a person.
+
+        >>> outline = Drawing("outline", ((0, 0), (1, 1)))
+        >>> Measurement("heart area", 98.76, Unit.SQUARE_CENTIMETRE, (outline,), ()).text
+        '98.8 cm²'
+        """
+        unit = UNIT_WORDS.get(self.unit, f" {self.unit}")
+        return f"{self.rounded:.{DIGITS[self.unit]}f}{unit}"
 
 
 @dataclass(frozen=True)

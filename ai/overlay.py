@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from ai.availability import lungs
 from ai.labels import LABELS, Label, Laterality, label
-from ai.measurement import Drawing, Measurement, Measurements, Unit
+from ai.measurement import Drawing, Measurement, Measurements
 from ai.radiograph import Radiograph
 from ai.segmentation import Mask, Segmentation
 
@@ -38,14 +38,6 @@ BONES = frozenset({"spine", "clavicles", "scapulas"} | RIBS)
 
 MEASURED = ("cardiothoracic ratio", "spine angle")
 """Measurements whose lines are drawn; the others share these lines or would bury the picture."""
-
-UNIT_TEXT = {
-    Unit.MILLIMETRE: "{:.0f} mm",
-    Unit.SQUARE_CENTIMETRE: "{:.0f} cm2",
-    Unit.DEGREE: "{:.1f}°",
-    Unit.RATIO: "{:.2f}",
-    Unit.PERCENT: "{:.0f} %",
-}
 
 _BACKGROUND = (12, 14, 18)
 _TEXT = (232, 234, 238)
@@ -173,7 +165,7 @@ def _draw_lines(canvas: Canvas, measured: Sequence[Measurement]) -> None:
         for drawing in measurement.drawings:
             _draw_line(draw, canvas, drawing)
         first = measurement.drawings[-1 if measurement.name == "cardiothoracic ratio" else 0]
-        _draw_value(draw, canvas, first, f"{measurement.name} {value_text(measurement)}", taken)
+        _draw_value(draw, canvas, first, f"{measurement.name} {measurement.text}", taken)
 
 
 def _draw_line(draw: ImageDraw.ImageDraw, canvas: Canvas, drawing: Drawing) -> None:
@@ -205,11 +197,6 @@ def _draw_value(
     draw.text((x, y), text, fill=_LINE, font=font, stroke_width=3, stroke_fill=_SHADOW)
 
 
-def value_text(measurement: Measurement) -> str:
-    """Return the value with its unit, as a reader writes it."""
-    return UNIT_TEXT[measurement.unit].format(measurement.value)
-
-
 def _with_legend(
     picture: Image.Image, shown: Sequence[Label], found: int, measurements: Measurements
 ) -> Image.Image:
@@ -230,7 +217,7 @@ def _with_legend(
 
 
 def _value_rows(measurements: Measurements) -> list[tuple[str, str, tuple[int, int, int]]]:
-    done = [(m.name, value_text(m), _TEXT) for m in measurements.computed]
+    done = [(m.name, m.text, _TEXT) for m in measurements.computed]
     return done + [(m.name, "not computed", _FAINT) for m in measurements.not_computed]
 
 

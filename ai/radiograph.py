@@ -57,12 +57,14 @@ class Radiograph:
         spacing: Pixel spacing, or None where the source tells none that can be believed.
         view: What the source states; UNKNOWN where it states nothing.
         notes: What the reader found odd about the source, one sentence each; they go into the report.
+        why_no_spacing: Where `spacing` is None, whether none was stated or which one was not believed.
     """
 
     pixels: npt.NDArray[np.float32]
     spacing: PixelSpacing | None = None
     view: View = View.UNKNOWN
     notes: tuple[str, ...] = ()
+    why_no_spacing: str = "no pixel spacing"
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.dtype != np.float32:

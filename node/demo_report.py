@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ai.measurement import Measurement, Unit
+from ai.measurement import Measurement
 from node.jobs import JobEvent
 from node.profile import Profile
 from node.read_results import Received
@@ -24,8 +24,6 @@ MOMENTS = {
     State.DELIVERING: "first result sent",
     State.DONE: "everything acknowledged by the archive",
 }
-
-UNIT_WORDS = {Unit.RATIO: "", Unit.SQUARE_CENTIMETRE: "cm²", Unit.DEGREE: "°"}
 
 
 def print_segments(console: Console, received: Received) -> None:
@@ -54,7 +52,7 @@ def print_measurements(console: Console, received: Received) -> None:
     for result in received.measurements:
         if isinstance(result, Measurement):
             marks = ", ".join(str(remarks.index(remark) + 1) for remark in result.remarks)
-            table.add_row(result.name, value_text(result), marks)
+            table.add_row(result.name, result.text, marks)
         else:
             table.add_row(result.name, Text("not computed", style="yellow"), Text(result.reason))
     console.print(table)
@@ -76,15 +74,3 @@ def print_times(
     for stage, seconds, _ in profile.rows():
         table.add_row(f"of it {stage}", f"{seconds:.2f}")
     console.print(table)
-
-
-def value_text(result: Measurement) -> str:
-    """Return value and unit for a person.
-
-    >>> from ai.measurement import Drawing
-    >>> outline = Drawing("outline", ((0, 0), (1, 1)))
-    >>> value_text(Measurement("heart area", 98.76, Unit.SQUARE_CENTIMETRE, (outline,), ()))
-    '98.8 cm²'
-    """
-    digits = 2 if result.unit is Unit.RATIO else 1
-    return f"{result.value:.{digits}f} {UNIT_WORDS.get(result.unit, result.unit.value)}".strip()

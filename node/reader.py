@@ -21,7 +21,7 @@ from node.errors import RefusedImageError, UndecodableError
 from node.identity import identity_of
 from node.orientation import Orientation, Point
 from node.polarity import looks_turned_over
-from node.spacing import pixel_spacing
+from node.spacing import pixel_spacing, why_none
 from node.view import StatedView, stated_view
 
 MIN_SIDE = 64
@@ -104,7 +104,7 @@ def _radiograph(stored: npt.NDArray[np.generic], dataset: Dataset, view: StatedV
     notes = (*view.notes, *shown.notes, *polarity_notes, *spacing_notes, *([child] if child else []))
     try:
         usual = view.orientation.spacing_to_usual(spacing) if spacing else None
-        return Radiograph(pixels, usual, view.view, notes)
+        return Radiograph(pixels, usual, view.view, notes, why_none(spacing_notes) if usual is None else "")
     except ConstantImageError as exc:
         raise UndecodableError(f"through its lookup tables {exc}") from exc
     except RadiographError as exc:

@@ -49,6 +49,16 @@ def pixel_spacing(
     return None, (*notes, "no pixel spacing that can be believed: lengths and areas are not computed")
 
 
+def why_none(notes: tuple[str, ...]) -> str:
+    """Return why there is no spacing, from the notes of `pixel_spacing` that go with None.
+
+    >>> why_none(("no pixel spacing that can be believed: lengths and areas are not computed",))
+    'no pixel spacing'
+    """
+    doubts = "; ".join(notes[:-1])
+    return f"no pixel spacing that can be believed: {doubts}" if doubts else "no pixel spacing"
+
+
 def _candidates(dataset: Dataset, notes: list[str]) -> list[PixelSpacing]:
     stated = numbers(dataset, "PixelSpacing")
     imager = numbers(dataset, "ImagerPixelSpacing")

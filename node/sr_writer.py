@@ -48,9 +48,6 @@ from node.result_header import (
     write_header,
 )
 
-DECIMALS = 3
-"""Of a value; the fourth is noise for every unit in use."""
-
 DEVICE_KIND = "device"
 
 PLACEHOLDER = Figure(((0.0, 0.0), (1.0, 1.0)), ["nothing"])
@@ -169,7 +166,7 @@ class _ReportWriter:
         derivation = codes.DERIVATIONS.get(measurement.name)
         item = MeasurementItem(
             name=concept(name),
-            value=round(measurement.value, DECIMALS),
+            value=measurement.rounded,
             unit=concept(codes.UNITS[measurement.unit]),
             derivation=concept(derivation) if derivation else None,
             finding_sites=_finding_sites(measurement.structures),

@@ -5,7 +5,7 @@ import pytest
 from ai.labels import LABELS, label
 from ai.measure import measure
 from ai.measurement import Measurement, Unit
-from ai.overlay import LEGEND_WIDTH, MAX_SIDE, draw_overlay, legend, readable_subset, value_text
+from ai.overlay import LEGEND_WIDTH, MAX_SIDE, draw_overlay, legend, readable_subset
 from ai.radiograph import PixelSpacing, Radiograph
 from ai.segmentation import Mask, ModelIdentity, Segmentation
 from ai.stand_in import StandInSegmenter
@@ -109,7 +109,7 @@ def test_sides_and_parts_share_a_row_of_the_legend() -> None:
 def test_values_are_written_with_their_unit() -> None:
     [found] = StandInSegmenter().segment([radiograph()])
     results = measure(radiograph(), found)
-    texts = {result.unit: value_text(result) for result in results.computed}
+    texts = {result.unit: result.text for result in results.computed}
     assert texts[Unit.MILLIMETRE].endswith(" mm")
-    assert texts[Unit.SQUARE_CENTIMETRE].endswith(" cm2")
+    assert texts[Unit.SQUARE_CENTIMETRE].endswith(" cm²")
     assert texts[Unit.DEGREE].endswith("°")

@@ -92,3 +92,11 @@ def test_key_is_documented(make_dx: MakeDx, key: str) -> None:
 
     assert key in content(make_dx())
     assert f"| `{key}` |" in page
+
+
+def test_spacing_that_is_not_believed_is_told_by_each_length(make_dx: MakeDx) -> None:
+    found = content(make_dx(ImagerPixelSpacing=[0.01, 0.01]))
+
+    reasons = {each["name"]: each["reason"] for each in found["not_computed"]}
+    for name in ("heart width", "heart area", "spine-centre distance"):
+        assert reasons[name].startswith("no pixel spacing that can be believed: Imager Pixel Spacing")

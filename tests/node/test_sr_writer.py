@@ -14,6 +14,7 @@ from ai.stand_in import StandInSegmenter
 from node import codes
 from node.conformance import violations
 from node.options import OutputOptions
+from node.read_results import read_measurements
 from node.reader import read_radiograph
 from node.seg_writer import write_segmentation
 from node.sr_writer import write_report
@@ -77,8 +78,7 @@ def test_a_value_refers_to_the_segments_of_its_structures(written: Written) -> N
     assert written.seg is not None
     labels = {segment.SegmentNumber: segment.SegmentLabel for segment in written.seg.SegmentSequence}
     structures = {
-        round(each.value, 3): set(each.structures) & set(labels.values())
-        for each in written.measurements.computed
+        each.rounded: set(each.structures) & set(labels.values()) for each in written.measurements.computed
     }
     numbers = _of_type(written.report, "NUM")
     assert numbers
@@ -87,7 +87,7 @@ def test_a_value_refers_to_the_segments_of_its_structures(written: Written) -> N
         (target,) = reference.ReferencedSOPSequence
         assert target.ReferencedSOPInstanceUID == written.seg.SOPInstanceUID
         stated = np.atleast_1d(target.ReferencedSegmentNumber)
-        value = round(float(item.MeasuredValueSequence[0].NumericValue), 3)
+        value = float(item.MeasuredValueSequence[0].NumericValue)
         assert {labels[int(number)] for number in stated} == structures[value]
 
 
@@ -203,3 +203,10 @@ def test_two_images_have_one_device_and_reports_of_their_own(make_dx: MakeDx, wr
     )
     assert device == others
     assert written.report.SOPInstanceUID != other.report.SOPInstanceUID
+
+
+def test_report_holds_the_digits_that_picture_and_terminal_show(written: Written) -> None:
+    again = {each.name: each for each in read_measurements(written.report).computed}
+    for measured in written.measurements.computed:
+        assert again[measured.name].value == measured.rounded
+        assert again[measured.name].text == measured.text

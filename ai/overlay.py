@@ -165,7 +165,7 @@ def _draw_lines(canvas: Canvas, measured: Sequence[Measurement]) -> None:
         for drawing in measurement.drawings:
             _draw_line(draw, canvas, drawing)
         first = measurement.drawings[-1 if measurement.name == "cardiothoracic ratio" else 0]
-        _draw_value(draw, canvas, first, f"{measurement.name} {measurement.text}", taken)
+        _draw_value(draw, canvas, first, f"{measurement.name} {_drawable(measurement)}", taken)
 
 
 def _draw_line(draw: ImageDraw.ImageDraw, canvas: Canvas, drawing: Drawing) -> None:
@@ -217,8 +217,12 @@ def _with_legend(
 
 
 def _value_rows(measurements: Measurements) -> list[tuple[str, str, tuple[int, int, int]]]:
-    done = [(m.name, m.text, _TEXT) for m in measurements.computed]
+    done = [(m.name, _drawable(m), _TEXT) for m in measurements.computed]
     return done + [(m.name, "not computed", _FAINT) for m in measurements.not_computed]
+
+
+def _drawable(measurement: Measurement) -> str:
+    return measurement.text.replace("²", "2")  # Pillow's font has no superscript
 
 
 def legend(shown: Sequence[Label]) -> tuple[tuple[str, tuple[tuple[int, int, int], ...]], ...]:

@@ -1,7 +1,9 @@
+import itertools
 import re
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pytest
 from pydicom.sr._concepts_dict import concepts
 
@@ -150,3 +152,34 @@ def test_every_label_says_where_it_is_seen_and_how_it_is_derived() -> None:
 def test_unknown_name_is_refused_with_the_nearest_known_one() -> None:
     with pytest.raises(LabelError, match=r"'visible lung rigth'.*'visible lung right'"):
         label("visible lung rigth")
+
+
+SIDED = ("visible lung", "clavicle", "scapula")
+LANDMARKS = (
+    *("heart", "aorta", "trachea", "thoracic spine", "sternum", "liver"),
+    *(f"{name} {side}" for name in SIDED for side in ("left", "right")),
+)
+PAIRS = [
+    pair
+    for pair in itertools.combinations(LANDMARKS, 2)
+    if not pair[0].startswith(SIDED) or pair[0].rsplit(" ", 1)[0] != pair[1].rsplit(" ", 1)[0]
+]
+"""The sides of one structure are left out: they are told apart by where they lie."""
+
+EASILY_TOLD_APART = 25.0
+"""CIELAB distance; 2.3 is the least that is seen at all, side by side."""
+
+
+def _lab(colour: tuple[int, int, int]) -> np.ndarray:
+    """Return CIELAB (D65) of sRGB; IEC 61966-2-1."""
+    share = np.array(colour) / 255
+    linear = np.where(share > 0.04045, ((share + 0.055) / 1.055) ** 2.4, share / 12.92)
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    x, y, z = np.cbrt(np.array(to_xyz) @ linear / [0.9505, 1.0, 1.089])
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_structures_that_are_drawn_together_have_colours_that_are_told_apart(one: str, other: str) -> None:
+    distance = np.linalg.norm(_lab(label(one).colour) - _lab(label(other).colour))
+    assert distance >= EASILY_TOLD_APART

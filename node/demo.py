@@ -14,7 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from rich.console import Console
 
 from ai.measure import measure
@@ -22,6 +22,7 @@ from ai.measurement import Measurement, Measurements
 from ai.overlay import draw_overlay
 from config.settings import Destination, load_settings
 from node.archive import Archive
+from node.attributes import CONVERSION_ERRORS
 from node.demo_report import print_measurements, print_segments, print_times
 from node.errors import DeliveryError, UndecodableError
 from node.job_store import JobStore
@@ -32,6 +33,7 @@ from node.outcome import Verdict
 from node.profile import Profile
 from node.read_results import Received, read_results
 from node.reader import read_radiograph
+from node.segment_files import PREFIX
 from node.service import build_node
 from node.states import State
 from node.transport import DimseTransport, Outgoing
@@ -145,8 +147,12 @@ def running_node(folder: Path, bundle: str = "") -> Iterator[Running]:
 def _uid_of(image: Path) -> str:
     try:
         return str(dcmread(image, stop_before_pixels=True, specific_tags=["SOPInstanceUID"]).SOPInstanceUID)
-    except (InvalidDicomError, AttributeError) as error:
-        raise UndecodableError(f"{image} is not a DICOM file that can be sent: {error}") from error
+    except InvalidDicomError as error:
+        why = f"bytes 129 to 132 of a DICOM file are {PREFIX.decode()!r}, and of this one they are not"
+        raise UndecodableError(f"{image} is not a DICOM file: {why}") from error
+    except (*CONVERSION_ERRORS, BytesLengthException) as error:
+        why = "its SOP Instance UID (0008,0018) is missing or cannot be read"
+        raise UndecodableError(f"{image} is not a DICOM file that can be sent: {why}") from error
     except OSError as error:
         raise UndecodableError(f"{image} cannot be read: {error.strerror}") from error
 

@@ -44,7 +44,7 @@ def print_segments(console: Console, received: Received) -> None:
 
 
 def print_measurements(console: Console, received: Received) -> None:
-    """Print every measurement of the report with its value, or why there is none; remarks stand below."""
+    """Print every measurement of the report with its value, or why there is none; remarks and notes below."""
     remarks = list(dict.fromkeys(r for m in received.measurements.computed for r in m.remarks))
     table = Table("measurement", title="DICOM SR: measurements", title_justify="left")
     table.add_column("value", justify="right")
@@ -57,7 +57,9 @@ def print_measurements(console: Console, received: Received) -> None:
             table.add_row(result.name, Text("not computed", style="yellow"), Text(result.reason))
     console.print(table)
     for number, remark in enumerate(remarks, start=1):
-        console.print(f"  {number}  {remark}", style="dim", markup=False, highlight=False)
+        console.print(f"  {number}  {remark}", markup=False, highlight=False, soft_wrap=True)
+    for note in received.notes:
+        console.print(f"  note: {note}", markup=False, highlight=False, soft_wrap=True)
 
 
 def print_times(

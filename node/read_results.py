@@ -10,7 +10,7 @@ from pydicom.uid import SegmentationStorage
 from ai.labels import Code
 from ai.measurement import Drawing, Measurement, Measurements, NotComputed, Unit
 from ai.segmentation import Mask, ModelIdentity, Segmentation
-from node.codes import CONCEPTS, LIMITATION, MEASUREMENT_GROUP, NOT_COMPUTED
+from node.codes import CONCEPTS, LIMITATION, MASK_NOTE, MEASUREMENT_GROUP, NOT_COMPUTED, SOURCE_NOTE
 from node.orientation import Orientation
 
 TRACKING_IDENTIFIER = Code("112039", "DCM", "Tracking Identifier")
@@ -33,11 +33,13 @@ class Received:
         shape: (rows, columns) of the source; (0, 0) where no SEG came.
         segments: Of all SEG objects, in their order, on the source's stored pixels.
         measurements: Of all SR objects.
+        notes: What the reports say was odd about the radiograph, and repaired in the masks.
     """
 
     shape: tuple[int, int]
     segments: tuple[ReceivedSegment, ...]
     measurements: Measurements
+    notes: tuple[str, ...] = ()
 
     def segmentation(self, orientation: Orientation) -> Segmentation:
         """Return the segments by label on the radiograph's usual grid; the model is left unnamed."""
@@ -60,7 +62,15 @@ def read_results(files: Sequence[Path]) -> Received:
     reports = [dataset for dataset in datasets if dataset.Modality == "SR"]
     measured = [result for dataset in reports for result in read_measurements(dataset)]
     shape = (int(segs[0].Rows), int(segs[0].Columns)) if segs else (0, 0)
-    return Received(shape, tuple(segments), Measurements(tuple(measured)))
+    notes = [note for dataset in reports for note in read_notes(dataset)]
+    return Received(shape, tuple(segments), Measurements(tuple(measured)), tuple(notes))
+
+
+def read_notes(report: Dataset) -> Iterator[str]:
+    """Yield what one of our reports says about the radiograph and about the masks."""
+    for item in _content(report):
+        if item.ValueType == "TEXT" and (_is(item, SOURCE_NOTE) or _is(item, MASK_NOTE)):
+            yield str(item.TextValue)
 
 
 def read_segments(seg: Dataset) -> Iterator[ReceivedSegment]:

@@ -63,5 +63,19 @@ def test_demo_of_something_else_is_one_sentence(tmp_path: Path) -> None:
     image = tmp_path / "letter.txt"
     image.write_text("Dear node")
 
-    with pytest.raises(UndecodableError, match=r"letter\.txt is not a DICOM file"):
+    with pytest.raises(UndecodableError, match=r"letter\.txt is not a DICOM file: bytes 129 to 132") as told:
         run_demo(image, tmp_path / "demo", STAND_IN)
+    assert "force" not in str(told.value)
+    assert not (tmp_path / "demo").exists()
+
+
+def test_demo_shows_the_remarks_and_notes_of_the_report(
+    tmp_path: Path, make_dx: MakeDx, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = tmp_path / "ap.dcm"
+    make_dx(ViewPosition="AP", PatientAge="009Y").save_as(image, enforce_file_format=True)
+    run_demo(image, tmp_path / "demo", STAND_IN)
+
+    output = capsys.readouterr().out
+    assert "view AP: the heart is magnified" in output
+    assert "note: the patient is stated to be a child" in output

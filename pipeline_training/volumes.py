@@ -24,6 +24,7 @@ from pipeline_training.intake.scan import AIR_HU
 
 __all__ = [
     "AIR_HU",
+    "LUNGS",
     "LUNG_LOBES",
     "MAX_LABEL",
     "WORKING_SPACING_MM",

@@ -18,18 +18,20 @@ if TYPE_CHECKING:
 def label(
     cases: Annotated[list[Path], typer.Argument(help="CTs: files, DICOM series, folders; docs/volumes.md.")],
     out: Annotated[Path, typer.Option(help="A folder for each case comes here; one that is done is kept.")],
-    own: Annotated[
-        list[Path] | None,
-        typer.Option(help="labeller.pt of `paxnode-train train-labeller`; may be repeated."),
+    labeller: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The most trusted first; may be repeated: own=labeller.pt, nnunet=FOLDER, monai=FOLDER, "
+            "totalsegmentator=FOLDER, cads=FOLDER, rules, ...; docs/labelling.md."
+        ),
     ] = None,
+    device: Annotated[str, typer.Option(help="For the labellers of others, such as cuda.")] = "cpu",
 ) -> None:
     """Label CTs in 3D: labellers, merged, repaired by anatomy, judged; what is unsound becomes unknown."""
     from pipeline_training.intake.case import load_cases
-    from pipeline_training.labelling.own_labeller import OwnLabeller
+    from pipeline_training.labelling.choice import labellers_of
 
-    labellers = [OwnLabeller(path) for path in own or []]
-    if not labellers:
-        raise LabellerError("name at least one labeller, such as --own labeller.pt")
+    labellers = labellers_of(labeller or [], device)
     errors, made = Console(stderr=True, soft_wrap=True), 0
     for path in cases:
         try:
@@ -60,6 +62,8 @@ def _label(ct: CtVolume, out: Path, labellers: "Sequence[Labeller]") -> None:
         return
     labelled = label_case(ct, labellers)
     write_labelled(folder, labelled)
+    for failure in labelled.failures:
+        Console(stderr=True, soft_wrap=True).print(f"{ct.case}: {failure}", markup=False, highlight=False)
     quality, found = labelled.quality, len(labelled.volume.names)
     words = "; ".join(quality.reasons) or f"{found} structures, {len(quality.dropped)} dropped"
     console.print(f"{ct.case}: {quality.verdict}: {words}", markup=False, highlight=False)

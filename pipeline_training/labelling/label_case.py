@@ -19,6 +19,8 @@ from pipeline_training.labelling.consensus import Consensus, agree
 from pipeline_training.labelling.labeller import Labeller, LabelVote
 from pipeline_training.labelling.priors import apply_priors
 from pipeline_training.labelling.quality import Quality, Verdict, judge, keep_sound
+from pipeline_training.labelling.rules import bone
+from pipeline_training.labelling.wholes import PARTS
 from pipeline_training.volumes import LabelMap
 
 REPORT = "report.json"
@@ -58,7 +60,7 @@ def label_case(ct: CtVolume, labellers: Sequence[Labeller]) -> Labelled:
         raise LabellerError(f"{ct.case}: no labeller could answer: {'; '.join(failures)}")
     consensus = agree(votes)
     repaired = apply_priors(_as_label_map(ct, consensus))
-    quality = judge(repaired.volume, consensus.agreement, consensus.confidence)
+    quality = judge(repaired.volume, consensus.agreement, consensus.confidence, _skeleton(ct))
     volume = keep_sound(repaired.volume, quality)
     return Labelled(
         volume, consensus.confidence, quality, repaired.changes, seconds, failures, consensus.agreement
@@ -80,10 +82,18 @@ def _votes(
     return votes, seconds, tuple(failures)
 
 
+def _skeleton(ct: CtVolume) -> npt.NDArray[np.bool_] | None:
+    try:
+        return bone(ct)
+    except LabellerError:  # no body: nothing can be said of its bones
+        return None
+
+
 def _as_label_map(ct: CtVolume, consensus: Consensus) -> LabelMap:
-    return LabelMap(
-        ct.case, consensus.labels, consensus.names, ct.hu, ct.spacing_mm, ct.patient, consensus.vocabulary
-    )
+    found = set(consensus.names.values())
+    told_by_parts = {whole for whole, parts in PARTS.items() if whole not in found and parts & found}
+    known = consensus.vocabulary - told_by_parts
+    return LabelMap(ct.case, consensus.labels, consensus.names, ct.hu, ct.spacing_mm, ct.patient, known)
 
 
 def is_done(folder: Path) -> bool:

@@ -7,7 +7,7 @@ trachea (the carina) and the ends of the lungs, which a chest CT always shows.
 import numpy as np
 
 from pipeline_training.labelling.draft import Draft, Piece, Repaired
-from pipeline_training.volumes import LUNG_LOBES, LabelMap
+from pipeline_training.volumes import LUNGS, LabelMap
 
 BELOW_CARINA = (
     "colon", "small_bowel", "duodenum", "kidney_", "adrenal_gland_", "gallbladder", "pancreas", "liver",
@@ -22,7 +22,7 @@ CARINA_MARGIN_MM = 20.0
 def keep_regions(volume: LabelMap) -> Repaired:
     """Drop what lies wholly in a part of the body where its structure cannot be."""
     draft = Draft(volume)
-    carina, top = _lowest(volume, "trachea"), _highest(volume, *LUNG_LOBES)
+    carina, top = _lowest(volume, "trachea"), _highest(volume, *LUNGS)
     margin = CARINA_MARGIN_MM / volume.spacing_mm
     for name in draft.names:
         if carina is not None and name.startswith(BELOW_CARINA):

@@ -3,6 +3,8 @@
 They need no training, so they know nothing that a training set got wrong: a witness beside networks.
 """
 
+import logging
+
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -12,6 +14,8 @@ from pipeline_training.intake.ct import CtVolume
 from pipeline_training.labelling.airways import airways
 from pipeline_training.labelling.labeller import LabelVote
 from pipeline_training.labelling.own_input import AIR_HU, MIN_LUNG_ML
+
+LOG = logging.getLogger(__name__)
 
 Mask = npt.NDArray[np.bool_]
 
@@ -46,54 +50,42 @@ MAX_PARTING_MM = 8.0
 """The thickest bridge between the lungs that is cut."""
 
 
-class LungRule:
-    """Finds the right and the left lung: air inside the body without airways and bowel, with their vessels.
+TRUST = 0.9
+"""In what the rules find."""
 
-    Args:
-        trust: In every voxel; where lobes are labelled by others too, choose one below theirs.
+OUTSIDE = 0.5
+"""In that a place lies outside the body: an arm that lies apart is not found."""
+
+NAMES = {1: "body", 2: "lung_right", 3: "lung_left"}
+
+
+class RuleLabeller:
+    """Finds the body without what it lies on, and in it each lung: air without airways, with its vessels.
+
+    Where it says "body" it says nothing of the parts of a body: a lung full of fluid is a lung all the same.
+    It knows bone by its density, but not which bone: `bone` judges what others call bones (`quality`).
     """
 
-    name = "lungs by rule"
-    vocabulary = frozenset({"lung_right", "lung_left"})
-
-    def __init__(self, trust: float = 0.9) -> None:
-        self._trust = trust
+    name = "rules"
+    vocabulary = frozenset(NAMES.values())
 
     def label(self, volume: CtVolume) -> LabelVote:
-        """Return both lungs.
-
-        Raises:
-            LabellerError: If there is too little air inside the body for lungs, or it cannot be parted.
-        """
-        right, left = lungs(volume)
-        labels = np.zeros(volume.hu.shape, np.uint8)
-        labels[right], labels[left] = 1, 2
-        trust = np.full(labels.shape, self._trust, np.float32)
-        return LabelVote(self.name, labels, {1: "lung_right", 2: "lung_left"}, self.vocabulary, trust)
-
-
-class BodyRule:
-    """Finds the body without what it lies on.
-
-    Args:
-        trust: In every voxel; the organs of others lie inside the body, so it must stay below theirs.
-    """
-
-    name = "body by rule"
-    vocabulary = frozenset({"body"})
-
-    def __init__(self, trust: float = 0.3) -> None:
-        self._trust = trust
-
-    def label(self, volume: CtVolume) -> LabelVote:
-        """Return the body.
+        """Return body and lungs; of a CT without two lungs full of air, the body alone.
 
         Raises:
             LabellerError: If nothing is as dense as a body.
         """
         labels = body(volume).astype(np.uint8)
-        trust = np.full(labels.shape, self._trust, np.float32)
-        return LabelVote(self.name, labels, {1: "body"}, self.vocabulary, trust)
+        names = NAMES
+        try:
+            right, left = lungs(volume)
+        except LabellerError as exc:
+            LOG.warning("only the body is found by rule: %s", exc)
+            names = {1: "body"}
+        else:
+            labels[right], labels[left] = 2, 3
+        trust = np.where(labels > 0, TRUST, OUTSIDE).astype(np.float32)
+        return LabelVote(self.name, labels, names, frozenset(names.values()), trust)
 
 
 def lungs(volume: CtVolume) -> tuple[Mask, Mask]:
@@ -130,7 +122,11 @@ def body(volume: CtVolume) -> Mask:
 
 
 def bone(volume: CtVolume) -> Mask:
-    """Return the skeleton with its marrow; strongly enhanced vessels that touch it are taken for bone."""
+    """Return the skeleton with its marrow; strongly enhanced vessels are taken for bone.
+
+    Raises:
+        LabellerError: If nothing is as dense as a body.
+    """
     dense = (volume.hu > BONE_HU) & body(volume)
     pieces, count = ndimage.label(dense)
     sizes = np.bincount(pieces.ravel(), minlength=count + 1) * volume.spacing_mm**3 / 1000

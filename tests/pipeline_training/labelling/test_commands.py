@@ -40,7 +40,7 @@ def test_trained_labeller_labels_a_ct_once(case: Path, tmp_path: Path) -> None:
     assert "trained for" in run("train-labeller", case, "--out", tmp_path / "own", "--steps", 1)
     checkpoint = tmp_path / "own" / "labeller.pt"
     _silence(checkpoint)
-    command = ("label", case, "--out", tmp_path / "out", "--own", checkpoint)
+    command = ("label", case, "--out", tmp_path / "out", "--labeller", f"own={checkpoint}")
     assert "body: rejected: no lungs were found" in run(*command)
     report = json.loads((tmp_path / "out" / "body" / "report.json").read_text())
     assert report["reasons"]
@@ -64,7 +64,7 @@ def test_ct_that_cannot_be_read_is_told_by_name(case: Path, tmp_path: Path) -> N
     run("train-labeller", case, "--out", tmp_path, "--steps", 1)
     (tmp_path / "broken.nii.gz").write_bytes(b"nothing")
     with pytest.raises(LabellerError, match="no case could be labelled"):
-        run("label", tmp_path / "broken.nii.gz", "--out", tmp_path / "out", "--own", tmp_path / "labeller.pt")
+        run("label", tmp_path / "broken.nii.gz", "--out", tmp_path / "out", "--labeller", "rules")
 
 
 def test_label_map_without_a_ct_is_not_labelled(case: Path, tmp_path: Path) -> None:
@@ -72,4 +72,10 @@ def test_label_map_without_a_ct_is_not_labelled(case: Path, tmp_path: Path) -> N
     shutil.copytree(case, tmp_path / "bare")
     (tmp_path / "bare" / "ct.nii.gz").unlink()
     with pytest.raises(LabellerError, match="no case could be labelled"):
-        run("label", tmp_path / "bare", "--out", tmp_path / "out", "--own", tmp_path / "labeller.pt")
+        run("label", tmp_path / "bare", "--out", tmp_path / "out", "--labeller", "rules")
+
+
+def test_rules_label_a_ct_without_any_training(case: Path, tmp_path: Path) -> None:
+    run("label", case, "--out", tmp_path, "--labeller", "rules")
+    report = json.loads((tmp_path / "body" / "report.json").read_text())
+    assert report["present"] == ["body", "lung_left", "lung_right"]

@@ -97,6 +97,13 @@ def test_missing_bundle_fails_with_its_path(tmp_path: Path) -> None:
     assert "nowhere" in result.words
 
 
+def test_stand_in_is_told_to_be_no_model() -> None:
+    result = check_model(ModelSettings(bundle=STAND_IN))
+
+    assert result.passed
+    assert "never for patients" in result.words
+
+
 def test_reachable_destination_answers_the_echo(tmp_path: Path) -> None:
     with Archive(tmp_path) as archive:
         destination = Destination(name="pacs", ae_title="ARCHIVE", host="127.0.0.1", port=archive.port)

@@ -199,11 +199,18 @@ def test_rejected_association_is_told_with_its_reason(tmp_path: Path) -> None:
     assert "rejected the association (Rejected Permanent: Called AE title not recognised)" in outcome.reason
 
 
+PATIENCE_S = (0.5, 2.0, 8.0)
+"""Timeouts to try one after the other: on a busy machine even a willing peer takes longer than the first."""
+
+
 def test_peer_that_accepts_connections_and_says_nothing_is_given_up_in_time(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        (outcome,) = _send(silent.getsockname()[1], [_write(tmp_path)], timeout_s=0.5)
+        for timeout_s in PATIENCE_S:
+            (outcome,) = _send(silent.getsockname()[1], [_write(tmp_path)], timeout_s=timeout_s)
+            if "no connection" not in outcome.reason:
+                break
     assert outcome.verdict is Verdict.UNSENT
-    assert "did not answer within 0.5 s" in outcome.reason
+    assert f"did not answer within {timeout_s:g} s" in outcome.reason
 
 
 def test_peer_that_breaks_off_leaves_the_object_in_hand_transient_and_the_rest_unsent(tmp_path: Path) -> None:
@@ -227,14 +234,18 @@ def test_peer_that_breaks_off_leaves_the_object_in_hand_transient_and_the_rest_u
 
 
 def test_peer_that_never_answers_a_c_store_is_given_up_in_time(tmp_path: Path) -> None:
-    released = threading.Event()
+    released, reached = threading.Event(), threading.Event()
 
     def hang(_uid: str, _before: int) -> int:
-        released.wait(10)
+        reached.set()
+        released.wait(60)
         return 0x0000
 
     with Archive(tmp_path / "archive", answer=hang) as archive:
-        outcomes = _send(archive.port, [_write(tmp_path), _write(tmp_path)], timeout_s=0.5)
+        for timeout_s in PATIENCE_S:
+            outcomes = _send(archive.port, [_write(tmp_path), _write(tmp_path)], timeout_s=timeout_s)
+            if reached.is_set():
+                break
         released.set()
     assert [str(o.verdict) for o in outcomes] == ["transient", "unsent"]
 

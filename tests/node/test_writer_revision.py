@@ -1,0 +1,95 @@
+"""Whoever changes what the writers write raises WRITER_REVISION, or a result would change under its UID."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from io import BytesIO
+
+import numpy as np
+import pytest
+from pydicom import DataElement, Dataset
+
+from ai.measurement import Drawing, Measurement, Measurements, NotComputed, Unit
+from ai.segmentation import Mask, ModelIdentity, Segmentation
+from node.options import WRITER_REVISION, OutputOptions
+from node.reader import read_radiograph
+from node.result_header import software_version
+from node.seg_writer import write_segmentation
+from node.sr_writer import write_report
+
+MakeDx = Callable[..., Dataset]
+
+GOLDEN = {
+    6: {"SEG": "5bdaa56ca56a70a3", "SR": "cc679ef8e4d1ef98"},
+}
+"""By revision, the digests of what is written for the input below. A new revision gets a new line here."""
+
+DICOM_UID = re.compile(r"1\.2\.840\.10008\.[0-9.]+")  # of the Standard: says what something is
+MOMENTS = frozenset({"DA", "TM", "DT"})
+
+
+def _written(make_dx: MakeDx) -> dict[str, Dataset]:
+    """Return what the writers make of a few boxes and values that no model and no measure has a hand in."""
+    content = BytesIO()
+    make_dx().save_as(content, enforce_file_format=True)
+    content.seek(0)
+    source = read_radiograph(content)
+    box = np.ones((40, 30), np.bool_)
+    masks = {"heart": Mask(box, 50, 60), "aorta": Mask(box, 20, 70), "visible lung right": Mask(box, 30, 10)}
+    shape = (source.radiograph.rows, source.radiograph.columns)
+    model = ModelIdentity("golden", "1", "0" * 64)
+    found = Segmentation(shape, masks, model, repairs=("heart: a hole was closed",))
+    line = Drawing("heart width", ((60.0, 70.0), (90.0, 70.0)))
+    outline = Drawing("outline of heart", ((60.0, 50.0), (90.0, 50.0), (90.0, 90.0)), closed=True)
+    values = Measurements(
+        (
+            Measurement("heart width", 12.34, Unit.MILLIMETRE, (line,), ("heart",), ("a remark",)),
+            Measurement("heart area", 1.26, Unit.SQUARE_CENTIMETRE, (outline,), ("heart",)),
+            NotComputed("spine angle", "a reason"),
+        )
+    )
+    seg = write_segmentation(source, found, OutputOptions())
+    return {"SEG": seg, "SR": write_report(source, found, values, seg, OutputOptions())}
+
+
+def _lines(dataset: Dataset, depth: int = 0) -> Iterator[str]:
+    for element in dataset:
+        if element.VR == "SQ":
+            yield f"{depth} {element.tag}"
+            for item in element.value:
+                yield f"{depth} item"
+                yield from _lines(item, depth + 1)
+        else:
+            yield f"{depth} {element.tag} {_lasting(element)}"
+
+
+def _lasting(element: DataElement) -> str:
+    """Return a value without what differs from day to day, from image to image or between versions."""
+    values = element.value if element.VM > 1 else [element.value]
+    if element.VR in MOMENTS:
+        return "a moment"
+    if element.VR == "UI":
+        return " ".join(uid if DICOM_UID.fullmatch(str(uid)) else "a uid" for uid in map(str, values))
+    if isinstance(element.value, bytes):
+        return hashlib.sha256(element.value).hexdigest()
+    return str(element.value).replace(software_version(), "a version")
+
+
+def _digest(dataset: Dataset) -> str:
+    return hashlib.sha256("\n".join(_lines(dataset)).encode()).hexdigest()[:16]
+
+
+def test_writers_write_what_their_revision_wrote(make_dx: MakeDx) -> None:
+    found = {kind: _digest(dataset) for kind, dataset in _written(make_dx).items()}
+    assert found == GOLDEN.get(WRITER_REVISION), (
+        "what is written has changed: raise WRITER_REVISION in node/options.py and add its digests to GOLDEN"
+    )
+
+
+@pytest.mark.parametrize("kind", ["SEG", "SR"])
+def test_digest_notices_a_change_and_not_another_day(make_dx: MakeDx, kind: str) -> None:
+    made, again = _written(make_dx)[kind], _written(make_dx)[kind]
+    again.ContentDate, again.SOPInstanceUID = "19000101", "2.25.1"
+    assert _digest(made) == _digest(again)
+    again.SeriesDescription = "changed"
+    assert _digest(made) != _digest(again)

@@ -1,6 +1,6 @@
 """Deliveries in the database: which result is on its way to which destination."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -70,6 +70,25 @@ class DeliveryStore(JobRows):
         }
         with writing(self.engine) as connection:
             self._change(connection, delivery_id, changes | {"attempts": deliveries.c.attempts + 1})
+
+    def hurry(self, destination: str, ids: Collection[int] | None = None) -> int:
+        """Make due what waits for a destination that gave no answer about it; return how many.
+
+        Args:
+            destination: Which.
+            ids: Only these deliveries; None: all.
+        """
+        now = self.clock()
+        wanted = [
+            deliveries.c.destination == destination,
+            deliveries.c.state == DeliveryState.WAITING,
+            deliveries.c.status.is_(None),
+            deliveries.c.due_at > now,
+        ]
+        wanted += [] if ids is None else [deliveries.c.id.in_(sorted(ids))]
+        with writing(self.engine) as connection:
+            change = update(deliveries).where(*wanted).values(due_at=now, updated_at=now)
+            return connection.execute(change).rowcount
 
     def _change(self, connection: Connection, delivery_id: int, changes: Mapping[str, Any]) -> int:
         """Change a delivery unless it is done, take its lease, and return its job."""

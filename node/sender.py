@@ -23,6 +23,9 @@ IDLE_S = 2.0
 BATCH = 16
 """Deliveries claimed at a time, and sent in one association."""
 
+HURRIED_AT_A_TIME = 500
+"""Deliveries in one statement; databases limit its length."""
+
 log = get_logger()
 
 
@@ -75,6 +78,8 @@ class Sender:
         self._transport = transport
         self._rules = rules
         self._breaker = Breaker(rules.breaker_failures, rules.backoff)
+        self._begun = False
+        self._unsent: set[int] = set()  # what waits for the destination's return and for nothing else
         self.loop = Loop(name, self.step, finished)
 
     @property
@@ -86,12 +91,26 @@ class Sender:
         """Send what is due, at most one batch; return for how many seconds there is nothing to do."""
         if self._breaker.wait_s > 0:
             return self._breaker.wait_s
+        if not self._begun:  # what an earlier run of the node had put off is tried at once
+            self._store.hurry(self._destination.name)
+            self._begun = True
         limit = 1 if self._breaker.state is BreakerState.HALF_OPEN else BATCH
         due = self._store.claim_deliveries(self._destination.name, self._name, self._rules.lease_s, limit)
         if not due:
             return IDLE_S
         self._send(due)
+        self._hurry()
         return self._breaker.wait_s
+
+    def _hurry(self) -> None:
+        """Make due what could not be sent, once the destination answers again.
+
+        Not what it broke off at: that waits its own time, or it would break off at it again and again.
+        """
+        if self._unsent and self._breaker.wait_s == 0:
+            ids, self._unsent = sorted(self._unsent), set()
+            for start in range(0, len(ids), HURRIED_AT_A_TIME):
+                self._store.hurry(self._destination.name, ids[start : start + HURRIED_AT_A_TIME])
 
     def _send(self, due: Sequence[Delivery]) -> None:
         objects = [Outgoing(d.result.sop_instance_uid, self._spool.path(d.result.path)) for d in due]
@@ -117,6 +136,7 @@ class Sender:
             self._store.delivered(delivery.id, outcome.status)
             return
         parked = outcome.verdict is Verdict.PERMANENT
+        (self._unsent.add if outcome.verdict is Verdict.UNSENT else self._unsent.discard)(delivery.id)
         retry_at = None if parked else self._retry_at(delivery, outcome)
         self._store.delivery_failed(delivery.id, outcome.reason, retry_at, outcome.status)
 

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -336,3 +336,39 @@ def test_log_tells_which_peer_could_not_be_reached(bench: Bench, lines: io.Strin
     bench.sender(NOWHERE, DimseTransport("PAXNODE")).step()
     reasons = [json.loads(line).get("reason", "") for line in lines.getvalue().splitlines()]
     assert any(reason.startswith("no connection to ARCHIVE at 127.0.0.1:1 (") for reason in reasons)
+
+
+LONG = DeliveryRules(Backoff(0.05, 3600.0), breaker_failures=1, lease_s=30)
+
+
+def test_what_waited_for_a_destination_is_due_as_soon_as_it_answers_again(bench: Bench) -> None:
+    bench.add_job(results=3)
+    transport = _answering(*[Verdict.UNSENT] * 3)
+    sender = bench.sender(NOWHERE, transport, LONG)
+    sender.step()
+    later = datetime.now(UTC) + timedelta(hours=1)
+    for delivery in bench.deliveries():
+        bench.store.delivery_failed(delivery.id, "far away", later)
+    bench.add_job()  # one that is due when the breaker lets it through
+    delivered = [DeliveryState.DELIVERED] * 4
+    assert _until(lambda: sender.step() >= 0 and [d.state for d in bench.deliveries()] == delivered)
+
+
+def test_object_that_the_peer_breaks_off_at_keeps_its_wait(bench: Bench) -> None:
+    bench.add_job(results=2)
+    rules = DeliveryRules(Backoff(3600.0, 3600.0), breaker_failures=5, lease_s=30)
+    sender = bench.sender(NOWHERE, _answering(Verdict.TRANSIENT), rules)
+    sender.step()
+    first, second = bench.deliveries()
+    assert (first.state, second.state) == (DeliveryState.WAITING, DeliveryState.DELIVERED)
+    assert first.due_at > datetime.now(UTC) + timedelta(minutes=10)
+
+
+def test_node_that_starts_again_does_not_wait_for_what_an_earlier_one_planned(bench: Bench) -> None:
+    bench.add_job(results=2)
+    refused, unanswered = bench.deliveries()
+    later = datetime.now(UTC) + timedelta(hours=1)
+    bench.store.delivery_failed(refused.id, "out of resources there", later, 0xA700)
+    bench.store.delivery_failed(unanswered.id, "no connection", later)
+    bench.sender(NOWHERE, PlainTransport()).step()
+    assert [d.state for d in bench.deliveries()] == [DeliveryState.WAITING, DeliveryState.DELIVERED]

@@ -155,9 +155,7 @@ def test_every_drawing_lies_inside_its_image_and_every_group_has_one(processed: 
 def test_every_value_and_every_reason_is_in_the_report(processed: Processed) -> None:
     report = _again(processed, "SR")
     values = sorted(float(item.MeasuredValueSequence[0].NumericValue) for item in _items(report, "NUM"))
-    assert values == pytest.approx(
-        sorted(round(each.value, 3) for each in processed.measurements.computed), abs=1e-6
-    )
+    assert values == pytest.approx(sorted(each.rounded for each in processed.measurements.computed), abs=1e-6)
     texts = [item.TextValue for item in _items(report, "TEXT")]
     for missing in processed.measurements.not_computed:
         assert f"{missing.name}: {missing.reason}" in texts

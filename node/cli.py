@@ -61,7 +61,7 @@ def check(config: ConfigOption = None) -> None:
     for result in run_checks(settings):
         mark = "[green]ok[/]" if result.passed else "[bold red]failed[/]"
         console.print(f"{mark:>14}  [bold]{result.name}[/]: ", end="")
-        console.print(result.words, markup=False, highlight=False)
+        console.print(result.words, markup=False, highlight=False, soft_wrap=True)
         failed += not result.passed
     raise typer.Exit(EXIT_FAILED if failed else 0)
 

@@ -104,7 +104,7 @@ def _store(config: Path | None) -> JobStore | None:
 
 def _place(config: Path | None) -> str:
     settings = load_settings(config)
-    return shown_url(settings.database.url.get_secret_value(), settings.node.data_dir.resolve())
+    return shown_url(settings.database.url.get_secret_value(), settings.node.data_dir)
 
 
 def _facts(job: Job) -> Table:

@@ -211,7 +211,7 @@ def shown_url(url: str, data_dir: Path) -> str:
     >>> shown_url("postgresql://paxnode:secret@server/queue", Path("data"))
     'postgresql://paxnode:***@server/queue'
     """
-    return _parsed(url, data_dir).set(query={}).render_as_string(hide_password=True)
+    return _parsed(url, data_dir.resolve()).set(query={}).render_as_string(hide_password=True)
 
 
 def _parsed(url: str, data_dir: Path) -> URL:

@@ -141,3 +141,9 @@ def test_all_checks_run_on_a_good_configuration(tmp_path: Path, free_port: int) 
         "settings", "model", "data folder", "database", "port", "destinations",
     ]  # fmt: skip
     assert all(result.passed for result in results), results
+
+
+def test_queue_is_named_by_its_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(node=NodeSettings(data_dir=Path("./data")))
+    assert f"sqlite:///{tmp_path}/data/paxnode.sqlite" in check_database(settings).words

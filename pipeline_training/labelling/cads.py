@@ -25,7 +25,7 @@ from pipeline_training.labelling.names import MERGED, translate
 
 HINT = (
     "clone github.com/murong-xu/CADS, pip install -e . in it, and take the weights (Dataset551_* to "
-    "Dataset559_*) from its releases; weights are under CC BY 4.0, the code as its LICENSE says"
+    "Dataset559_*) from its releases; its code is under Apache-2.0, its weights under a licence of their own"
 )
 TASKS = (559, 556, 551, 552, 553, 554, 555)
 """What is drawn later covers what came before: regions, organs at risk, organs, spine, heart, bones, ribs."""

@@ -318,5 +318,6 @@ def read_labeller(path: Path) -> Mapping[str, Any]:
         if not {"network", "classes", "options", "step"} <= set(stored):
             raise KeyError("network, classes, options or step")
     except (OSError, EOFError, ValueError, LookupError, TypeError, RuntimeError, UnpicklingError) as exc:
-        raise LabellerError(f"{path} is no checkpoint of paxnode-train train-labeller: {exc}") from exc
+        kind = type(exc).__name__  # torch says many lines, and to load it unsafely
+        raise LabellerError(f"{path} is no checkpoint of paxnode-train train-labeller ({kind})") from exc
     return stored

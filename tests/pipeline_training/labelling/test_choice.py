@@ -67,5 +67,5 @@ def test_library_that_is_not_installed_is_told_with_how_to_get_it(
 
 def test_checkpoint_that_is_none_is_told(tmp_path: Path) -> None:
     (tmp_path / "labeller.pt").write_text("nothing")
-    with pytest.raises(LabellerError, match="is no checkpoint"):
+    with pytest.raises(LabellerError, match=r"labeller.pt is no checkpoint of [^\n]*$"):
         labellers_of([f"own={tmp_path / 'labeller.pt'}"])

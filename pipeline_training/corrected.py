@@ -3,7 +3,6 @@
 They are listed first and read one at a time, because masks at a detector's resolution are large.
 """
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,6 @@ from pipeline_training.dataset import BOTH_SIDES, FRONTAL, STORED_SIZE, Source, 
 from pipeline_training.errors import RadiographSetError
 from pipeline_training.projections import NAMES
 from pipeline_training.radiograph_folders import RadiographSet, Structure, read_radiograph, read_set
-
-PATIENTS_FILE = "patients.csv"
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +74,8 @@ def source_of(corrected: Corrected, structures: Sequence[str]) -> Source:
 def read_pictures(folder: Path) -> tuple[Corrected, ...]:
     """Return the corrected images of a folder with images/ and masks/<label>/ (`radiograph_folders`).
 
-    `patients.csv` (columns file, patient) says which images are of one patient. Without it every image counts
-    as a patient of its own, which is right only where nobody was imaged twice. Structures whose readers are
-    known to draw something else than our label means (`Structure.note`) are left out.
+    Structures whose readers are known to draw something else than our label means (`Structure.note`) are left
+    out.
 
     Raises:
         RadiographSetError: If it cannot be read, a mask is of a union of labels other than both lungs, or
@@ -91,17 +87,14 @@ def read_pictures(folder: Path) -> tuple[Corrected, ...]:
             raise RadiographSetError(
                 f"{folder}: masks/{structure.folder} is a union of labels: draw each one apart"
             )
-    patients = _patients(folder / PATIENTS_FILE)
-    return tuple(_listed(found, image, patients) for image in found.images)
+    return tuple(_listed(found, image) for image in found.images)
 
 
-def _listed(found: RadiographSet, image: Path, patients: Mapping[str, str] | None) -> Corrected:
-    if patients is not None and image.name not in patients:
-        raise RadiographSetError(f"{found.folder / PATIENTS_FILE} does not name the patient of {image.name}")
+def _listed(found: RadiographSet, image: Path) -> Corrected:
     drawn = [each for each in found.structures if not each.note and found.mask_path(each, image)]
     return Corrected(
         image.name,
-        image.stem if patients is None else patients[image.name],
+        found.patient_of(image),
         frozenset(name for each in drawn for name in each.labels),
         lambda: _read_picture(found, image, drawn),
     )
@@ -121,13 +114,3 @@ def _read_picture(found: RadiographSet, image: Path, structures: Sequence[Struct
             raise RadiographSetError(f"{image.name}: masks/{structure.folder} does not part into two lungs")
         masks |= {name: Mask.from_dense(part) for name, part in zip(structure.labels, parts, strict=True)}
     return Drawn(radiograph, masks)
-
-
-def _patients(path: Path) -> dict[str, str] | None:
-    if not path.is_file():
-        return None
-    try:
-        with path.open(newline="", encoding="utf-8") as lines:
-            return {row["file"]: row["patient"] for row in csv.DictReader(lines)}
-    except (OSError, KeyError, ValueError, TypeError) as exc:
-        raise RadiographSetError(f"{path} must have columns file, patient: {exc!r}") from exc

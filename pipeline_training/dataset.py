@@ -107,9 +107,7 @@ def from_radiograph(images: RadiographSet, path: Path) -> Source | None:
         return None
     pixels = box.to_network(normalise(radiograph.pixels))[None].astype(np.float16)
     known = np.array([NAMES.index(name) for name in masks])
-    return Source(
-        f"{images.name}/{path.stem}", pixels, quarters(np.stack(list(masks.values()))), known, FRONTAL
-    )
+    return Source(images.patient_of(path), pixels, quarters(np.stack(list(masks.values()))), known, FRONTAL)
 
 
 def _teaching(structure: Structure, mask: npt.NDArray[np.bool_]) -> dict[str, npt.NDArray[np.bool_]]:

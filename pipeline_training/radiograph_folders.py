@@ -2,8 +2,10 @@
 
 A set is a folder with `images/` and `masks/<structure>/`, where the mask of `images/a.png` is
 `masks/<structure>/a.png`. An image without a file in a structure's folder was not annotated for that
-structure; a black mask says that the structure is not there. `ctr.csv` (columns file, cardiothoracic_ratio)
-is optional.
+structure; a black mask says that the structure is not there. Two tables are optional: `ctr.csv` (columns
+file, cardiothoracic_ratio), and `patients.csv` (columns file, patient), which says which images are of one
+patient. Without that every image counts as a patient of its own, which is right only where nobody was imaged
+twice.
 
 Which of our labels a mask folder is compared with is its protocol, found in this order:
 
@@ -15,7 +17,7 @@ Which of our labels a mask folder is compared with is its protocol, found in thi
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -30,6 +32,7 @@ from ai.radiograph import Radiograph
 from pipeline_training.errors import RadiographSetError
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
+PATIENTS_FILE = "patients.csv"
 MAX_8_BIT = 255
 MAX_16_BIT = 65535
 
@@ -114,6 +117,7 @@ class RadiographSet:
         images: Paths of its pictures, sorted by name.
         structures: What it has masks of, sorted by folder; none in a set without masks.
         ratios: Cardiothoracic ratio by picture file name, of the pictures that have one.
+        patients: Patient by picture file name, of every picture; None where nothing says who is who.
     """
 
     name: str
@@ -121,6 +125,11 @@ class RadiographSet:
     images: tuple[Path, ...]
     structures: tuple[Structure, ...]
     ratios: Mapping[str, float]
+    patients: Mapping[str, str] | None = None
+
+    def patient_of(self, image: Path) -> str:
+        """Return the unit that images are held back by; without a table it is the picture's name."""
+        return image.stem if self.patients is None else self.patients[image.name]
 
     def mask_path(self, structure: Structure, image: Path) -> Path | None:
         """Return the reader's mask, same name or same stem as PNG; None if there is none."""
@@ -163,7 +172,8 @@ def read_set(folder: Path) -> RadiographSet:
     """Return the set in one folder; pictures and masks are read later, one at a time.
 
     Raises:
-        RadiographSetError: If it holds no pictures, or a mask folder or file that cannot be compared.
+        RadiographSetError: If it holds no pictures, a mask folder or file that cannot be compared, or
+            patients.csv lacks a picture.
     """
     folder = folder.resolve()
     images = sorted(p for p in (folder / "images").glob("*") if p.suffix.lower() in PICTURE_SUFFIXES)
@@ -175,6 +185,7 @@ def read_set(folder: Path) -> RadiographSet:
         images=tuple(images),
         structures=_structures(folder),
         ratios=_read_ratios(folder / "ctr.csv"),
+        patients=_read_patients(folder / PATIENTS_FILE, images),
     )
 
 
@@ -267,3 +278,16 @@ def _read_ratios(path: Path) -> dict[str, float]:
             return {row["file"]: float(row["cardiothoracic_ratio"]) for row in csv.DictReader(lines)}
     except (OSError, KeyError, ValueError, TypeError) as exc:
         raise RadiographSetError(f"{path} must have columns file, cardiothoracic_ratio: {exc!r}") from exc
+
+
+def _read_patients(path: Path, images: Iterable[Path]) -> dict[str, str] | None:
+    if not path.is_file():
+        return None
+    try:
+        with path.open(newline="", encoding="utf-8") as lines:
+            patients = {row["file"]: row["patient"] for row in csv.DictReader(lines)}
+    except (OSError, KeyError, ValueError, TypeError) as exc:
+        raise RadiographSetError(f"{path} must have columns file, patient: {exc!r}") from exc
+    if lost := [image.name for image in images if not patients.get(image.name)]:
+        raise RadiographSetError(f"{path} does not name the patient of {lost[0]}")
+    return patients

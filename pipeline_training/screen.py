@@ -13,9 +13,6 @@ from pipeline_training.dataset import FRONTAL, make_sample, read_sources
 from pipeline_training.export import THRESHOLD, load_network
 from pipeline_training.projections import NAMES
 
-LEAST_DICE = 0.6
-"""Below this a structure is not shipped: too much of the mask is wrong or missing to be shown to a reader."""
-
 SEED = 20_000_000
 """Looks are drawn from here; training draws from the seed of its run."""
 

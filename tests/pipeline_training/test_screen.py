@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from pipeline_training.anatomy import Anatomy
+from pipeline_training.cli import main
 from pipeline_training.network import AnatomyNet
 from pipeline_training.projections import write_projection
 from pipeline_training.projector import Pose, project
@@ -34,3 +35,27 @@ def test_structures_are_told_worst_first_with_their_dice(
     assert list(found)[-1] == "right lung"
     assert 0 < found["right lung"] < 1
     assert found["heart"] == found["breast"] == 0
+
+
+def test_command_says_what_to_withhold(
+    anatomy: Anatomy, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, pose = tmp_path / "projections", Pose()
+    folder.mkdir()
+    write_projection(folder / "0.npz", anatomy, pose, project(anatomy, pose, 320, step_mm=30.0))
+    asked = [
+        "--checkpoint",
+        checkpoint,
+        "--projections",
+        folder,
+        "--looks",
+        "2",
+        "--size",
+        "64",
+        "--least",
+        "0.1",
+    ]
+    with pytest.raises(SystemExit) as ended:
+        main(["screen", *map(str, asked)])
+    assert ended.value.code == 0
+    assert 'withheld = ["heart", "breast"]' in capsys.readouterr().out

@@ -1,10 +1,14 @@
 """No patient is ever on two sides."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from pipeline_training.dataset import FRONTAL, LATERAL, Source
-from pipeline_training.errors import DatasetError
+from pipeline_training.dataset import FRONTAL, LATERAL, Source, from_radiograph
+from pipeline_training.errors import DatasetError, RadiographSetError
+from pipeline_training.radiograph_folders import read_set
 from pipeline_training.split import check_no_leak, is_held_back, split
 
 
@@ -48,3 +52,22 @@ def test_split_that_leaves_a_side_empty_is_refused() -> None:
 def test_leak_is_refused_by_name() -> None:
     with pytest.raises(DatasetError, match="patient 'b' is on both sides"):
         check_no_leak([_source("a"), _source("b")], [_source("b", LATERAL)])
+
+
+def test_images_of_one_patient_stay_together_in_radiographs_and_projections(
+    make_reader_set: Callable[..., Path],
+) -> None:
+    folder = make_reader_set("jsrt", images=12)
+    rows = [f"{n}.png,{n % 4}" for n in range(12)]
+    (folder / "patients.csv").write_text("\n".join(["file,patient", *rows]))
+    images = read_set(folder)
+    real = [source for path in images.images if (source := from_radiograph(images, path))]
+    sources = [*real, *(_source(str(n)) for n in range(4))]  # their CTs, too
+    seed = next(n for n in range(50) if {is_held_back(str(p), 0.5, n) for p in range(4)} == {True, False})
+    taught, held = split(sources, 0.5, seed)
+    assert len(taught) + len(held) == 16
+    assert not {s.patient for s in taught} & {s.patient for s in held}
+    assert len(held) % 4 == 0, "three radiographs and a projection of each"
+    (folder / "patients.csv").write_text("file,patient\n0.png,\n")
+    with pytest.raises(RadiographSetError, match=r"does not name the patient of 0\.png"):
+        read_set(folder)

@@ -1,6 +1,8 @@
 import csv
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +86,39 @@ def test_killed_run_goes_on_as_if_it_had_never_stopped(
             assert torch.equal(found[state][key], value), key
     assert [row["step"] for row in log(options)] == ["1", "2", "3", "4", "5", "6"]
     assert [row["dice"] for row in log(options)] == [row["dice"] for row in log(whole)]
+
+
+def test_process_killed_at_a_random_moment_ends_with_the_weights_of_one_that_was_not(
+    options: TrainOptions, tmp_path: Path
+) -> None:
+    """SIGKILL to a process of its own, once a checkpoint is there; then the same command again."""
+    run = tmp_path / "run.toml"
+    run.write_text(
+        "steps = [40]\nsizes = [32]\nbatch = 4\nwidths = [4, 6, 8, 10, 12]\n"
+        "checkpoint_every = 2\nthreads = 1\n"
+    )
+
+    def start(out: Path) -> subprocess.Popen[str]:
+        asked = ["--projections", options.projections, "--out", out, "--run", run]
+        command = [sys.executable, "-m", "pipeline_training.cli", "train", *map(str, asked)]
+        return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+
+    whole, torn = tmp_path / "whole", tmp_path / "torn"
+    killed, undisturbed = start(torn), start(whole)
+    deadline = time.monotonic() + 120
+    while not (torn / "checkpoint.pt").exists() and killed.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    killed.kill()
+    _, words = killed.communicate()
+    assert killed.returncode == -signal.SIGKILL, words
+    assert 0 < stored(torn / "checkpoint.pt")["step"] < 40
+    for process in (undisturbed, start(torn)):
+        _, words = process.communicate(timeout=120)
+        assert process.returncode == 0, words
+    found, expected = stored(torn / "checkpoint.pt"), stored(whole / "checkpoint.pt")
+    for state in ("network", "average"):
+        assert all(torch.equal(found[state][key], value) for key, value in expected[state].items())
+    assert (torn / "log.csv").read_text().count("\n") == 41
 
 
 def test_first_losses_are_the_recorded_ones(options: TrainOptions) -> None:

@@ -1,0 +1,30 @@
+"""`paxnode-train screen`: which structures a trained network finds well enough to be shipped."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+LEAST_DICE = 0.6
+"""Below this a structure is not shipped: too much of the mask is wrong or missing to be shown to a reader."""
+
+
+def screen(
+    checkpoint: Annotated[Path, typer.Option(help="checkpoint.pt of a training run.")],
+    projections: Annotated[Path, typer.Option(help="Folder made by `paxnode-train project` or `build`.")],
+    least: Annotated[float, typer.Option(min=0, max=1, help="Withhold what has a lower Dice.")] = LEAST_DICE,
+    looks: Annotated[int, typer.Option(min=1, help="Looks at the projections.")] = 80,
+    size: Annotated[int, typer.Option(min=32, help="Input rows and columns.")] = 320,
+) -> None:
+    """Tell each structure's Dice on looks that training did not draw, and what to withhold in the card."""
+    from pipeline_training.screen import screen as screened
+
+    console, found = Console(soft_wrap=True), screened(checkpoint, projections, size, looks)
+    table = Table("structure", "Dice")
+    for name, dice in found.items():
+        table.add_row(name, f"{dice:.2f}")
+    console.print(table)
+    withheld = ", ".join(f'"{name}"' for name, dice in found.items() if dice < least)
+    console.print(f"withheld = [{withheld}]", markup=False, highlight=False)

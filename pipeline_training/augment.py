@@ -25,11 +25,18 @@ TISSUE_SIGMA = 0.35
 SPECTRA = tuple(
     Spectrum(kvp, filtered) for kvp in (70.0, 85.0, 100.0, 115.0, 130.0) for filtered in (3.0, 6.0)
 )
-SCATTER_RATIO = (0.0, 1.2)
-"""From none to that of a body without a grid behind it."""
+LUNG_FACTOR = (0.6, 1.4)
+"""Of the lungs' attenuation, which breath and organs vary already (`respiration`, `organ_factors`)."""
 
-PHOTONS = (3e4, 1e7)
-"""Through air in a pixel of a 320-pixel picture, which holds some tens of the detector's own pixels."""
+SCATTER_RATIO = (0.0, 0.6)
+"""From none to that behind a poor grid; processing takes most of the veil away."""
+
+PHOTONS = (3e5, 3e7)
+"""Through air in a pixel of a 320-pixel picture: 2.5 uGy behind the body, some 30,000 photons for each uGy
+and mm2, are 1e5 on 1.6 mm2, and the body lets a hundredth to a tenth pass."""
+
+SIGMOID_SHARE = 0.5
+"""Of the pictures that are shown through a sigmoid look-up table, as most detectors' software does."""
 
 BLUR_PX = (0.0, 0.7)
 
@@ -57,7 +64,7 @@ def draw_tissue_factors(generator: np.random.Generator) -> FloatImage:
     """Return a factor for each of TISSUES; chest wall bones and lungs vary more than the others."""
     factors = np.exp(generator.normal(0, TISSUE_SIGMA, len(TISSUES)))
     factors[[TISSUES.index("ribs"), TISSUES.index("shoulder")]] *= generator.uniform(0.8, 1.8)
-    factors[TISSUES.index("lung")] *= generator.uniform(0.6, 2.2)
+    factors[TISSUES.index("lung")] *= generator.uniform(*LUNG_FACTOR)
     return factors.astype(np.float32)
 
 
@@ -120,8 +127,16 @@ def expose(
 
 
 def film(total: FloatImage, generator: np.random.Generator) -> FloatImage:
-    """Return display values in [0, 1] of line integrals or of absorbed shares, clipped at drawn quantiles."""
-    if generator.random() < 0.3:
+    """Return display values in [0, 1] of line integrals: straight, of absorbed shares, or through a sigmoid.
+
+    Clipped at drawn quantiles. The sigmoid's middle lies between lung and soft tissue (PS3.3 C.11.2.1.3.1).
+    """
+    way = generator.random()
+    if way < SIGMOID_SHARE:
+        low, middle, high = np.quantile(total, [0.1, generator.uniform(0.3, 0.6), 0.9])
+        width = (high - low) * generator.uniform(0.5, 1.5)
+        total = 1 / (1 + np.exp(-4 * (total - middle) / max(width, 1e-3)))
+    elif way < SIGMOID_SHARE + 0.2:
         total = 1 - np.exp(-total * generator.uniform(0.3, 0.9))
     low, high = np.quantile(total, [generator.uniform(0, 0.08), generator.uniform(0.93, 1.0)])
     image = np.clip((total - low) / max(high - low, 1e-3), 0, 1)
@@ -131,7 +146,7 @@ def film(total: FloatImage, generator: np.random.Generator) -> FloatImage:
 def restyle(image: FloatImage, generator: np.random.Generator) -> FloatImage:
     """Return the radiograph (size, size) in [0, 1] as another machine would have shown it."""
     effects = (
-        (0.7, gamma), (0.35, equalise), (0.4, sharpen), (0.4, blur), (0.5, uneven), (0.5, noise),
+        (0.7, gamma), (0.5, equalise), (0.6, sharpen), (0.4, blur), (0.5, uneven), (0.5, noise),
         (0.25, marker), (0.2, collimate), (0.15, line), (0.25, invert),
     )  # fmt: skip
     for probability, effect in effects:

@@ -109,3 +109,26 @@ def test_tissue_factors_follow_the_generator_and_scale_their_group() -> None:
 
 def test_wide_blur_keeps_the_mean(picture: FloatImage) -> None:
     assert augment.wide_blur(picture, 8.0).mean() == pytest.approx(picture.mean(), abs=0.01)
+
+
+def test_noise_is_that_of_a_chest_exposure() -> None:
+    """Behind 20 cm of water the picture keeps its contrast: noise stays below a fifth of the step that 1 cm makes."""
+    water = np.full((SIZE, SIZE), 200.0, np.float32)
+    water[:, SIZE // 2 :] += 10.0
+    none = np.zeros_like(water)
+    for seed in range(20):
+        generator = np.random.default_rng(seed)
+        exposure = augment.draw_exposure(generator)
+        seen = augment.expose(water, none, none, exposure, generator)
+        thin, thick = seen[:, :20], seen[:, -20:]
+        assert thick.mean() - thin.mean() > 5 * thin.std(), exposure
+
+
+def test_sigmoid_parts_lung_from_soft_tissue(monkeypatch: pytest.MonkeyPatch) -> None:
+    total = np.where(np.arange(SIZE) < SIZE // 2, 2.0, 4.0) + np.zeros((SIZE, 1))
+    total = (total + np.random.default_rng(0).normal(0, 0.1, total.shape)).astype(np.float32)
+    monkeypatch.setattr(augment, "SIGMOID_SHARE", 1.0)
+    for seed in range(10):
+        image = augment.film(total, np.random.default_rng(seed))
+        assert image[:, : SIZE // 2].max() < image[:, SIZE // 2 :].min()
+        assert image[:, SIZE // 2 :].mean() - image[:, : SIZE // 2].mean() > 0.5

@@ -25,7 +25,7 @@ from pipeline_training.train import TrainOptions, follow, learning_rate, online_
 
 MakeReaderSet = Callable[..., Path]
 WIDTHS = (4, 6, 8, 10, 12)
-RECORDED_LOSSES = (1.2345, 1.5799)
+RECORDED_LOSSES = (1.2378, 1.5852)
 """4 * entropy + dice of the first and of the sixth step, recorded on an x86 CPU when this test was written;
 the sixth is larger, because it sees another size and other samples."""
 
@@ -228,7 +228,7 @@ def test_held_back_patients_choose_the_best_checkpoint(options: TrainOptions) ->
 
 def _seed_that_parts(options: TrainOptions) -> int:
     """Return a seed that holds a radiograph back and teaches the phantom's projections."""
-    patients = ["jsrt/0", "jsrt/1"]
+    patients = ["0", "1"]
     return next(
         seed
         for seed in range(100)

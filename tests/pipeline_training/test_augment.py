@@ -112,7 +112,7 @@ def test_wide_blur_keeps_the_mean(picture: FloatImage) -> None:
 
 
 def test_noise_is_that_of_a_chest_exposure() -> None:
-    """Behind 20 cm of water the picture keeps its contrast: noise stays below a fifth of the step that 1 cm makes."""
+    """Behind 20 cm of water noise stays below a fifth of the step that 1 cm more makes."""
     water = np.full((SIZE, SIZE), 200.0, np.float32)
     water[:, SIZE // 2 :] += 10.0
     none = np.zeros_like(water)

@@ -1,7 +1,7 @@
 """A model against readers: every radiograph segmented once, compared, and never pooled across sets."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,8 @@ from ai.bundle import DEFAULT_BUNDLE, Bundle
 from ai.measure import measure
 from ai.measurement import Measurement
 from ai.onnx_segmenter import OnnxSegmenter
+from ai.radiograph import Radiograph
+from ai.segmentation import Mask, ModelIdentity, Segmentation
 from ai.segmenter import Segmenter
 from pipeline_training.answers import Answer, answers, found_mask
 from pipeline_training.errors import EvaluationError
@@ -41,6 +43,7 @@ from pipeline_training.radiograph_folders import (
 )
 
 RATIO = "cardiothoracic ratio"
+READERS = ModelIdentity("readers", "1", "")
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ def _limited(found: RadiographSet, limit: int | None) -> RadiographSet:
         return found
     places = np.linspace(0, len(found.images) - 1, limit).round().astype(int)
     images = tuple(found.images[place] for place in places)
-    return RadiographSet(found.name, found.folder, images, found.structures, found.ratios)
+    return replace(found, images=images)
 
 
 def _evaluate_set(
@@ -206,7 +209,7 @@ def _summary(scores: Sequence[Score], options: EvaluateOptions) -> Summary | Non
 
 
 def _ratio(found: RadiographSet, answer: Answer) -> list[RatioScore]:
-    truth = found.ratios.get(answer.image.name)
+    truth = _true_ratio(found, answer)
     if truth is None:
         return []
     if answer.radiograph is None or answer.segmentation is None:
@@ -215,6 +218,26 @@ def _ratio(found: RadiographSet, answer: Answer) -> list[RatioScore]:
     if isinstance(result, Measurement):
         return [RatioScore(answer.image.name, truth, result.value)]
     return [RatioScore(answer.image.name, truth, None, result.reason)]
+
+
+def _true_ratio(found: RadiographSet, answer: Answer) -> float | None:
+    """Return the reader's ratio: that of ctr.csv, or, without such a table, ours of the reader's masks."""
+    if found.ratios or answer.radiograph is None:
+        return found.ratios.get(answer.image.name)
+    result = measure(answer.radiograph, _drawn(found, answer.image, answer.radiograph))[RATIO]
+    return result.value if isinstance(result, Measurement) else None
+
+
+def _drawn(found: RadiographSet, image: Path, radiograph: Radiograph) -> Segmentation:
+    """Return the reader's masks of the structures that are one label of ours, drawn as we mean it."""
+    shape = (radiograph.rows, radiograph.columns)
+    masks: dict[str, Mask] = {}
+    for structure in found.structures:
+        if len(structure.labels) == 1 and not structure.note:
+            truth = found.truth(structure, image, shape)
+            mask = None if truth is None else Mask.from_dense(truth)
+            masks |= {} if mask is None else {structure.labels[0]: mask}
+    return Segmentation(shape, masks, READERS)
 
 
 def _ratio_result(scores: Sequence[RatioScore], options: EvaluateOptions) -> RatioResult | None:

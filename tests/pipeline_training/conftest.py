@@ -28,6 +28,7 @@ INPUT_SIZE = 64
 READER_LABELS = {
     "heart": ("heart",),
     "right_lung": ("visible lung right",),
+    "left_lung": ("visible lung left",),
     "lungs": ("visible lung right", "visible lung left"),
 }
 

@@ -159,6 +159,22 @@ def test_ratios_are_compared_where_a_reader_measured_them(make_reader_set: MakeR
     assert ratio.agreement.mean_absolute_error.mean == pytest.approx(0.02)
 
 
+def test_without_a_table_the_ratio_is_measured_of_the_readers_masks(make_reader_set: MakeReaderSet) -> None:
+    folder = make_reader_set("jsrt", structures=("heart", "right_lung", "left_lung"))
+    heart = folder / "masks" / "heart" / "1.png"
+    drawn = np.array(Image.open(heart))
+    drawn[:, np.flatnonzero(drawn.any(axis=0))[-4:]] = 0  # this reader's heart is four columns narrower
+    Image.fromarray(drawn).save(heart)
+    ratio = evaluated(folder).sets[0].cardiothoracic_ratio
+    assert ratio is not None
+    assert ratio.agreement is not None
+    errors = [score.found - score.truth for score in ratio.images if score.found is not None]
+    lungs = [np.array(Image.open(folder / "masks" / side / "1.png")) for side in ("right_lung", "left_lung")]
+    thorax = np.ptp(np.flatnonzero(np.any(lungs, axis=(0, 1)))) + 1
+    np.testing.assert_allclose(errors, [0, 4 / thorax, 0], atol=1e-6)
+    assert ratio.agreement.mean_absolute_error.mean == pytest.approx(4 / thorax / 3)
+
+
 def test_ratios_of_refused_images_are_not_computed(make_reader_set: MakeReaderSet) -> None:
     folder = make_reader_set("wingspan", images=1)
     whiten_first_pixel(folder / "images" / "0.png")

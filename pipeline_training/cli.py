@@ -25,6 +25,7 @@ from pipeline_training.contact_sheet import draw_contact_sheet, write_contact_sh
 from pipeline_training.errors import OutputError, PipelineError
 from pipeline_training.evaluate import EvaluateOptions, chosen_sets, evaluate_sets, load_segmenter
 from pipeline_training.evaluation_report import Evaluation, ratio_table, remarks, score_table
+from pipeline_training.radiograph_folders import unsaid_patients
 from pipeline_training.run_file import read_run
 
 PIPED_WIDTH = 190
@@ -97,6 +98,8 @@ def train(
         projections, out, radiographs=tuple(radiographs or ()), online_cases=tuple(online or ()), **chosen
     )
     _make_folders(out)
+    for words in filter(None, map(unsaid_patients, options.radiographs)):
+        _console().print(words, markup=False, soft_wrap=True)
     _console().print(f"trained: {train_network(options)}", markup=False, soft_wrap=True)
 
 

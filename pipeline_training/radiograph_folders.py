@@ -189,6 +189,13 @@ def read_set(folder: Path) -> RadiographSet:
     )
 
 
+def unsaid_patients(folder: Path) -> str:
+    """Return what to tell of a set that does not say whose its pictures are; "" of any other folder."""
+    if not (folder / "images").is_dir() or (folder / PATIENTS_FILE).is_file():
+        return ""
+    return f"{folder} has no {PATIENTS_FILE}: each picture counts as a patient of its own"
+
+
 def read_radiograph(path: Path) -> Radiograph:
     """Return an 8- or 16-bit picture, bone bright, as display values; colour becomes grey.
 

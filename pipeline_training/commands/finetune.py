@@ -28,6 +28,7 @@ def finetune(
     """Fine-tune a bundle on corrected masks; one that is worse than its parent is not written."""
     from pipeline_training.finetune import BUNDLE_FOLDER, COMPARISON_FILE, FinetuneOptions
     from pipeline_training.finetune import finetune as fine_tune
+    from pipeline_training.radiograph_folders import unsaid_patients
     from pipeline_training.run_file import read_run
 
     console = Console(soft_wrap=True)
@@ -38,6 +39,8 @@ def finetune(
     stated = read_run(run, FinetuneOptions, but_not=GIVEN) if run else {}
     chosen = stated | ({"steps": _three(steps)} if steps else {})
     options = FinetuneOptions(bundle, data, out, version=version, checkpoint=checkpoint, **chosen)
+    if words := unsaid_patients(data):
+        tell(words)
     made = fine_tune(options, tell).identity
     tell(f"{out / BUNDLE_FOLDER}: {made.id} {made.version}, sha256 {made.sha256}")
     tell(f"compared with its parent: {out / COMPARISON_FILE}")

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline_training.dataset import FRONTAL, LATERAL, Source, from_radiograph
 from pipeline_training.errors import DatasetError, RadiographSetError
-from pipeline_training.radiograph_folders import read_set
+from pipeline_training.radiograph_folders import read_set, unsaid_patients
 from pipeline_training.split import check_no_leak, is_held_back, split
 
 
@@ -71,3 +71,15 @@ def test_images_of_one_patient_stay_together_in_radiographs_and_projections(
     (folder / "patients.csv").write_text("file,patient\n0.png,\n")
     with pytest.raises(RadiographSetError, match=r"does not name the patient of 0\.png"):
         read_set(folder)
+
+
+def test_a_set_that_does_not_say_whose_its_pictures_are_is_told(
+    make_reader_set: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = make_reader_set("jsrt", images=1)
+    assert unsaid_patients(folder) == (
+        f"{folder} has no patients.csv: each picture counts as a patient of its own"
+    )
+    (folder / "patients.csv").write_text("file,patient\n0.png,a\n")
+    assert not unsaid_patients(folder)
+    assert not unsaid_patients(tmp_path / "dicom"), "DICOM says whose it is"

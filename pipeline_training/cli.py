@@ -25,6 +25,7 @@ from pipeline_training.contact_sheet import draw_contact_sheet, write_contact_sh
 from pipeline_training.errors import OutputError, PipelineError
 from pipeline_training.evaluate import EvaluateOptions, chosen_sets, evaluate_sets, load_segmenter
 from pipeline_training.evaluation_report import Evaluation, ratio_table, remarks, score_table
+from pipeline_training.out_folders import make_folders
 from pipeline_training.radiograph_folders import unsaid_patients
 from pipeline_training.run_file import read_run
 
@@ -61,7 +62,7 @@ def project(
     from pipeline_training.projections import ProjectOptions, build_projections
 
     options = ProjectOptions(cases, out, per_case, size, lateral_share, seed, spacing_mm)
-    _make_folders(out)
+    make_folders(out)
     made = 0
     with _progress(len(cases) * per_case) as on_projection:
         for _ in build_projections(options):
@@ -72,7 +73,7 @@ def project(
 
 @app.command()
 def train(
-    projections: Annotated[Path, typer.Option(help="Folder made by `paxnode-train project`.")],
+    projections: Annotated[Path, typer.Option(help="Folder made by `paxnode-train build` or `project`.")],
     out: Annotated[
         Path, typer.Option(help="Folder for checkpoint.pt and log.csv; a checkpoint there goes on.")
     ],
@@ -97,10 +98,15 @@ def train(
     options = TrainOptions(
         projections, out, radiographs=tuple(radiographs or ()), online_cases=tuple(online or ()), **chosen
     )
-    _make_folders(out)
+    make_folders(out)
     for words in filter(None, map(unsaid_patients, options.radiographs)):
         _console().print(words, markup=False, soft_wrap=True)
-    _console().print(f"trained: {train_network(options)}", markup=False, soft_wrap=True)
+    console = _console(stderr=True)
+
+    def tell(words: str) -> None:
+        console.print(words, markup=False, highlight=False, soft_wrap=True)
+
+    _console().print(f"trained: {train_network(options, tell)}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -121,7 +127,7 @@ def evaluate(
 ) -> None:
     """Compare a bundle with readers: Dice, IoU, 95 % Hausdorff distance, with 95 % bootstrap intervals."""
     options = EvaluateOptions(data=data, bundle=bundle, sets=tuple(only or ()), limit=limit, seed=seed)
-    _make_folders(*(path.parent for path in (json, sheet) if path is not None))
+    make_folders(*(path.parent for path in (json, sheet) if path is not None))
     segmenter, sets = load_segmenter(options), chosen_sets(options)
     with _progress(sum(len(each.images) for each in sets)) as on_image:
         evaluation = evaluate_sets(segmenter, sets, options, on_image)
@@ -136,8 +142,8 @@ def evaluate(
 def export(
     checkpoint: Annotated[Path, typer.Option(help="checkpoint.pt of a training run.")],
     out: Annotated[Path, typer.Option(help="Folder for model.onnx and manifest.json.")],
-    card: Annotated[Path, typer.Option(help="TOML file with limits and [[training_data]] tables.")],
-    model_id: Annotated[str, typer.Option("--id", help="Name of the model.")] = "paxnode-chest",
+    card: Annotated[Path, typer.Option(help="TOML file: limits, training_data tables; docs/training.md.")],
+    model_id: Annotated[str, typer.Option("--id", help="Name of the model; every report carries it.")],
     version: Annotated[str, typer.Option(help="Of its weights.")] = "0.1.0",
     input_size: Annotated[int, typer.Option(help="Rows and columns that the node shall feed.")] = 320,
     evaluation: Annotated[
@@ -149,7 +155,7 @@ def export(
     from pipeline_training.export import export as export_bundle
 
     options = ExportOptions(checkpoint, out, card, model_id, version, input_size, evaluation)
-    _make_folders(out)
+    make_folders(out)
     made = export_bundle(options).identity
     _console().print(f"{out}: {made.id} {made.version}, sha256 {made.sha256}", markup=False, soft_wrap=True)
 
@@ -177,15 +183,6 @@ def _numbers(option: str, text: str | None) -> tuple[int, ...] | None:
         raise typer.BadParameter(
             f"whole numbers joined by commas, found {text!r}", param_hint=option
         ) from exc
-
-
-def _make_folders(*folders: Path) -> None:
-    """Make the folders to be written into, before hours are spent on what goes there."""
-    for folder in folders:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as exc:
-            raise OutputError(f"cannot make the folder {folder}: {exc}") from exc
 
 
 def _write(path: Path, text: str) -> None:

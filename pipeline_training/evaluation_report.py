@@ -1,6 +1,7 @@
 """What an evaluation found, as values, as JSON and as a table."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -163,7 +164,9 @@ def remarks(evaluation: Evaluation) -> Iterator[str]:
     """Yield a line for each thing that the tables do not say: refusals, notes, unsupported labels."""
     for found in evaluation.sets:
         if found.refusals:
-            yield f"{found.name}: {len(found.refusals)} of {found.images} images refused"
+            (reason, times), *_ = Counter(refusal.reason for refusal in found.refusals).most_common(1)
+            refused = f"{found.name}: {len(found.refusals)} of {found.images} images refused"
+            yield f"{refused}, {times} of them: {reason}"
         elif not found.structures:
             yield f"{found.name}: none of {found.images} images refused; no masks to compare"
         for structure in found.structures:
@@ -228,4 +231,6 @@ def _ratio_cells(result: RatioResult) -> tuple[str, ...]:
 
 
 def _cell(interval: Interval, decimals: int = 3) -> str:
+    if interval.low == interval.high:  # a single image, or all alike: nothing is known of the spread
+        return f"{interval.mean:.{decimals}f}"
     return f"{interval.mean:.{decimals}f} [{interval.low:.{decimals}f}, {interval.high:.{decimals}f}]"

@@ -71,7 +71,7 @@ class ExportOptions:
     checkpoint: Path
     out: Path
     card: Path
-    id: str = "paxnode-chest"
+    id: str
     version: str = "0.1.0"
     input_size: int = 320
     evaluation: Path | None = None

@@ -12,7 +12,8 @@ Which of our labels a mask folder is compared with is its protocol, found in thi
 1. `protocol.json` in the set's folder: `{"lungs": ["visible lung right", "visible lung left"], "tube": []}`,
    the union of the labels named; an empty list leaves the folder out;
 2. `PROTOCOLS`, the sets that we know, by the name of their folder;
-3. the label whose name or slug the folder bears, such as `clavicle_left`.
+3. the label whose name or slug the folder bears, such as `clavicle_left`. `left_lung` and `right_lung` are
+   refused: most readers end the lung at heart and diaphragm ("visible lung left"), our "left lung" goes on.
 """
 
 import csv
@@ -69,6 +70,11 @@ PROTOCOLS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 """By set, then by mask folder: the labels whose union is compared."""
+
+TWO_MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {f"{side}_lung": (f"{side} lung", f"visible lung {side}") for side in ("right", "left")}
+)
+"""Mask folders that a set's protocol must explain: the whole lung, or what of it a reader sees."""
 
 _DOME = "readers end the lung at the dome of the diaphragm; our whole lung reaches into the recess below it"
 NOTES: Mapping[tuple[str, str], str] = MappingProxyType(
@@ -240,6 +246,12 @@ def _structures(folder: Path) -> tuple[Structure, ...]:
         )
     protocol = {**_named_like_labels(), **PROTOCOLS.get(folder.name, {}), **stated}
     unknown = [name for name in masks if name not in protocol]
+    if both := [name for name in unknown if name in TWO_MEANINGS]:
+        whole, aerated = TWO_MEANINGS[both[0]]
+        raise RadiographSetError(
+            f"masks/{both[0]} of {folder} may mean {whole!r} or {aerated!r} (ends at heart and "
+            f'diaphragm): say which in {folder / "protocol.json"}: {{"{both[0]}": ["{aerated}"]}}'
+        )
     if unknown:
         raise RadiographSetError(
             f"mask folders {unknown} of {folder} are no structure of ours; say what they are compared with "
@@ -253,7 +265,8 @@ def _structures(folder: Path) -> tuple[Structure, ...]:
 
 
 def _named_like_labels() -> dict[str, tuple[str, ...]]:
-    return {key: (known.name,) for known in LABELS for key in (known.name, known.slug)}
+    named = {key: (known.name,) for known in LABELS for key in (known.name, known.slug)}
+    return {key: value for key, value in named.items() if key not in TWO_MEANINGS}
 
 
 def _read_protocol(path: Path) -> dict[str, tuple[str, ...]]:

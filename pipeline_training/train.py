@@ -8,7 +8,7 @@ where it was.
 import csv
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,9 @@ FREE_TO_CHANGE = frozenset(
     }
 )
 """Options that a resumed run may state differently; folders move, and data may have been added."""
+
+FOLDERS = ("radiographs", "online_cases")
+"""Of these the names stay, wherever they have been moved to."""
 
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"
@@ -124,8 +127,12 @@ class TrainOptions:
             )
 
 
-def train(options: TrainOptions) -> Path:
+def train(options: TrainOptions, tell: Callable[[str], None] = lambda words: None) -> Path:
     """Train, or go on training, and return the checkpoint's path; under torchrun, with all its ranks.
+
+    Args:
+        options: Of the run.
+        tell: Is given a line at the start and at each checkpoint, by the first rank.
 
     Raises:
         TrainingError: If the checkpoint in `out` cannot be read or belongs to a run with other options, if no
@@ -147,7 +154,13 @@ def train(options: TrainOptions) -> Path:
         batches = Batches(taught, labels, 0, options.batch, options.real_share, options.seed, ranks)
         if options.online_cases:
             batches.refresh_with(online_of(options), options.online_share)
-        _learn(run, batches, checks)
+        if ranks.is_first:
+            real = sum(source.is_real for source in taught)
+            tell(
+                f"{len(taught) - real} projections, {real} radiographs, {len(held_back)} of both held back; "
+                f"{len(labels)} structures; step {run.step} of {sum(options.steps)}"
+            )
+        _learn(run, batches, checks, tell)
     return options.out / CHECKPOINT
 
 
@@ -172,9 +185,9 @@ class _Run:
     best: float = -1.0
 
 
-def _learn(run: _Run, batches: Batches, checks: Sequence[Sample]) -> None:
+def _learn(run: _Run, batches: Batches, checks: Sequence[Sample], tell: Callable[[str], None]) -> None:
     """The loop: a batch, its loss, a step, the average, and from time to time a checkpoint."""
-    options, started = run.options, time.monotonic()
+    options, started, begun = run.options, time.monotonic(), run.step
     kind = PRECISIONS[options.precision]
     for shared in _in_phases(options, batches, run.step):
         batch = shared.to(run.ranks.device)
@@ -192,15 +205,19 @@ def _learn(run: _Run, batches: Batches, checks: Sequence[Sample]) -> None:
         follow(run.average, run.network, min(AVERAGING, (run.step + 1) / (run.step + 10)))
         run.step += 1
         if run.ranks.is_first:
-            _note(run, parts, time.monotonic() - started, checks)
+            seconds = time.monotonic() - started
+            if _note(run, parts, seconds, checks):
+                left = seconds / (run.step - begun) * (sum(options.steps) - run.step)
+                losses = ", ".join(f"{name} {value:.3f}" for name, value in parts.items())
+                tell(f"step {run.step}: {losses}; about {left / 60:.0f} min left at this size")
 
 
-def _note(run: _Run, parts: dict[str, float], seconds: float, checks: Sequence[Sample]) -> None:
-    """Write what a step came to; at a checkpoint look at the patients that were held back, too."""
+def _note(run: _Run, parts: dict[str, float], seconds: float, checks: Sequence[Sample]) -> bool:
+    """Write what a step came to; at a checkpoint, and then True, look at the patients held back, too."""
     options, out = run.options, run.options.out
     _log(out / LOG, run.step, parts, seconds)
     if run.step % options.checkpoint_every and run.step != sum(options.steps):
-        return
+        return False
     score = mean_dice(run.average, checks, run.ranks.device) if checks else -1.0
     is_best, run.best = score > run.best, max(score, run.best)
     _save(run, CHECKPOINT)
@@ -211,6 +228,7 @@ def _note(run: _Run, parts: dict[str, float], seconds: float, checks: Sequence[S
         write_pictures(picture, run.average, checks, run.labels, run.ranks.device)
         if is_best:
             _save(run, BEST)
+    return True
 
 
 def _new_run(options: TrainOptions, labels: list[int], ranks: Ranks, stored: dict[str, Any] | None) -> _Run:
@@ -281,7 +299,7 @@ def _save(run: _Run, name: str) -> None:
     """Write a checkpoint; it replaces the last one only when it is complete."""
     options = run.options
     described = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()}
-    for key in ("radiographs", "online_cases"):
+    for key in FOLDERS:
         described[key] = [str(folder) for folder in getattr(options, key)]
     torn = options.out / f"{name}.part"
     content = {
@@ -307,6 +325,12 @@ def _checkpoint_in_hand(options: TrainOptions) -> dict[str, Any] | None:
     for key, ours in asdict(options).items():
         if key not in FREE_TO_CHANGE and theirs.get(key) != ours:
             raise TrainingError(f"{path} was trained with {key} {theirs.get(key)}, not {ours}")
+    for key in FOLDERS:
+        before, now = (
+            [Path(folder).name for folder in each] for each in (theirs[key], getattr(options, key))
+        )
+        if before != now:
+            raise TrainingError(f"{path} was trained with {key} {before or 'none'}, not {now or 'none'}")
     return stored
 
 

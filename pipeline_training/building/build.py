@@ -13,6 +13,7 @@ from pipeline_training.building.cluster import cluster
 from pipeline_training.building.outcome import CaseOutcome, Knowledge, Verdict, read_outcome
 from pipeline_training.errors import BuildError, PipelineError
 from pipeline_training.projections import ProjectOptions, build_projections, load_anatomy, projection_files
+from pipeline_training.targets import TELL_VISIBLE_LUNG, VISIBLE_LUNG
 
 CASES_FOLDER = "cases"
 """Holds one `<case>.json` for each volume of the last build."""
@@ -124,6 +125,8 @@ def build_case(case: Path, options: ProjectOptions) -> CaseOutcome:
 def knowledge(anatomy: Anatomy) -> dict[str, Knowledge]:
     """Return for every structure of ai/labels.csv what the anatomy tells of it."""
     present = set(anatomy.known())
+    if present >= TELL_VISIBLE_LUNG:
+        present |= VISIBLE_LUNG.keys()
     return {
         label.name: Knowledge.PRESENT
         if label.name in present

@@ -1,11 +1,15 @@
 """Where a build runs: the cores of this machine, or a Dask scheduler elsewhere. The same code on both."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from distributed import Client, LocalCluster
 
 from pipeline_training.errors import BuildError
+
+logging.getLogger("distributed.nanny").setLevel(logging.ERROR)
+"""At its end it warns of processes that took some seconds to stop, which is no fault."""
 
 CONNECT_S = 5
 """How long a scheduler may take to answer."""

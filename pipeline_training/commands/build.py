@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pipeline_training.errors import BuildError
+from pipeline_training.out_folders import make_folders
 
 
 def build(
@@ -28,6 +29,7 @@ def build(
     from pipeline_training.building.report import write_report
     from pipeline_training.projections import ProjectOptions
 
+    make_folders(out)
     options = ProjectOptions(cases, out, per_case, lateral_share=lateral_share, seed=seed)
     console, started = Console(soft_wrap=True), time.monotonic()
     shown = (TextColumn("volumes"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from pipeline_training.errors import LabellerError, VolumeError
 from pipeline_training.intake.ct import CtVolume
+from pipeline_training.out_folders import make_folders
 
 if TYPE_CHECKING:
     from pipeline_training.labelling.labeller import Labeller
@@ -31,12 +32,17 @@ def label(
     from pipeline_training.intake.case import load_cases
     from pipeline_training.labelling.choice import labellers_of
 
+    make_folders(out)
     labellers = labellers_of(labeller or [], device)
     errors, made = Console(stderr=True, soft_wrap=True), 0
+    seen: dict[str, Path] = {}
     for path in cases:
         try:
             for case in load_cases(path):
-                _label(_as_ct(case.volume), out, labellers)
+                ct = _as_ct(case.volume)
+                if seen.setdefault(ct.case, path) != path:
+                    raise LabellerError(f"another volume is called {ct.case!r}, too: {seen[ct.case]}")
+                _label(ct, out, labellers)
                 made += 1
         except (LabellerError, VolumeError) as exc:
             errors.print(f"{path.name}: {exc}", markup=False, highlight=False)
@@ -60,6 +66,8 @@ def _label(ct: CtVolume, out: Path, labellers: "Sequence[Labeller]") -> None:
     if is_done(folder):
         console.print(f"{ct.case}: done before", markup=False, highlight=False)
         return
+    names = ", ".join(each.name for each in labellers)
+    Console(stderr=True, soft_wrap=True).print(f"{ct.case}: asking {names}", markup=False, highlight=False)
     labelled = label_case(ct, labellers)
     write_labelled(folder, labelled)
     for failure in labelled.failures:

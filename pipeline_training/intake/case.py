@@ -69,7 +69,8 @@ def read_case(path: Path, series: str = "", spacing_mm: float = WORKING_SPACING_
         VolumeError: As `load_case`.
     """
     if path.is_file() and path.name.endswith(SUFFIXES):
-        return _unlabelled(read_ct(path, stem(path)), stem(path), spacing_mm)
+        name = case_name(path)
+        return _unlabelled(read_ct(path, name), name, spacing_mm)
     if not path.exists():
         raise VolumeError(f"{path.name}: there is no such file or folder")
     if not path.is_dir():
@@ -79,6 +80,16 @@ def read_case(path: Path, series: str = "", spacing_mm: float = WORKING_SPACING_
     if series:
         raise VolumeError(f"{path.name}: only DICOM has series, and there is none here")
     return _labelled_files(path, spacing_mm)
+
+
+def case_name(file: Path) -> str:
+    """Return what the case of a single file is called: the file's name, or its folder's where that is "ct".
+
+    >>> case_name(Path("scans/anna.nrrd")), case_name(Path("scans/berta/ct.nii.gz"))
+    ('anna', 'berta')
+    """
+    name = stem(file)
+    return file.resolve().parent.name if name.lower() == "ct" else name
 
 
 def _has_volume(folder: Path) -> bool:

@@ -130,7 +130,7 @@ def test_exporting_what_is_no_checkpoint_is_one_line_and_status_1(
         "--card",
         tmp_path / "card.toml",
     )
-    assert run("export", *paths) == 1
+    assert run("export", *paths, "--id", "x") == 1
     assert "is not a checkpoint of paxnode-train train" in capsys.readouterr().err
 
 

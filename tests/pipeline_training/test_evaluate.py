@@ -115,7 +115,7 @@ def test_a_set_without_masks_counts_refusals(make_reader_set: MakeReaderSet) -> 
     whiten_first_pixel(folder / "images" / "0.png")
     result = evaluated(folder, Choosy())
     assert (result.sets[0].structures, len(result.sets[0].refusals)) == ((), 1)
-    assert list(remarks(result)) == ["not-chest: 1 of 3 images refused"]
+    assert list(remarks(result)) == ["not-chest: 1 of 3 images refused, 1 of them: the first pixel is white"]
 
 
 def test_images_without_annotation_are_not_counted(make_reader_set: MakeReaderSet) -> None:

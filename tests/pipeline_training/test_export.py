@@ -49,7 +49,9 @@ def options(tmp_path: Path) -> ExportOptions:
     }
     torch.save(content, tmp_path / "checkpoint.pt")
     (tmp_path / "card.toml").write_text(CARD)
-    return ExportOptions(tmp_path / "checkpoint.pt", tmp_path / "out", tmp_path / "card.toml", input_size=64)
+    return ExportOptions(
+        tmp_path / "checkpoint.pt", tmp_path / "out", tmp_path / "card.toml", "tiny", input_size=64
+    )
 
 
 def test_bundle_loads_and_runs_in_the_node(options: ExportOptions) -> None:

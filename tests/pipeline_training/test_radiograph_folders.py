@@ -193,3 +193,11 @@ def test_a_mask_of_another_shape_than_its_image_is_refused(tmp_path: Path) -> No
 def test_a_structure_is_compared_with_at_least_one_label() -> None:
     with pytest.raises(RadiographSetError, match="compared with no label"):
         Structure("heart", ())
+
+
+def test_lung_that_may_mean_two_things_must_be_explained(tmp_path: Path) -> None:
+    folder = make_set(tmp_path / "site", "left_lung")
+    with pytest.raises(RadiographSetError, match="may mean 'left lung' or 'visible lung left'"):
+        read_set(folder)
+    (folder / "protocol.json").write_text('{"left_lung": ["visible lung left"]}')
+    assert read_set(folder).structures[0].labels == ("visible lung left",)

@@ -139,6 +139,19 @@ def test_checkpoint_of_another_run_is_refused(options: TrainOptions, key: str, v
         train(replace(options, **{key: value}))
 
 
+def test_run_does_not_go_on_without_its_radiographs_but_from_where_they_were_moved(
+    options: TrainOptions, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    train(options, told.append)
+    assert told[0].startswith("2 projections, 2 radiographs, 0 of both held back")
+    assert [words.split(":")[0] for words in told[1:]] == ["step 3", "step 6"]
+    with pytest.raises(TrainingError, match=r"trained with radiographs \['jsrt'\], not none"):
+        train(replace(options, radiographs=()))
+    moved = options.radiographs[0].rename(tmp_path / "jsrt")
+    assert train(replace(options, radiographs=(moved,))).exists()
+
+
 def test_torn_checkpoint_is_refused(options: TrainOptions) -> None:
     options.out.mkdir()
     (options.out / "checkpoint.pt").write_bytes(b"torn")

@@ -11,9 +11,10 @@ import typer
 from typer.testing import CliRunner
 
 from pipeline_training.case_writer import write_case
+from pipeline_training.commands.build import build
 from pipeline_training.commands.label import label
 from pipeline_training.commands.train_labeller import train_labeller
-from pipeline_training.errors import LabellerError
+from pipeline_training.errors import LabellerError, OutputError
 from pipeline_training.phantom import PhantomParameters, make_phantom
 
 application = typer.Typer()
@@ -79,3 +80,21 @@ def test_rules_label_a_ct_without_any_training(case: Path, tmp_path: Path) -> No
     run("label", case, "--out", tmp_path, "--labeller", "rules")
     report = json.loads((tmp_path / "body" / "report.json").read_text())
     assert report["present"] == ["body", "lung_left", "lung_right"]
+
+
+def test_second_volume_of_a_name_is_not_taken_for_done(case: Path, tmp_path: Path) -> None:
+    files = [tmp_path / folder / "scan.nii.gz" for folder in ("a", "b")]
+    for file in files:
+        file.parent.mkdir()
+        shutil.copy(case / "ct.nii.gz", file)
+    words = run("label", *files, "--out", tmp_path / "out", "--labeller", "rules")
+    assert f"scan.nii.gz: another volume is called 'scan', too: {files[0]}" in words
+    assert "done before" not in words
+
+
+def test_folder_that_cannot_be_made_is_told_before_the_work(case: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").touch()
+    with pytest.raises(OutputError, match="cannot make the folder"):
+        run("label", case, "--out", tmp_path / "out", "--labeller", "rules")
+    with pytest.raises(OutputError, match="cannot make the folder"):
+        build([case], tmp_path / "out")

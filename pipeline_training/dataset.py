@@ -30,6 +30,9 @@ structure."""
 
 STORED_SIZE = GRID * 2
 
+LEAST_TOLD = 0.01
+"""Share of the frontal projections that must know a structure for it to be supported."""
+
 TOLD_SHARE = 0.01
 """A cell of a look teaches nothing when this share of it, or more, comes from where nothing is told."""
 
@@ -48,6 +51,7 @@ class Source:
         known: Indices into NAMES of the structures in `coverage`; of the others nothing is known.
         view: FRONTAL or LATERAL.
         told: bool (160, 160): where anything is known; of a real radiograph everywhere.
+        film: bool (320, 320): where the picture is, not what a radiograph that is not square is padded with.
     """
 
     patient: str
@@ -56,6 +60,7 @@ class Source:
     known: npt.NDArray[np.intp]
     view: int
     told: npt.NDArray[np.bool_] = field(default_factory=lambda: np.ones((GRID, GRID), np.bool_))
+    film: npt.NDArray[np.bool_] = field(default_factory=lambda: np.ones((GRID * 2, GRID * 2), np.bool_))
 
     @property
     def is_real(self) -> bool:
@@ -107,7 +112,13 @@ def from_radiograph(images: RadiographSet, path: Path) -> Source | None:
         return None
     pixels = box.to_network(normalise(radiograph.pixels))[None].astype(np.float16)
     known = np.array([NAMES.index(name) for name in masks])
-    return Source(images.patient_of(path), pixels, quarters(np.stack(list(masks.values()))), known, FRONTAL)
+    drawn = quarters(np.stack(list(masks.values())))
+    return Source(images.patient_of(path), pixels, drawn, known, FRONTAL, film=film_of(box))
+
+
+def film_of(box: Letterbox) -> npt.NDArray[np.bool_]:
+    """Return where a letterbox holds picture, not padding; bool of its size."""
+    return np.asarray(box.to_network(np.ones((box.rows, box.columns), np.float32)) >= 0.5)
 
 
 def _teaching(structure: Structure, mask: npt.NDArray[np.bool_]) -> dict[str, npt.NDArray[np.bool_]]:
@@ -193,7 +204,7 @@ def make_sample(source: Source, labels: Sequence[int], size: int, generator: np.
     """Return one look at a source, for the structures `labels` (indices into NAMES)."""
     theta = draw_look(generator).theta()
     tissues = _resample(torch.from_numpy(source.tissues.astype(np.float32)), theta, size)
-    inside = _resample(torch.ones(1, STORED_SIZE, STORED_SIZE), theta, size)[0].numpy() > 0.5
+    inside = _resample(torch.from_numpy(source.film)[None].float(), theta, size)[0].numpy() > 0.5
     image = tissues[0].numpy() if source.is_real else compose(tissues.numpy(), generator)
     image = np.where(inside, restyle(image, generator), 0).astype(np.float32)
     image[inside] = normalise(image[inside])
@@ -329,12 +340,13 @@ def read_sources(projections: Path, sets: Sequence[RadiographSet]) -> list[Sourc
 def supported_labels(sources: Sequence[Source], share: float = 0.03) -> list[int]:
     """Return indices into NAMES of the structures seen in `share` or more of the frontal projections.
 
-    Counted over those that know the structure. What too few examples show is not supported rather than
-    guessed.
+    Counted over those that know the structure, which must be `LEAST_TOLD` of all at least. What too few
+    examples show is not supported rather than guessed.
     """
     frontal = [s for s in sources if not s.is_real and s.view == FRONTAL]
     seen, asked = np.zeros(len(NAMES)), np.zeros(len(NAMES))
     for source in frontal:
         asked[source.known] += 1
         seen[source.known[source.coverage.any(axis=(1, 2))]] += 1
-    return [int(i) for i in np.flatnonzero((seen >= share * np.maximum(asked, 1)) & (seen > 0))]
+    enough = (seen > 0) & (seen >= share * asked) & (asked >= LEAST_TOLD * len(frontal))
+    return [int(i) for i in np.flatnonzero(enough)]

@@ -126,9 +126,11 @@ def _organ_layer(volume: LabelMap) -> tuple[Layer, dict[int, str]]:
 
 
 def _add_breasts(organs: Layer, volume: LabelMap) -> None:
-    """Part breasts labelled as one at the sagittal plane through the vertebrae."""
+    """Part breasts labelled as one at the plane through the vertebrae; without these they stay one."""
     breasts = volume.mask("breast")
-    if breasts.any():
+    if breasts.any() and not volume.mask_of_kind("vertebrae_").any():
+        organs.add(breasts, "breast")
+    elif breasts.any():
         left = np.broadcast_to(np.arange(breasts.shape[2]) >= midline_x(volume), breasts.shape)
         for side, half in (("left", left), ("right", ~left)):
             if (breasts & half).any():

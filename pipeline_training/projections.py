@@ -24,6 +24,7 @@ from pipeline_training.errors import DatasetError, VolumeError
 from pipeline_training.geometry import Pose
 from pipeline_training.intake.case import load_case
 from pipeline_training.manifest import Entry, entry_of, write_manifest
+from pipeline_training.origin import check_origin
 from pipeline_training.poses import draw_pose, is_lateral
 from pipeline_training.projector import Projection, Projector
 from pipeline_training.scanned import Scanned, extend, told
@@ -126,6 +127,7 @@ def case_files(case: str, options: ProjectOptions) -> list[Path]:
 def _build_case(case: Path, options: ProjectOptions) -> Iterator[Path]:
     """Write a case's missing files body by body, then its manifest."""
     files = case_files(case.name, options)
+    check_origin(options.out / case.name, case)
     if not all(file.exists() for file in files):
         anatomy, scanned = extend(load_anatomy(case, options.seed, options.spacing_mm))
         for body in range(0, len(files), POSES_PER_BODY):

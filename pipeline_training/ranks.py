@@ -108,10 +108,10 @@ class BatchNorm(nn.BatchNorm2d):
         axes = (0, 2, 3)
         wide = features.float()
         count = torch.tensor([wide.numel() / wide.shape[1]], device=wide.device)
-        sums = summed(torch.cat([wide.sum(axes), (wide**2).sum(axes), count]))
-        mean, square = (part / sums[-1] for part in sums[:-1].chunk(2))
-        variance = (square - mean**2).clamp_min(0)
-        self._follow(mean.detach(), variance.detach(), float(sums[-1]))
+        sums = summed(torch.cat([wide.sum(axes), count]))
+        mean, total = sums[:-1] / sums[-1], float(sums[-1])
+        variance = summed(((wide - mean[:, None, None]) ** 2).sum(axes)) / total
+        self._follow(mean.detach(), variance.detach(), total)
         scale = self.weight * torch.rsqrt(variance + self.eps)
         shift = self.bias - mean * scale
         return (wide * scale[:, None, None] + shift[:, None, None]).to(features.dtype)

@@ -61,9 +61,11 @@ def region_layer(volume: LabelMap) -> Layer:
 def add_zones(layer: Layer, volume: LabelMap) -> None:
     """Add the lung zones: apical above the clavicle's medial end, below it three thirds of equal height.
 
-    Source: the radiologist's upper, mid and lower zone. A side without lung or clavicle has no zones; the
-    zones of both lungs are known where both sides are.
+    Source: the radiologist's upper, mid and lower zone. A side without lung or clavicle has no zones, nor
+    has a body without vertebrae, which tell the midline; those of both lungs are known where both sides are.
     """
+    if not volume.mask_of_kind("vertebrae_").any():
+        return
     sides = [side for side in SIDES if lung_of(volume, side).any()]
     sides = [side for side in sides if volume.mask(f"clavicula_{side}").any()]
     for side in sides:

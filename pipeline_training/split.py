@@ -6,12 +6,13 @@ are on one side.
 """
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline_training.dataset import Source
 from pipeline_training.errors import DatasetError
+from pipeline_training.intake.case import load_case
+from pipeline_training.intake.label_map import read_described
 
 
 def is_held_back(patient: str, share: float, seed: int) -> bool:
@@ -25,16 +26,14 @@ def is_held_back(patient: str, share: float, seed: int) -> bool:
 
 
 def patient_of(case: Path) -> str:
-    """Return whose volume a case folder holds, its voxels not read; the case where labels.json names nobody.
+    """Return whose volume a case is, its name where nothing names a patient; voxels are read only of DICOM.
 
     Raises:
-        DatasetError: If it is no case.
+        VolumeError: If it is no case.
     """
-    try:
-        described = json.loads((case / "labels.json").read_text(encoding="utf-8"))
-        return str(described.get("patient") or case.name)
-    except (OSError, ValueError, AttributeError) as exc:
-        raise DatasetError(f"{case} is not a case with a labels.json: {exc}") from exc
+    described = case / "labels.json"
+    patient = read_described(described).patient if described.exists() else load_case(case).patient
+    return patient or case.name
 
 
 def split(sources: Sequence[Source], share: float, seed: int) -> tuple[list[Source], list[Source]]:

@@ -120,6 +120,12 @@ class TrainOptions:
             )
         if not 0 <= self.validation_share < 1:
             raise TrainingError(f"validation_share lies in [0, 1), found {self.validation_share}")
+        made = self.online_share if self.online_cases else 0.0
+        if not 0 <= self.online_share <= 1 or self.real_share + made > 1:
+            raise TrainingError(
+                "real_share and online_share are shares of one batch: "
+                f"found {self.real_share} and {self.online_share}"
+            )
         if not 0 <= self.real_share < 1 or self.batch < 2:
             raise TrainingError(
                 "real_share lies in [0, 1) and batch is 2 or more (batch norm): "
@@ -149,6 +155,8 @@ def train(options: TrainOptions, tell: Callable[[str], None] = lambda words: Non
     if not labels:
         raise TrainingError("no structure is seen in enough projections to learn it")
     with joined(options.device) as ranks:
+        if options.batch < ranks.count:
+            raise TrainingError(f"{ranks.count} ranks cannot share a batch of {options.batch}")
         run = _new_run(options, labels, ranks, stored)
         checks = looks(held_back, labels, options.sizes[-1]) if ranks.is_first else []
         batches = Batches(taught, labels, 0, options.batch, options.real_share, options.seed, ranks)
@@ -220,14 +228,14 @@ def _note(run: _Run, parts: dict[str, float], seconds: float, checks: Sequence[S
         return False
     score = mean_dice(run.average, checks, run.ranks.device) if checks else -1.0
     is_best, run.best = score > run.best, max(score, run.best)
-    _save(run, CHECKPOINT)
+    if is_best:
+        _save(run, BEST)
+    _save(run, CHECKPOINT)  # last: what is not there yet when it is replaced would never be made
     if checks:
         _log(out / VALIDATION_LOG, run.step, {"dice": score}, seconds)
         (out / PICTURES).mkdir(exist_ok=True)
         picture = out / PICTURES / f"{run.step:06d}.png"
         write_pictures(picture, run.average, checks, run.labels, run.ranks.device)
-        if is_best:
-            _save(run, BEST)
     return True
 
 

@@ -11,7 +11,8 @@ from ai.labels import LABELS
 from pipeline_training.anatomy import Anatomy
 from pipeline_training.building.cluster import cluster
 from pipeline_training.building.outcome import CaseOutcome, Knowledge, Verdict, read_outcome
-from pipeline_training.errors import BuildError, PipelineError
+from pipeline_training.errors import BuildError, DatasetError, PipelineError
+from pipeline_training.origin import check_origin
 from pipeline_training.projections import ProjectOptions, build_projections, load_anatomy, projection_files
 from pipeline_training.targets import TELL_VISIBLE_LUNG, VISIBLE_LUNG
 
@@ -56,7 +57,7 @@ def build(options: BuildOptions, on_case: Callable[[CaseOutcome], None]) -> tupl
         raise BuildError("nothing to build: no case is given")
     outcomes: dict[str, CaseOutcome] = {}
     for case in cases:
-        if (done := _complete(case.name, options.project)) is not None:
+        if (done := _complete(case, options.project)) is not None:
             outcomes[case.name] = done
             on_case(done)
     left = [case for case in cases if case.name not in outcomes]
@@ -69,14 +70,18 @@ def build(options: BuildOptions, on_case: Callable[[CaseOutcome], None]) -> tupl
     return tuple(outcomes[case.name] for case in cases)
 
 
-def _complete(case: str, options: ProjectOptions) -> CaseOutcome | None:
+def _complete(case: Path, options: ProjectOptions) -> CaseOutcome | None:
     """Return the outcome of an earlier run if it built all that is asked for, and that is still there."""
-    path = options.out / CASES_FOLDER / f"{case}.json"
+    path = options.out / CASES_FOLDER / f"{case.name}.json"
     if not path.exists():
         return None
     outcome = read_outcome(path)
     whole = outcome.verdict is Verdict.BUILT and len(outcome.files) == options.per_case
     if not whole or not all((options.out / file).exists() for file in outcome.files):
+        return None
+    try:
+        check_origin(options.out / case.name, case)
+    except DatasetError:  # the worker says so
         return None
     return replace(outcome, made=0, seconds=0.0)
 

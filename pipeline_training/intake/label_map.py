@@ -42,9 +42,19 @@ def read_described(path: Path) -> Described:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         names = {int(number): str(name) for number, name in content["labels"].items()}
-        return Described(names, _vocabulary(content), str(content.get("patient", "")))
+        return Described(names, _vocabulary(content), stated_patient(content))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
         raise VolumeError(f"{case}: labels.json must read {SHAPE_OF_JSON}: {exc!r}") from exc
+
+
+def stated_patient(content: dict[str, Any]) -> str:
+    """Return the patient that a labels.json names; "" where it names nobody.
+
+    >>> stated_patient({"patient": 7}), stated_patient({"patient": None}), stated_patient({})
+    ('7', '', '')
+    """
+    patient = content.get("patient")
+    return "" if patient is None else str(patient)
 
 
 def _vocabulary(content: dict[str, Any]) -> frozenset[str]:

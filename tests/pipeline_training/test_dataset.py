@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from pipeline_training.dataset import (
     STORED_SIZE,
     Batches,
     Source,
+    draw_look,
     from_projection,
     from_radiograph,
     make_sample,
@@ -160,3 +162,28 @@ def test_radiograph_does_not_teach_what_its_reader_drew_otherwise(make_reader_se
 def test_structures_that_are_hardly_seen_are_not_supported() -> None:
     assert supported_labels([from_projection(stored())]) == [HEART, VISIBLE]
     assert supported_labels([real(disc(160, 160, 60))]) == []
+
+
+def test_one_projection_among_many_does_not_make_a_structure_supported() -> None:
+    many = from_projection(stored())
+    known = many.known != HEART
+    without = replace(many, known=many.known[known], coverage=many.coverage[known])
+    assert supported_labels([many, *[without] * 99]) == [HEART, VISIBLE]
+    assert supported_labels([many, *[without] * 100]) == [VISIBLE]
+
+
+def test_padding_of_a_radiograph_stays_empty_whatever_is_done_to_the_picture(
+    make_reader_set: MakeReaderSet,
+) -> None:
+    images = read_set(make_reader_set("jsrt", images=1))  # 160 rows, 128 columns
+    source = from_radiograph(images, images.images[0])
+    assert source is not None
+    assert not source.film[:, :31].any()
+    assert source.film[:, 33:287].all()
+    for seed in range(40):
+        generator = np.random.default_rng(seed)
+        theta = draw_look(generator).theta()
+        grid = torch.nn.functional.affine_grid(theta, [1, 1, 64, 64], align_corners=False)[0]
+        beside = grid[..., 0].abs() > 0.85  # the picture ends at 0.8
+        image = make_sample(source, [HEART], 64, np.random.default_rng(seed)).image[0]
+        assert not image[beside].any()

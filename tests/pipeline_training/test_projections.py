@@ -67,6 +67,15 @@ def test_folder_of_another_seed_is_refused(options: ProjectOptions) -> None:
         next(build_projections(other))
 
 
+def test_case_that_was_labelled_anew_does_not_keep_its_projections(options: ProjectOptions) -> None:
+    list(build_projections(replace(options, per_case=1)))
+    described = options.cases[0] / "labels.json"
+    content = json.loads(described.read_text())
+    described.write_text(json.dumps(content | {"patient": "somebody else"}))
+    with pytest.raises(DatasetError, match=r"a has changed since its projections were made: remove .*out/a"):
+        list(build_projections(replace(options, per_case=1)))
+
+
 def test_two_cases_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="two cases are called a"):
         ProjectOptions([tmp_path / "x" / "a", tmp_path / "y" / "a"], tmp_path)

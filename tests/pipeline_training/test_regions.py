@@ -128,3 +128,9 @@ def test_vessels_and_bronchi_within_a_lung_are_no_mediastinum(phantom: LabelMap)
     labels[36:42, 14:26, 39:47] = 0  # and goes on upwards, surrounded by lung
     hollow = LabelMap("x", labels, phantom.names, None, phantom.spacing_mm, vocabulary=phantom.vocabulary)
     assert not region_layer(hollow).mask("cardiomediastinum")[36:42, 14:26, 39:47].any()
+
+
+def test_body_without_vertebrae_has_no_zones_and_is_not_refused(phantom: LabelMap) -> None:
+    names = {i: name for i, name in phantom.names.items() if not name.startswith("vertebrae")}
+    found = region_layer(LabelMap("x", phantom.labels, names, None, phantom.spacing_mm)).structures
+    assert not any("zone" in name or "base" in name for name in found)

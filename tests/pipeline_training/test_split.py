@@ -1,5 +1,6 @@
 """No patient is ever on two sides."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 
 from pipeline_training.dataset import FRONTAL, LATERAL, Source, from_radiograph
 from pipeline_training.errors import DatasetError, RadiographSetError
+from pipeline_training.projections import load_anatomy
 from pipeline_training.radiograph_folders import read_set, unsaid_patients
-from pipeline_training.split import check_no_leak, is_held_back, split
+from pipeline_training.split import check_no_leak, is_held_back, patient_of, split
 
 
 def _source(patient: str, view: int = FRONTAL) -> Source:
@@ -83,3 +85,13 @@ def test_a_set_that_does_not_say_whose_its_pictures_are_is_told(
     (folder / "patients.csv").write_text("file,patient\n0.png,a\n")
     assert not unsaid_patients(folder)
     assert not unsaid_patients(tmp_path / "dicom"), "DICOM says whose it is"
+
+
+@pytest.mark.parametrize(("stated", "patient"), [(None, "body"), ("", "body"), (0, "0"), ("anna", "anna")])
+def test_patient_of_a_case_is_the_one_that_its_projections_carry(
+    make_case: Callable[..., Path], stated: object, patient: str
+) -> None:
+    case = make_case("body")
+    content = json.loads((case / "labels.json").read_text())
+    (case / "labels.json").write_text(json.dumps(content | {"patient": stated}))
+    assert patient_of(case) == (load_anatomy(case, 1).patient or case.name) == patient

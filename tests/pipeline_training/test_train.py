@@ -25,7 +25,7 @@ from pipeline_training.train import TrainOptions, follow, learning_rate, online_
 
 MakeReaderSet = Callable[..., Path]
 WIDTHS = (4, 6, 8, 10, 12)
-RECORDED_LOSSES = (1.2378, 1.5852)
+RECORDED_LOSSES = (1.2366, 1.5787)
 """4 * entropy + dice of the first and of the sixth step, recorded on an x86 CPU when this test was written;
 the sixth is larger, because it sees another size and other samples."""
 
@@ -166,6 +166,7 @@ def test_torn_checkpoint_is_refused(options: TrainOptions) -> None:
         ({"steps": (1,), "sizes": (40,)}, "multiples of 32, found 40"),
         ({"real_share": 1.0}, "real_share"),
         ({"batch": 1}, "batch"),
+        ({"real_share": 0.5, "online_share": 0.75, "online_cases": (Path("a"),)}, "shares of one batch"),
     ],
 )
 def test_impossible_options_are_refused(wrong: dict[str, Any], reason: str) -> None:
@@ -237,6 +238,20 @@ def test_held_back_patients_choose_the_best_checkpoint(options: TrainOptions) ->
     assert best["step"] == (3 if float(scores[0]) >= float(scores[1]) else 6)
     assert best["best"] == pytest.approx(max(map(float, scores)), abs=1e-5)
     assert len(list((chosen.out / "pictures").glob("*.png"))) == 2
+
+
+def test_best_checkpoint_survives_a_kill_while_pictures_are_drawn(
+    options: TrainOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = replace(options, validation_share=0.5, seed=_seed_that_parts(options))
+
+    def killed(*_: Any) -> None:
+        raise _Killed
+
+    monkeypatch.setattr("pipeline_training.train.write_pictures", killed)
+    with pytest.raises(_Killed):
+        train(chosen)
+    assert stored(chosen.out / "best.pt")["best"] == stored(chosen.out / "checkpoint.pt")["best"] >= 0
 
 
 def _seed_that_parts(options: TrainOptions) -> int:

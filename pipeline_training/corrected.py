@@ -13,7 +13,15 @@ import numpy.typing as npt
 from ai.preprocess import Letterbox, normalise
 from ai.radiograph import Radiograph
 from ai.segmentation import Mask
-from pipeline_training.dataset import BOTH_SIDES, FRONTAL, STORED_SIZE, Source, part_sides, quarters
+from pipeline_training.dataset import (
+    BOTH_SIDES,
+    FRONTAL,
+    STORED_SIZE,
+    Source,
+    film_of,
+    part_sides,
+    quarters,
+)
 from pipeline_training.errors import RadiographSetError
 from pipeline_training.projections import NAMES
 from pipeline_training.radiograph_folders import RadiographSet, Structure, read_radiograph, read_set
@@ -68,7 +76,7 @@ def source_of(corrected: Corrected, structures: Sequence[str]) -> Source:
     stack = np.stack(masks) if masks else np.zeros((0, STORED_SIZE, STORED_SIZE), np.bool_)
     image = box.to_network(normalise(pixels))[None].astype(np.float16)
     known = np.array([NAMES.index(name) for name in names], np.intp)
-    return Source(corrected.patient, image, quarters(stack), known, FRONTAL)
+    return Source(corrected.patient, image, quarters(stack), known, FRONTAL, film=film_of(box))
 
 
 def read_pictures(folder: Path) -> tuple[Corrected, ...]:

@@ -6,7 +6,8 @@ sections 3.2 and 3.3). Batch norm keeps the parent's statistics throughout.
 
 What was corrected is taught by the corrections. Every other structure, and the view, is taught by the
 parent's own answers to the very same augmented picture (learning without forgetting: Li and Hoiem, ECCV
-2016), so that it is not forgotten. Only structures that were corrected both in patients taught and in
+2016), so that it is not forgotten: by cross-entropy alone, which is least at the parent's own probabilities
+(`loss.loss_of`). Only structures that were corrected both in patients taught and in
 patients held back are taught: what could not be checked is left to the parent.
 
 The fine-tuned bundle is refused where it is worse than its parent on the patients held back;
@@ -278,7 +279,7 @@ def _set_rates(optimiser: torch.optim.Optimizer, rate: float) -> None:
 def _step(
     network: AnatomyNet, parent: AnatomyNet, optimiser: torch.optim.Optimizer, batch: Batch
 ) -> dict[str, float]:
-    loss, parts = loss_of(network(batch.image), told_by(parent, batch))
+    loss, parts = loss_of(network(batch.image), told_by(parent, batch), drawn=batch.known)
     if not math.isfinite(loss.item()):
         raise TrainingError(f"the loss is no number ({parts}); lower the learning rate")
     optimiser.zero_grad(set_to_none=True)

@@ -25,25 +25,33 @@ and Sabuncu, NeurIPS 2018, whose q this is."""
 LEAST_PROBABILITY = 1e-6
 
 
-def loss_of(outputs: Outputs, batch: Batch, robust: bool = False) -> tuple[torch.Tensor, dict[str, float]]:
+def loss_of(
+    outputs: Outputs, batch: Batch, robust: bool = False, drawn: torch.Tensor | None = None
+) -> tuple[torch.Tensor, dict[str, float]]:
     """Return the loss of a whole batch, of which this rank may hold a share, and its parts.
 
     Cross-entropy plus soft Dice over known structures and told places, plus the view's cross-entropy. Dice is
     taken over the whole batch, structure by structure. Every rank gets the same loss.
+
+    Soft Dice suits targets that are shares of a cell, nearly all 0 or 1. Against a probability p it is least
+    at 0 or 1, not at p; cross-entropy is least at p. So what another network tells is left out of `drawn`.
 
     Args:
         outputs: Of this rank's samples.
         batch: This rank's samples.
         robust: Whether labels may be wrong, as those of models are along edges: see `ROBUST_ORDER` and
             `ROBUST_POWER`.
+        drawn: bool (n, labels): the known structures that Dice is taken over; None takes all of them.
     """
+    drawn = batch.known if drawn is None else drawn
     told = batch.known[:, :, None, None] * batch.told[:, None].float()
     logits = outputs.logits.float()
     entropy = ((_generalised_entropy if robust else _entropy)(logits, batch.target) * told).sum()
-    found, truth = torch.sigmoid(logits) * told, batch.target * told
+    shown = drawn[:, :, None, None] * told
+    found, truth = torch.sigmoid(logits) * shown, batch.target * shown
     parts = (_robust_parts if robust else _dice_parts)(found, truth)
     view = nn.functional.cross_entropy(outputs.view.float(), batch.view, reduction="sum")
-    asked = batch.known.float().sum(dim=0)
+    asked = drawn.float().sum(dim=0)
     singles = torch.stack(
         [
             entropy,
@@ -55,7 +63,7 @@ def loss_of(outputs: Outputs, batch: Batch, robust: bool = False) -> tuple[torch
     sums = summed(torch.cat([*parts, asked, singles]))
     above, below, asked = sums[:-4].chunk(3)
     entropy, scale, view, count = sums[-4:]
-    dice = (above / (below + DICE_SMOOTHING))[asked > 0].mean()
+    dice = (above / (below + DICE_SMOOTHING))[asked > 0].sum() / (asked > 0).sum().clamp_min(1)
     entropy, view = entropy / scale.clamp_min(1), view / count
     loss = ENTROPY_WEIGHT * entropy + dice + VIEW_WEIGHT * view
     return loss, {"entropy": entropy.item(), "dice": dice.item(), "view": view.item()}

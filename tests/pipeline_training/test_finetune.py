@@ -21,7 +21,8 @@ from pipeline_training.corrected import read_pictures, source_of
 from pipeline_training.dataset import Batch
 from pipeline_training.errors import ExportError, OutputError, RadiographSetError, TrainingError
 from pipeline_training.finetune import PHASES, FinetuneOptions, _unfrozen, finetune, part, told_by
-from pipeline_training.network import AnatomyNet
+from pipeline_training.loss import loss_of
+from pipeline_training.network import AnatomyNet, Outputs
 from pipeline_training.onnx_graph import to_onnx
 from pipeline_training.parent import load_parent
 from pipeline_training.seg_folders import read_corrected
@@ -221,6 +222,23 @@ def test_parent_tells_what_nobody_corrected_and_the_view(options: FinetuneOption
     assert torch.equal(told.target[:, 1:], torch.sigmoid(answer.logits)[:, 1:])
     assert torch.equal(told.view, torch.softmax(answer.view, 1))
     assert bool(told.known.all())
+
+
+def test_parent_pulls_nowhere_where_it_is_followed(options: FinetuneOptions) -> None:
+    """The loss of the parent's own answers has a slope only where something was corrected."""
+    parent = load_parent(Bundle.load(options.bundle)).eval()
+    for known in ([True, False, False], [False, False, False]):
+        drawn = torch.tensor([known, known])
+        batch = Batch(
+            torch.rand(2, 1, SIZE, SIZE), torch.ones(2, 3, 16, 16), drawn, torch.zeros(2).long(),
+            torch.ones(2, 16, 16) > 0,
+        )  # fmt: skip
+        outputs = parent(batch.image)
+        logits = outputs.logits.detach().requires_grad_()
+        loss, _ = loss_of(Outputs(logits, outputs.view.detach()), told_by(parent, batch), drawn=drawn)
+        (slope,) = torch.autograd.grad(loss, logits)
+        assert slope[~drawn].abs().max() < 1e-8
+        assert bool((slope[drawn].abs() > 1e-5).all())
 
 
 def test_folder_with_a_bundle_is_not_written_over(tuned: Bundle, options: FinetuneOptions) -> None:

@@ -50,12 +50,15 @@ class Corrected:
     """One corrected image, not read yet.
 
     Attributes:
-        name: Of its file.
+        key: Tells it from every other image of the folder, and is written into comparison.json: of a picture
+            the name of its file, of a DICOM object a hash, as file names repeat and may tell who it is.
+        name: Of its file; only ever told to who runs the command.
         patient: The unit that images are held back by; never written anywhere.
         structures: Label names that it was corrected for.
         read: Reads it; raises RadiographSetError, naming the file, if it cannot be used.
     """
 
+    key: str
     name: str
     patient: str
     structures: frozenset[str]
@@ -101,6 +104,7 @@ def read_pictures(folder: Path) -> tuple[Corrected, ...]:
 def _listed(found: RadiographSet, image: Path) -> Corrected:
     drawn = [each for each in found.structures if not each.note and found.mask_path(each, image)]
     return Corrected(
+        image.name,
         image.name,
         found.patient_of(image),
         frozenset(name for each in drawn for name in each.labels),

@@ -80,6 +80,15 @@ def patient_hash(name: str, dataset: pydicom.Dataset) -> str:
     return hashlib.sha256(f"{issuer}\\{patient}".encode()).hexdigest()
 
 
+def image_hash(uid: str) -> str:
+    """Return the first 16 digits of the sha256 of a SOP Instance UID (0008,0018), which it does not tell.
+
+    >>> image_hash("1.2.3")
+    'c47f5b18b8a430e6'
+    """
+    return hashlib.sha256(uid.encode()).hexdigest()[:16]
+
+
 def _sorted_out(folder: Path) -> tuple[list[_Seg], dict[str, tuple[Path, pydicom.Dataset]]]:
     """Return the SEGs, and all other objects by SOP Instance UID."""
     segs: list[_Seg] = []
@@ -148,7 +157,8 @@ def _corrected(path: Path, dataset: pydicom.Dataset, segs: list[_Seg]) -> Correc
                     f"{seen[name].path.name} and {seg.path.name} both say where {name!r} is: keep one"
                 )
             seen[name] = seg
-    return Corrected(path.name, patient_hash(path.name, dataset), frozenset(seen), lambda: _read(path, segs))
+    key, patient = image_hash(segs[0].source), patient_hash(path.name, dataset)
+    return Corrected(key, path.name, patient, frozenset(seen), lambda: _read(path, segs))
 
 
 def _read(path: Path, segs: list[_Seg]) -> Drawn:

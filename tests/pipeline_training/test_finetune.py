@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from ai.bundle import Bundle, bundle_digest
 from ai.manifest import Manifest
 from pipeline_training.commands.finetune import finetune as command
+from pipeline_training.comparison import compare
 from pipeline_training.corrected import read_pictures, source_of
 from pipeline_training.dataset import Batch
 from pipeline_training.errors import ExportError, OutputError, RadiographSetError, TrainingError
@@ -239,6 +240,13 @@ def test_parent_pulls_nowhere_where_it_is_followed(options: FinetuneOptions) -> 
         (slope,) = torch.autograd.grad(loss, logits)
         assert slope[~drawn].abs().max() < 1e-8
         assert bool((slope[drawn].abs() > 1e-5).all())
+
+
+def test_images_of_one_file_name_are_compared_one_by_one(options: FinetuneOptions) -> None:
+    parent = Bundle.load(options.bundle)
+    images = [replace(each, name="IM1") for each in read_corrected(options.data)][:3]
+    found = compare(parent, parent, images, ("heart",))
+    assert [pair.image for pair in found.pairs] == [each.key for each in images]
 
 
 def test_folder_with_a_bundle_is_not_written_over(tuned: Bundle, options: FinetuneOptions) -> None:

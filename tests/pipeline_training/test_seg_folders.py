@@ -19,7 +19,7 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 from pipeline_training.corrected import source_of
 from pipeline_training.dataset import GRID
 from pipeline_training.errors import RadiographSetError
-from pipeline_training.seg_folders import patient_hash, read_corrected
+from pipeline_training.seg_folders import image_hash, patient_hash, read_corrected
 
 SHAPE = (96, 80)
 NAMES = ("heart", "aorta", "trachea")
@@ -98,6 +98,20 @@ def test_segments_lie_where_they_were_drawn(pair: tuple[Dataset, Dataset], tmp_p
     source = source_of(found, ("heart", "trachea"))
     assert source.coverage.shape == (2, GRID, GRID)
     assert source.coverage[0].sum() > 0 == source.coverage[1].sum()
+
+
+def test_images_of_one_file_name_are_told_apart_by_what_tells_nobody(tmp_path: Path) -> None:
+    """Exports often number the files of each patient anew: p1/IM1, p2/IM1."""
+    images = [radiograph("A"), radiograph("B")]
+    for number, image in enumerate(images):
+        folder = store(tmp_path / f"p{number}", "IM1", image)
+        store(folder, "SEG1", seg_of(image, masks()))
+    found = read_corrected(tmp_path)
+    assert [each.name for each in found] == ["IM1", "IM1"]
+    keys = {each.key for each in found}
+    assert keys == {image_hash(image.SOPInstanceUID) for image in images}
+    assert len(keys) == len(images)
+    assert not any(image.SOPInstanceUID in key or "IM1" in key for key in keys for image in images)
 
 
 def test_grey_values_rise_with_absorption(tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ def loss_of(
     taken over the whole batch, structure by structure. Every rank gets the same loss.
 
     Soft Dice suits targets that are shares of a cell, nearly all 0 or 1. Against a probability p it is least
-    at 0 or 1, not at p; cross-entropy is least at p. So what another network tells is left out of `drawn`.
+    at 0 or 1, not at p; cross-entropy is least at p. So what another network tells is left out of `drawn`;
+    its Dice counts as 0, so that a structure weighs the same however few are drawn.
 
     Args:
         outputs: Of this rank's samples.
@@ -51,7 +52,7 @@ def loss_of(
     found, truth = torch.sigmoid(logits) * shown, batch.target * shown
     parts = (_robust_parts if robust else _dice_parts)(found, truth)
     view = nn.functional.cross_entropy(outputs.view.float(), batch.view, reduction="sum")
-    asked = drawn.float().sum(dim=0)
+    asked = batch.known.float().sum(dim=0)
     singles = torch.stack(
         [
             entropy,
@@ -63,7 +64,7 @@ def loss_of(
     sums = summed(torch.cat([*parts, asked, singles]))
     above, below, asked = sums[:-4].chunk(3)
     entropy, scale, view, count = sums[-4:]
-    dice = (above / (below + DICE_SMOOTHING))[asked > 0].sum() / (asked > 0).sum().clamp_min(1)
+    dice = (above / (below + DICE_SMOOTHING))[asked > 0].mean()
     entropy, view = entropy / scale.clamp_min(1), view / count
     loss = ENTROPY_WEIGHT * entropy + dice + VIEW_WEIGHT * view
     return loss, {"entropy": entropy.item(), "dice": dice.item(), "view": view.item()}

@@ -16,7 +16,7 @@ from pipeline_training.labelling.own_input import network_volume
 from pipeline_training.labelling.own_network import ThoraxNet, normalised
 from pipeline_training.labelling.own_training import read_labeller, whole_volume
 
-MIN_DICE = 0.5
+MIN_DICE = 0.7
 """On the bodies it was trained with; a class below this was not learned, and is not in its vocabulary."""
 
 

@@ -3,13 +3,15 @@
 A CT is taken lying, mostly in inspiration; a film upright in deep inspiration or in bed in expiration.
 """
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from pipeline_training.anatomy import TISSUES, Anatomy
 from pipeline_training.hull import convex_hull
-from pipeline_training.warp import Field, coarse_stride
+from pipeline_training.warp import Field, coarse_stride, thinned
 
 SHIFT_MM = (-30.0, 25.0)
 """Of the domes, below 0 downwards (inspiration): quiet breathing moves them by some 15 mm, deep breathing by
@@ -46,10 +48,10 @@ def breathe(anatomy: Anatomy, shift_mm: float) -> Field:
     base, apex = float(slices[0]), float(slices[-1])
     dome = base + (apex - base) * 0.25
     below = BELOW_MM / anatomy.spacing_mm
-    level = np.linspace(0, len(lungs) - 1, len(lungs[::stride]))
+    level = np.linspace(0, len(lungs) - 1, math.ceil(len(lungs) / stride))
     fade = _smooth(np.interp(level, [base - below, dome, apex], [0.0, 1.0, 0.0]))
-    cavity = np.any([anatomy.organs.mask(name)[::stride, ::stride, ::stride] for name in CAVITY], axis=0)
-    bones = _bones(anatomy)[::stride, ::stride, ::stride]
+    cavity = np.any([thinned(anatomy.organs.mask(name), stride) for name in CAVITY], axis=0)
+    bones = thinned(_bones(anatomy), stride)
     voxels = anatomy.spacing_mm * stride
     wall = ndimage.maximum_filter(bones, [2 * round(mm / voxels) + 1 for mm in WALL_MM])
     share = _filled(cavity, wall, BLUR_MM / voxels)

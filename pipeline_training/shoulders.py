@@ -3,6 +3,7 @@
 A smooth motion around each bone, for HU and labels alike; what lies near (skin, ribs) follows in part.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from pipeline_training.anatomy import Anatomy
-from pipeline_training.warp import Field, coarse_stride
+from pipeline_training.warp import Field, coarse_stride, thinned
 
 TURN_DEG = (-8.0, 18.0)
 """Of a scapula about the sagittal axis; above 0 its lower tip comes towards the spine, as when a raised arm
@@ -50,7 +51,7 @@ def draw_shoulders(generator: np.random.Generator) -> tuple[Shoulder, Shoulder]:
 def move_shoulders(anatomy: Anatomy, shoulders: tuple[Shoulder, Shoulder]) -> Field:
     """Return the motion of both shoulders; bones that the anatomy does not know stay."""
     stride = coarse_stride(anatomy.spacing_mm)
-    shape = anatomy.hu[::stride, ::stride, ::stride].shape
+    shape = [math.ceil(n / stride) for n in anatomy.hu.shape]
     field = np.zeros((3, *shape), np.float32)
     for side, outwards, shoulder in zip(SIDES, (-1.0, 1.0), shoulders, strict=True):
         scapula = anatomy.organs.mask(f"scapula {side}")
@@ -101,5 +102,5 @@ def _turned(
 def _nearness(bone: npt.NDArray[np.bool_], spacing_mm: float) -> Volume:
     """Return 1 at the bone, falling off smoothly, on the coarse grid."""
     stride = coarse_stride(spacing_mm)
-    away = ndimage.distance_transform_edt(~bone[::stride, ::stride, ::stride]) * stride * spacing_mm
+    away = ndimage.distance_transform_edt(~thinned(bone, stride)) * stride * spacing_mm
     return np.asarray(np.exp(-0.5 * (away / REACH_MM) ** 2), np.float32)

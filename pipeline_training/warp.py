@@ -94,6 +94,16 @@ def coarse_stride(spacing_mm: float) -> int:
     return max(1, round(STRIDE_MM / spacing_mm))
 
 
+def thinned(mask: npt.NDArray[np.bool_], stride: int) -> npt.NDArray[np.bool_]:
+    """Return every `stride`-th voxel or so, from end to end of each axis, as `Field` lies in the volume.
+
+    >>> thinned(np.arange(8).reshape(8, 1, 1) == 7, 4).ravel()
+    array([False,  True])
+    """
+    axes = [np.linspace(0, n - 1, math.ceil(n / stride)).round().astype(int) for n in mask.shape]
+    return np.asarray(mask[np.ix_(*axes)])
+
+
 def pulled(shape: Shape, motions: Sequence[Motion], spacing_mm: float) -> torch.Tensor:
     """Return where voxels of the new volume are taken from, (..., 3) as (x, y, z) in voxels.
 

@@ -36,8 +36,8 @@ SINGLE = 0.01
 """Of Dice; two readers of one lung differ by more."""
 
 AGREEMENT = 0.9
-"""Of Dice. Ours: in the trial of docs/finetuning.md no structure fell below 0.92. Below 0.9 the mask is another
-one, and nobody has looked at it."""
+"""Of Dice. Ours: in the trial of docs/finetuning.md no structure fell below 0.92. Below 0.9 the mask is
+another one, and nobody has looked at it."""
 
 NAMED = 5
 """Structures that a refusal names; comparison.json has all."""

@@ -7,11 +7,12 @@ sections 3.2 and 3.3). Batch norm keeps the parent's statistics throughout.
 What was corrected is taught by the corrections. Every other structure, and the view, is taught by the
 parent's own answers to the very same augmented picture (learning without forgetting: Li and Hoiem, ECCV
 2016), so that it is not forgotten: by cross-entropy alone, which is least at the parent's own probabilities
-(`loss.loss_of`). Only structures that were corrected both in patients taught and in
-patients held back are taught: what could not be checked is left to the parent.
+(`loss.loss_of`). Only structures that were corrected both in patients taught and in patients held back are
+taught: what could not be checked is left to the parent.
 
-The fine-tuned bundle is refused where it is worse than its parent on the patients held back;
-`pipeline_training.comparison` states the rule. comparison.json is written either way.
+The fine-tuned bundle is refused where it is worse than its parent on the patients held back, or where what
+nobody corrected moved away; `pipeline_training.comparison` states the rule. comparison.json is written either
+way.
 """
 
 import copy
@@ -142,7 +143,8 @@ def finetune(options: FinetuneOptions, tell: Callable[[str], None] = lambda word
             corrected, or the loss is no longer a number.
         RadiographSetError: If the data cannot be used.
         OutputError: If `out` holds a bundle already.
-        ExportError: If the fine-tuned bundle is worse than its parent; comparison.json says in what.
+        ExportError: If the fine-tuned bundle is worse than its parent, or its answers for a structure that
+            nobody corrected moved away from the parent's; comparison.json says in what.
     """
     target = options.out / BUNDLE_FOLDER
     if (target / MODEL_FILE).exists():

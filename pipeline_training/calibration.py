@@ -33,7 +33,8 @@ class Reliability:
     Attributes:
         set_name: The set.
         structure: Its mask folder.
-        images: How many were looked at.
+        images: How many were counted, those without the structure that the model finds it in included.
+        empty: Images left out, for neither the reader nor the model finds the structure.
         expected_error: Mean over bins of |share that belongs - mean probability|, weighted by pixels.
         brier: Mean square of (probability - truth).
         pixels: In each of the 15 bins of probability.
@@ -44,6 +45,7 @@ class Reliability:
     set_name: str
     structure: str
     images: int
+    empty: int
     expected_error: float
     brier: float
     pixels: tuple[int, ...]
@@ -68,6 +70,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.images = 0
+        self.empty = 0
         self._pixels, self._probability, self._inside = (np.zeros(BINS) for _ in range(3))
         self._square = 0.0
 
@@ -90,6 +93,7 @@ class Tally:
             set_name,
             structure,
             self.images,
+            self.empty,
             error,
             self._square / float(total),
             tuple(int(n) for n in self._pixels),
@@ -115,7 +119,11 @@ def calibrate(
         for image in each.images:
             _count(segmenter, each, asked, image, tallies)
             on_image()
-        found += [tally.reliability(each.name, name) for name, tally in tallies.items() if tally.images]
+        found += [
+            tally.reliability(each.name, name)
+            for name, tally in tallies.items()
+            if tally.images or tally.empty
+        ]
     if not found:
         raise EvaluationError("no mask folder stands for exactly one structure that the model supports")
     return Calibration(segmenter.model, tuple(found))
@@ -135,10 +143,14 @@ def _count(
     box = Letterbox(radiograph.rows, radiograph.columns, output.logits.shape[-1])
     for structure in asked:
         truth = images.truth(structure, path, (radiograph.rows, radiograph.columns))
-        if truth is not None and truth.any():
+        if truth is not None:
             inside = box.to_network(truth.astype(np.float32)) >= 0.5
             probability = expit(output.logits[segmenter.manifest.labels.index(structure.labels[0])])
-            near = _neighbourhood(inside | (probability >= 0.5))
+            region = inside | (probability >= 0.5)
+            if not region.any():
+                tallies[structure.folder].empty += 1
+                continue
+            near = _neighbourhood(region)
             tallies[structure.folder].add(probability[near], inside[near])
 
 
@@ -151,10 +163,9 @@ def _neighbourhood(region: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 def calibration_table(calibration: Calibration) -> Table:
     """Return the figures for people; the bins are in the JSON."""
     table = Table("set", "structure", title=f"{calibration.model.id} {calibration.model.version}")
-    for heading in ("images", "expected calibration error", "Brier score"):
+    for heading in ("images", "empty, left out", "expected calibration error", "Brier score"):
         table.add_column(heading, justify="right")
     for row in calibration.structures:
-        table.add_row(
-            row.set_name, row.structure, str(row.images), f"{row.expected_error:.3f}", f"{row.brier:.3f}"
-        )
+        figures = (f"{row.expected_error:.3f}", f"{row.brier:.3f}") if row.images else ("-", "-")
+        table.add_row(row.set_name, row.structure, str(row.images), str(row.empty), *figures)
     return table

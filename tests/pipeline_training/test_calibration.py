@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ai.bundle import Bundle
 from ai.onnx_segmenter import OnnxSegmenter
@@ -61,3 +62,18 @@ def test_nothing_to_calibrate_is_refused(
     images = read_set(make_reader_set("jsrt", images=1, structures=("lungs",)))
     with pytest.raises(EvaluationError, match="exactly one structure"):
         calibrate(OnnxSegmenter(Bundle.load(tiny_bundle())), [images])
+
+
+def test_structure_found_where_the_reader_has_none_counts(
+    make_reader_set: Callable[..., Path], tiny_bundle: Callable[[], Path]
+) -> None:
+    folder = make_reader_set("jsrt", images=2, structures=("heart",))
+    segmenter = OnnxSegmenter(Bundle.load(tiny_bundle()))
+    (before,) = calibrate(segmenter, [read_set(folder)]).structures
+    for mask in (folder / "masks" / "heart").iterdir():
+        with Image.open(mask) as drawn:
+            Image.new("L", drawn.size).save(mask)
+    (row,) = calibrate(segmenter, [read_set(folder)]).structures
+    assert (row.images, row.empty) == (2, 0)
+    assert row.expected_error > before.expected_error
+    assert all(share == 0 for share in row.share)

@@ -133,6 +133,7 @@ def _evaluate_set(
     refusals: list[Refusal] = []
     ratios: list[RatioScore] = []
     scores: dict[str, list[Score]] = {structure.folder: [] for structure in found.structures}
+    empty: dict[str, list[str]] = {structure.folder: [] for structure in found.structures}
     unsupported: frozenset[str] = frozenset()
     for answer in answers(segmenter, found.images):
         if answer.segmentation is None:
@@ -140,7 +141,10 @@ def _evaluate_set(
         else:
             unsupported = frozenset(answer.segmentation.unsupported)
         for structure in found.structures:
-            scores[structure.folder] += _score(found, structure, answer)
+            scored = _score(found, structure, answer)
+            scores[structure.folder] += scored
+            if not scored and found.mask_path(structure, answer.image) is not None:
+                empty[structure.folder].append(answer.image.name)
         ratios += _ratio(found, answer)
         on_image()
     return SetResult(
@@ -148,10 +152,20 @@ def _evaluate_set(
         images=len(found.images),
         refusals=tuple(refusals),
         structures=tuple(
-            _structure_result(s, unsupported, scores[s.folder], options) for s in found.structures
+            _structure_result(s, unsupported, scores[s.folder], empty[s.folder], options)
+            for s in found.structures
         ),
         cardiothoracic_ratio=_ratio_result(ratios, options),
+        patients=_patients(found),
     )
+
+
+def _patients(found: RadiographSet) -> dict[str, int]:
+    """Return a number for each patient, by image: who they are is no matter of a report."""
+    if found.patients is None:
+        return {}
+    numbers = {p: n for n, p in enumerate(dict.fromkeys(map(found.patient_of, found.images)))}
+    return {image.name: numbers[found.patient_of(image)] for image in found.images}
 
 
 def _score(found: RadiographSet, structure: Structure, answer: Answer) -> list[Score]:
@@ -178,10 +192,15 @@ def _miss(found: RadiographSet, structure: Structure, image: Path) -> list[Score
 
 
 def _structure_result(
-    structure: Structure, unsupported: frozenset[str], scores: Sequence[Score], options: EvaluateOptions
+    structure: Structure,
+    unsupported: frozenset[str],
+    scores: Sequence[Score],
+    empty: Sequence[str],
+    options: EvaluateOptions,
 ) -> StructureResult:
     missing = tuple(name for name in structure.labels if name in unsupported)
-    counted = () if len(missing) == len(structure.labels) else tuple(scores)
+    known = len(missing) < len(structure.labels)
+    counted = tuple(scores) if known else ()
     return StructureResult(
         structure=structure.folder,
         labels=structure.labels,
@@ -190,6 +209,7 @@ def _structure_result(
         answered=_summary([score for score in counted if not score.refused], options),
         with_refusals=_summary(counted, options),
         images=counted,
+        empty=tuple(empty) if known else (),
     )
 
 

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich.table import Table
@@ -58,6 +58,7 @@ class StructureResult:
         answered: Over images that were not refused; None if there is none.
         with_refusals: Over all annotated images; None if there is none.
         images: One score for each image, refused ones included.
+        empty: Images that neither the reader nor the model (or its refusal) has the structure in; not scored.
     """
 
     structure: str
@@ -67,6 +68,7 @@ class StructureResult:
     answered: Summary | None
     with_refusals: Summary | None
     images: tuple[Score, ...]
+    empty: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,13 +100,14 @@ class RatioResult:
 
 @dataclass(frozen=True)
 class SetResult:
-    """One set; sets are never pooled."""
+    """One set; sets are never pooled. `patients` numbers the patient of each image; empty if nobody said."""
 
     name: str
     images: int
     refusals: tuple[Refusal, ...]
     structures: tuple[StructureResult, ...]
     cardiothoracic_ratio: RatioResult | None
+    patients: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

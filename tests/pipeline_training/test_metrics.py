@@ -6,7 +6,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pipeline_training.metrics import agreement, bootstrap_interval, border, diagonal, dice, hausdorff95, iou
+from pipeline_training.metrics import (
+    Interval,
+    agreement,
+    bootstrap_interval,
+    border,
+    diagonal,
+    dice,
+    hausdorff95,
+    iou,
+    t_interval,
+)
 
 SHAPE = (120, 160)
 
@@ -118,3 +128,16 @@ def test_agreement_of_values_off_by_known_amounts() -> None:
     assert found.bias.mean == pytest.approx(0)
     spread = 1.96 * 0.02 * math.sqrt(4 / 3)
     assert (found.lower_limit, found.upper_limit) == pytest.approx((-spread, spread))
+
+
+def test_t_interval_holds_where_values_are_few() -> None:
+    generator = np.random.default_rng(0)
+    found = [t_interval(generator.normal(0, 1, 5).tolist()) for _ in range(1000)]
+    missed = sum(not each.low <= 0 <= each.high for each in found) / len(found)
+    assert missed == pytest.approx(0.05, abs=0.02), "the percentile bootstrap misses 16 % here"
+
+
+def test_t_interval_of_one_value_has_no_width_and_of_none_is_refused() -> None:
+    assert t_interval([0.5]) == Interval(0.5, 0.5, 0.5)
+    with pytest.raises(ValueError, match="needs values"):
+        t_interval([])

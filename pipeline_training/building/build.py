@@ -9,7 +9,7 @@ from distributed import Client, Future, as_completed
 
 from ai.labels import LABELS
 from pipeline_training.anatomy import Anatomy
-from pipeline_training.building.cluster import cluster
+from pipeline_training.building.cluster import cluster, processes
 from pipeline_training.building.outcome import CaseOutcome, Knowledge, Verdict, read_outcome
 from pipeline_training.errors import BuildError, DatasetError, PipelineError
 from pipeline_training.origin import check_origin
@@ -62,7 +62,7 @@ def build(options: BuildOptions, on_case: Callable[[CaseOutcome], None]) -> tupl
             on_case(done)
     left = [case for case in cases if case.name not in outcomes]
     if left:
-        with cluster(options.scheduler, min(options.workers or len(left), len(left))) as client:
+        with cluster(options.scheduler, processes(options.workers, len(left))) as client:
             for outcome in _run(client, left, options.project):
                 outcome.write(options.project.out / CASES_FOLDER)
                 outcomes[outcome.case] = outcome

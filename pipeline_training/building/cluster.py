@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
 
 from pipeline_training.errors import BuildError
@@ -13,6 +14,15 @@ logging.getLogger("distributed.nanny").setLevel(logging.ERROR)
 
 CONNECT_S = 5
 """How long a scheduler may take to answer."""
+
+
+def processes(asked: int, cases: int) -> int:
+    """Return how many processes to start here: what was asked for, or one a core for 0; no more than cases.
+
+    >>> processes(4, 2), processes(3, 9)
+    (2, 3)
+    """
+    return min(asked or CPU_COUNT, cases)
 
 
 @contextmanager
@@ -31,7 +41,12 @@ def cluster(scheduler: str = "", workers: int = 0) -> Iterator[Client]:
             yield client
         return
     with (
-        LocalCluster(n_workers=workers or None, threads_per_worker=1, dashboard_address=":0") as here,
+        LocalCluster(
+            n_workers=workers or None,
+            threads_per_worker=1,
+            dashboard_address=":0",
+            silence_logs=logging.ERROR,
+        ) as here,
         Client(here) as client,
     ):
         yield client

@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
 from PIL import Image
 
 from pipeline_training.anatomy import Anatomy
 from pipeline_training.building.build import CASES_FOLDER, BuildOptions, build, knowledge
+from pipeline_training.building.cluster import processes
 from pipeline_training.building.outcome import CaseOutcome, Knowledge, Verdict, read_outcome
 from pipeline_training.building.report import write_report
 from pipeline_training.errors import BuildError
@@ -128,3 +130,8 @@ def test_client_is_closed_after_the_build(options: BuildOptions) -> None:
     _build(options)
     with Client(options.scheduler) as client:
         assert not client.has_what() or not any(client.has_what().values())
+
+
+def test_many_volumes_do_not_start_more_processes_than_there_are_cores() -> None:
+    assert processes(0, 1000) == CPU_COUNT
+    assert processes(0, 1) == 1

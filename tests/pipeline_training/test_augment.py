@@ -125,8 +125,8 @@ def test_noise_is_that_of_a_chest_exposure() -> None:
 
 
 def test_sigmoid_parts_lung_from_soft_tissue(monkeypatch: pytest.MonkeyPatch) -> None:
-    total = np.where(np.arange(SIZE) < SIZE // 2, 2.0, 4.0) + np.zeros((SIZE, 1))
-    total = (total + np.random.default_rng(0).normal(0, 0.1, total.shape)).astype(np.float32)
+    levels = np.where(np.arange(SIZE) < SIZE // 2, 2.0, 4.0) + np.zeros((SIZE, 1))
+    total = np.asarray(levels + np.random.default_rng(0).normal(0, 0.1, levels.shape), np.float32)
     monkeypatch.setattr(augment, "SIGMOID_SHARE", 1.0)
     for seed in range(10):
         image = augment.film(total, np.random.default_rng(seed))

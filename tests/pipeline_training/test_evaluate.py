@@ -15,6 +15,7 @@ from ai.measurement import Measurement
 from ai.radiograph import Radiograph
 from ai.segmentation import Segmentation
 from ai.stand_in import StandInSegmenter
+from pipeline_training.compare import compare
 from pipeline_training.contact_sheet import CAPTION, TILE, draw_contact_sheet, write_contact_sheet
 from pipeline_training.errors import EvaluationError
 from pipeline_training.evaluate import EvaluateOptions, chosen_sets, evaluate_sets
@@ -248,3 +249,19 @@ def test_a_contact_sheet_of_nothing_is_refused(make_reader_set: MakeReaderSet) -
     sets = chosen_sets(options)
     with pytest.raises(EvaluationError, match="nothing was scored"):
         draw_contact_sheet(StandInSegmenter(), sets, evaluate_sets(StandInSegmenter(), sets, options))
+
+
+def test_images_without_the_structure_count_for_who_invents_it(make_reader_set: MakeReaderSet) -> None:
+    """The reader drew no heart in two of three: one model finds it everywhere, the other where it is."""
+    folder = make_reader_set("jsrt", images=3)
+    for number in (1, 2):
+        mask = folder / "masks" / "heart" / f"{number}.png"
+        Image.fromarray(np.zeros_like(np.array(Image.open(mask)))).save(mask)
+        whiten_first_pixel(folder / "images" / f"{number}.png")
+    (folder / "patients.csv").write_text("file,patient\n0.png,a\n1.png,b\n2.png,b\n")
+    inventive, refusing = evaluated(folder), evaluated(folder, Choosy())
+    assert inventive.sets[0].structures[0].empty == ()
+    assert refusing.sets[0].structures[0].empty == ("1.png", "2.png")
+    (heart,) = compare(inventive, refusing).structures
+    assert (heart.n, heart.units) == (3, 2)
+    assert heart.dice.mean == pytest.approx((0 + 1) / 2), "patient a alike, patient b from 0 to 1"

@@ -1,5 +1,7 @@
 """What the network is told of its answers: cross-entropy and Dice over what is known, nothing elsewhere."""
 
+from typing import Any, NamedTuple
+
 import torch
 from torch import nn
 
@@ -24,14 +26,23 @@ and Sabuncu, NeurIPS 2018, whose q this is."""
 
 LEAST_PROBABILITY = 1e-6
 
+CELLS = (2, 3)
+"""Axes of a structure's cells: rows and columns."""
+
 
 def loss_of(
-    outputs: Outputs, batch: Batch, robust: bool = False, drawn: torch.Tensor | None = None
+    outputs: Outputs,
+    batch: Batch,
+    robust: bool = False,
+    drawn: torch.Tensor | None = None,
+    weights: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """Return the loss of a whole batch, of which this rank may hold a share, and its parts.
 
-    Cross-entropy plus soft Dice over known structures and told places, plus the view's cross-entropy. Dice is
-    taken over the whole batch, structure by structure. Every rank gets the same loss.
+    Of each sample: the weighted mean over its known structures of cross-entropy plus soft Dice, at told
+    places. Of the batch: the mean over samples, plus the view's cross-entropy. So a radiograph of which
+    three structures are known weighs what a projection of which all are known does; were structures averaged
+    over the whole batch, real masks would be a fiftieth of the loss. Every rank gets the same loss.
 
     Soft Dice suits targets that are shares of a cell, nearly all 0 or 1. Against a probability p it is least
     at 0 or 1, not at p; cross-entropy is least at p. So what another network tells is left out of `drawn`;
@@ -43,49 +54,88 @@ def loss_of(
         robust: Whether labels may be wrong, as those of models are along edges: see `ROBUST_ORDER` and
             `ROBUST_POWER`.
         drawn: bool (n, labels): the known structures that Dice is taken over; None takes all of them.
+        weights: float (labels,), above 0, of the structures; None weighs them alike.
     """
-    drawn = batch.known if drawn is None else drawn
-    told = batch.known[:, :, None, None] * batch.told[:, None].float()
-    logits = outputs.logits.float()
-    entropy = ((_generalised_entropy if robust else _entropy)(logits, batch.target) * told).sum()
-    shown = drawn[:, :, None, None] * told
-    found, truth = torch.sigmoid(logits) * shown, batch.target * shown
-    parts = (_robust_parts if robust else _dice_parts)(found, truth)
+    entropy, above, below = (robust_sums if robust else plain_sums)(outputs.logits.float(), batch)
+    entropy = entropy / batch.told.sum(dim=(1, 2)).clamp_min(1)[:, None]
+    dice = above / (below + DICE_SMOOTHING)
+    share = batch.known.float() if weights is None else batch.known * weights
+    share = share / share.sum(dim=1, keepdim=True).clamp_min(LEAST_PROBABILITY)
     view = nn.functional.cross_entropy(outputs.view.float(), batch.view, reduction="sum")
-    asked = batch.known.float().sum(dim=0)
-    singles = torch.stack(
-        [
-            entropy,
-            told.expand_as(logits).sum(),
-            view,
-            torch.tensor(float(len(batch.view)), device=view.device),
-        ]
-    )
-    sums = summed(torch.cat([*parts, asked, singles]))
-    above, below, asked = sums[:-4].chunk(3)
-    entropy, scale, view, count = sums[-4:]
-    dice = (above / (below + DICE_SMOOTHING))[asked > 0].mean()
-    entropy, view = entropy / scale.clamp_min(1), view / count
+    count = torch.tensor(float(len(batch.view)), device=view.device)
+    dice = dice if drawn is None else dice * drawn
+    sums = summed(torch.stack([(entropy * share).sum(), (dice * share).sum(), view, count]))
+    entropy, dice, view = sums[:-1] / sums[-1]
     loss = ENTROPY_WEIGHT * entropy + dice + VIEW_WEIGHT * view
     return loss, {"entropy": entropy.item(), "dice": dice.item(), "view": view.item()}
 
 
-def _dice_parts(found: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return over and under the line of 1 - Dice for each structure, smoothing left out."""
-    axes = (0, 2, 3)
-    overlap, total = (found * truth).sum(axes), found.sum(axes) + truth.sum(axes)
-    return total - 2 * overlap, total
+class Sums(NamedTuple):
+    """What is summed over the told cells of each known structure of each sample: (n, labels), 0 of others.
+
+    Attributes:
+        entropy: Cross-entropy.
+        above: Over the line of 1 - Dice.
+        below: Under it, smoothing left out.
+    """
+
+    entropy: torch.Tensor
+    above: torch.Tensor
+    below: torch.Tensor
 
 
-def _robust_parts(found: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return over and under the line of the noise-robust Dice loss."""
-    axes = (0, 2, 3)
+def plain_sums(logits: torch.Tensor, batch: Batch) -> Sums:
+    """Return the sums of cross-entropy and soft Dice.
+
+    Written as a chain of operations on all logits, 150 structures' losses and their derivatives took as long
+    as the network on a CPU; this goes through known structures only, and its derivative is written out.
+    """
+    apply: Any = _PlainSums.apply  # it has no type hints
+    entropy, overlap, total = apply(logits, batch.target, batch.told.float(), batch.known)
+    return Sums(entropy, total - 2 * overlap, total)
+
+
+class _PlainSums(torch.autograd.Function):
+    """Sums of cross-entropy, of p t and of p + t: p the probabilities, t the targets."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, logits: torch.Tensor, target: torch.Tensor, told: torch.Tensor, known: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        ctx.save_for_backward(logits, target, told, known)
+        sums = logits.new_zeros((3, *known.shape))
+        for i, rows in enumerate(known):
+            logit, truth, cells = (
+                logits[i, rows].flatten(1),
+                target[i, rows].flatten(1),
+                told[i].flatten().to(logits.dtype),
+            )
+            found = torch.sigmoid(logit)
+            sums[0, i, rows] = (nn.functional.softplus(logit) - logit * truth) @ cells
+            sums[1, i, rows] = (found * truth) @ cells
+            sums[2, i, rows] = (found + truth) @ cells
+        return sums[0], sums[1], sums[2]
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """With slopes e, o and s of the sums: e (p - t) + (o t + s) p (1 - p), at told cells."""
+        logits, target, told, known = ctx.saved_tensors
+        slope = torch.zeros_like(logits)
+        for i, rows in enumerate(known):
+            found, truth = torch.sigmoid(logits[i, rows]), target[i, rows]
+            e, o, s = (each[i, rows][:, None, None] for each in slopes)
+            inner = torch.addcmul(s, truth, o).mul_(torch.addcmul(found, found, found, value=-1))
+            slope[i, rows] = inner.addcmul_(found - truth, e).mul_(told[i])
+        return slope, None, None, None
+
+
+def robust_sums(logits: torch.Tensor, batch: Batch) -> Sums:
+    """Return the sums of the generalised cross-entropy and of the noise-robust Dice loss."""
+    told = batch.told[:, None] * batch.known[:, :, None, None].float()
+    entropy = (_generalised_entropy(logits, batch.target) * told).sum(CELLS)
+    found, truth = torch.sigmoid(logits) * told, batch.target * told
     apart = ((found - truth).abs() + 1e-6) ** ROBUST_POWER - 1e-6**ROBUST_POWER
-    return apart.sum(axes), (found**2 + truth**2).sum(axes)
-
-
-def _entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    return nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return Sums(entropy, apart.sum(CELLS), (found**2 + truth**2).sum(CELLS))
 
 
 def _generalised_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

@@ -45,10 +45,16 @@ def _valid(path: Path, key: str, value: object, known: Mapping[str, object]) -> 
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
         raise TrainingError(f"{path}: unknown key {key!r}; the nearest known one is {near[0]!r}")
     default = known[key]
-    if isinstance(default, tuple) and isinstance(value, list) and all(type(item) is int for item in value):
+    if isinstance(default, tuple) and isinstance(value, list) and _alike(value, default):
         return tuple(value)
     if isinstance(default, float) and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if type(value) is not type(default):
         raise TrainingError(f"{path}: {key} must look like {default!r}, found {value!r}")
     return value
+
+
+def _alike(items: list[Any], default: tuple[Any, ...]) -> bool:
+    """Return whether a list is of the kind of its default: of names where that is empty, else of numbers."""
+    kind = type(default[0]) if default else str
+    return all(type(item) is kind for item in items)

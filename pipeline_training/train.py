@@ -79,6 +79,8 @@ class TrainOptions:
         online_cases: Folders of labelled volumes of which new projections are made while the network trains.
         online_share: Share of a batch that they fill.
         online_processes: That make them.
+        emphasised: Names of structures that weigh `emphasis` times as much as the others.
+        emphasis: See `emphasised`.
         robust: Whether labels may be wrong along edges, as those of models are; see `loss.loss_of`.
         precision: "float32", or "bfloat16" for the network's arithmetic.
         device: "cpu" or "cuda".
@@ -100,6 +102,8 @@ class TrainOptions:
     online_cases: Sequence[Path] = ()
     online_share: float = 0.25
     online_processes: int = 1
+    emphasised: tuple[str, ...] = ()
+    emphasis: float = 3.0
     robust: bool = False
     precision: str = "float32"
     device: str = "cpu"
@@ -118,6 +122,7 @@ class TrainOptions:
                 f"precision is one of {', '.join(PRECISIONS)}, device cpu or cuda: "
                 f"found {self.precision!r} and {self.device!r}"
             )
+        _check_emphasis(self.emphasised, self.emphasis)
         if not 0 <= self.validation_share < 1:
             raise TrainingError(f"validation_share lies in [0, 1), found {self.validation_share}")
         made = self.online_share if self.online_cases else 0.0
@@ -131,6 +136,13 @@ class TrainOptions:
                 "real_share lies in [0, 1) and batch is 2 or more (batch norm): "
                 f"found {self.real_share} and {self.batch}"
             )
+
+
+def _check_emphasis(emphasised: Sequence[str], emphasis: float) -> None:
+    if unknown := [name for name in emphasised if name not in NAMES]:
+        raise TrainingError(f"emphasised names structures of ours, found {unknown[0]!r}")
+    if emphasis <= 0:
+        raise TrainingError(f"emphasis lies above 0, found {emphasis}")
 
 
 def train(options: TrainOptions, tell: Callable[[str], None] = lambda words: None) -> Path:
@@ -197,13 +209,14 @@ def _learn(run: _Run, batches: Batches, checks: Sequence[Sample], tell: Callable
     """The loop: a batch, its loss, a step, the average, and from time to time a checkpoint."""
     options, started, begun = run.options, time.monotonic(), run.step
     kind = PRECISIONS[options.precision]
+    weights = weights_of(options, run.labels).to(run.ranks.device)
     for shared in _in_phases(options, batches, run.step):
         batch = shared.to(run.ranks.device)
         for group in run.optimiser.param_groups:
             group["lr"] = learning_rate(options, run.step)
         with torch.autocast(run.ranks.device.split(":")[0], kind, enabled=kind is not None):
             outputs = run.network(batch.image.contiguous(memory_format=torch.channels_last))
-        loss, parts = loss_of(outputs, batch, options.robust)
+        loss, parts = loss_of(outputs, batch, options.robust, weights=weights)
         _demand_finite(parts, run.step + 1)
         run.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -218,6 +231,11 @@ def _learn(run: _Run, batches: Batches, checks: Sequence[Sample], tell: Callable
                 left = seconds / (run.step - begun) * (sum(options.steps) - run.step)
                 losses = ", ".join(f"{name} {value:.3f}" for name, value in parts.items())
                 tell(f"step {run.step}: {losses}; about {left / 60:.0f} min left at this size")
+
+
+def weights_of(options: TrainOptions, labels: Sequence[int]) -> torch.Tensor:
+    """Return float (labels,): what each structure weighs in the loss."""
+    return torch.tensor([options.emphasis if NAMES[i] in options.emphasised else 1.0 for i in labels])
 
 
 def _note(run: _Run, parts: dict[str, float], seconds: float, checks: Sequence[Sample]) -> bool:

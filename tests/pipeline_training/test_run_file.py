@@ -15,6 +15,7 @@ class Options:
     steps: tuple[int, ...] = (1200, 300)
     learning_rate: float = 2e-3
     seed: int = 1
+    emphasised: tuple[str, ...] = ()
     radiographs: tuple[Path, ...] = ()
 
 
@@ -25,8 +26,10 @@ def written(tmp_path: Path, text: str) -> Path:
 
 
 def test_values_come_in_the_types_of_the_defaults(tmp_path: Path) -> None:
-    run = read_run(written(tmp_path, "steps = [10, 5]  # short\nlearning_rate = 1\nseed = 3\n"), Options)
-    assert run == {"steps": (10, 5), "learning_rate": 1.0, "seed": 3}
+    run = read_run(
+        written(tmp_path, "steps = [10, 5]  # short\nlearning_rate = 1\nemphasised = ['heart']\n"), Options
+    )
+    assert run == {"steps": (10, 5), "learning_rate": 1.0, "emphasised": ("heart",)}
     assert Options(tmp_path, **run).steps == (10, 5)
     assert isinstance(run["learning_rate"], float)
 
@@ -40,6 +43,7 @@ def test_values_come_in_the_types_of_the_defaults(tmp_path: Path) -> None:
         ("seed = 1.5", "seed must look like 1, found 1.5"),
         ("seed = true", "seed must look like 1, found True"),
         ("steps = ['many']", r"steps must look like \(1200, 300\), found \['many'\]"),
+        ("emphasised = [1]", r"emphasised must look like \(\), found \[1\]"),
         ("learning_rate = 'fast'", "learning_rate must look like 0.002"),
         ("seed", r"run\.toml cannot be read"),
     ],

@@ -13,10 +13,8 @@ import pytest
 import torch
 
 from pipeline_training.anatomy import Anatomy
-from pipeline_training.dataset import Batch, Batches, Source, read_sources, supported_labels
+from pipeline_training.dataset import Batches, Source, read_sources, supported_labels
 from pipeline_training.errors import DatasetError, TrainingError
-from pipeline_training.loss import loss_of
-from pipeline_training.network import Outputs
 from pipeline_training.online import OnlineSources
 from pipeline_training.projections import write_projection
 from pipeline_training.projector import Pose, project
@@ -25,7 +23,7 @@ from pipeline_training.train import TrainOptions, follow, learning_rate, online_
 
 MakeReaderSet = Callable[..., Path]
 WIDTHS = (4, 6, 8, 10, 12)
-RECORDED_LOSSES = (1.2366, 1.5787)
+RECORDED_LOSSES = (1.1680, 1.5353)
 """4 * entropy + dice of the first and of the sixth step, recorded on an x86 CPU when this test was written;
 the sixth is larger, because it sees another size and other samples."""
 
@@ -166,30 +164,14 @@ def test_torn_checkpoint_is_refused(options: TrainOptions) -> None:
         ({"steps": (1,), "sizes": (40,)}, "multiples of 32, found 40"),
         ({"real_share": 1.0}, "real_share"),
         ({"batch": 1}, "batch"),
+        ({"emphasised": ("hart",)}, "emphasised names structures of ours, found 'hart'"),
+        ({"emphasis": 0.0}, "emphasis lies above 0"),
         ({"real_share": 0.5, "online_share": 0.75, "online_cases": (Path("a"),)}, "shares of one batch"),
     ],
 )
 def test_impossible_options_are_refused(wrong: dict[str, Any], reason: str) -> None:
     with pytest.raises(TrainingError, match=reason):
         TrainOptions(Path(), Path(), **wrong)
-
-
-def test_unknown_structures_do_not_change_the_loss() -> None:
-    known = torch.tensor([[True, False], [True, False]])
-    target = torch.zeros(2, 2, 4, 4)
-    target[:, 0, :2] = 1
-    logits = torch.zeros(2, 2, 4, 4)
-    other = logits.clone()
-    other[:, 1] = 9
-    losses = [
-        loss_of(
-            Outputs(each, torch.zeros(2, 2)),
-            Batch(torch.zeros(2, 1, 8, 8), target, known, torch.zeros(2).long(), torch.ones(2, 4, 4) > 0),
-        )
-        for each in (logits, other)
-    ]
-    assert torch.equal(losses[0][0], losses[1][0])
-    assert losses[0][1]["entropy"] == pytest.approx(np.log(2))
 
 
 def test_learning_rate_warms_up_and_falls() -> None:
@@ -316,64 +298,3 @@ def test_bfloat16_learns_about_the_same(options: TrainOptions) -> None:
     whole, half = log(options), log(replace(options, out=options.out / "half"))
     assert float(half[0]["dice"]) == pytest.approx(float(whole[0]["dice"]), abs=0.02)
     assert half[0]["dice"] != whole[0]["dice"]
-
-
-def test_untold_places_do_not_change_the_loss() -> None:
-    told = torch.ones(1, 4, 4) > 0
-    told[:, 2:] = False
-    batch = Batch(
-        torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 4, 4), torch.tensor([[True]]), torch.zeros(1).long(), told
-    )
-    plain, other = torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)
-    other[:, :, 2:] = 9
-    for robust in (False, True):
-        losses = [loss_of(Outputs(each, torch.zeros(1, 2)), batch, robust)[0] for each in (plain, other)]
-        assert torch.equal(losses[0], losses[1])
-
-
-def test_robust_loss_learns_truer_shapes_from_labels_that_err_over_stretches_of_an_edge() -> None:
-    """A toy: discs in noise; most labels bulge by up to 4 cells on one side. Dice with the true discs."""
-    plain, robust = (np.mean([_toy_dice(robust, seed) for seed in (0, 1)]) for robust in (False, True))
-    assert robust > plain + 0.02
-
-
-def _toy_dice(robust: bool, seed: int) -> float:
-    torch.manual_seed(seed)
-    generator = np.random.default_rng(seed)
-    network = torch.nn.Sequential(
-        torch.nn.Conv2d(1, 8, 5, padding=2), torch.nn.ReLU(), torch.nn.Conv2d(8, 8, 5, padding=2),
-        torch.nn.ReLU(), torch.nn.Conv2d(8, 1, 1),
-    )  # fmt: skip
-    optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
-    for _ in range(200):
-        image, _, label = _toy(generator, 8)
-        known, view, told = torch.ones(8, 1) > 0, torch.zeros(8).long(), label[:, 0] >= 0
-        outputs = Outputs(network(image), torch.zeros(8, 2))
-        loss, _ = loss_of(outputs, Batch(image, label, known, view, told), robust)
-        optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        optimiser.step()
-    image, truth, _ = _toy(np.random.default_rng(99), 64)
-    found = (network(image) > 0).float()
-    return float(2 * (found * truth).sum() / (found.sum() + truth.sum()))
-
-
-def _toy(generator: np.random.Generator, count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return images, true discs and labels (count, 1, 24, 24)."""
-    rows, columns = np.mgrid[:24, :24]
-    images, truths, labels = [], [], []
-    for _ in range(count):
-        centre, radius, side = (
-            generator.uniform(9, 15, 2),
-            generator.uniform(4, 7),
-            generator.uniform(0, 6.28),
-        )
-        way = np.arctan2(rows - centre[0], columns - centre[1])
-        away = np.hypot(rows - centre[0], columns - centre[1])
-        bulge = (generator.random() < 0.6) * 4.0 * np.maximum(np.cos(way - side), -0.2)
-        images.append((away < radius) + generator.normal(0, 0.5, away.shape))
-        truths.append(away < radius)
-        labels.append(away < radius + bulge)
-    stacks = (np.stack(each)[:, None].astype(np.float32) for each in (images, truths, labels))
-    image, truth, label = (torch.from_numpy(stack) for stack in stacks)
-    return image, truth, label

@@ -21,9 +21,10 @@ def not_frontal(radiograph: Radiograph, segmentation: Segmentation) -> str | Non
 
 
 def missing(segmentation: Segmentation, names: Sequence[str], top_matters: bool = True) -> str | None:
-    """Return why the first of the structures that is not usable is not; None if all are there and whole.
+    """Return why the first of the structures that is not usable is not; None if all are.
 
-    With `top_matters=False` a structure may be cut off at the upper edge of the image.
+    Usable is what was found, is whole, and is trusted where trust was judged. With `top_matters=False` a
+    structure may be cut off at the upper edge of the image.
     """
     for name in names:
         if name in segmentation.unsupported:
@@ -32,6 +33,8 @@ def missing(segmentation: Segmentation, names: Sequence[str], top_matters: bool 
             return f"{name} was not found"
         if cut_off(segmentation.masks[name], segmentation.shape, top_matters):
             return f"{name} is cut off by the edge of the image"
+        if name in segmentation.trust and not segmentation.trust[name].suffices:
+            return f"{name} cannot be told with certainty: {segmentation.trust[name]}"
     return None
 
 

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ai.errors import BundleError, LabelError
 from ai.labels import label, labels_digest
 from ai.preprocess import HIGH_PERCENTILE, LOW_PERCENTILE
+from ai.uncertainty import Reliability
 
 VIEWS = frozenset({"frontal", "lateral"})
 INPUT_SIZES = range(32, 4097)
@@ -40,6 +41,7 @@ class Manifest:
         created: When, ISO 8601.
         opset: ONNX operator set version.
         limits: What the model must not be trusted with, in words.
+        reliability: How far masks may be trusted, by label; labels without a curve are not judged.
         labels_digest: Identity of the label table that it was trained on.
         low_percentile: Of the input's normalisation, `ai.preprocess.LOW_PERCENTILE`.
         high_percentile: Of the input's normalisation, `ai.preprocess.HIGH_PERCENTILE`.
@@ -58,6 +60,7 @@ class Manifest:
     created: str = ""
     opset: int = 0
     limits: str = ""
+    reliability: Mapping[str, Reliability] = field(default_factory=dict)
     labels_digest: str = field(default_factory=labels_digest)
     low_percentile: float = LOW_PERCENTILE
     high_percentile: float = HIGH_PERCENTILE
@@ -90,6 +93,8 @@ class Manifest:
             threshold = self.thresholds.get(name)
             valid = isinstance(threshold, float) and 0 < threshold < 1
             _require(valid, f"thresholds[{name!r}]", "be a number in (0, 1)", threshold)
+        unknown = sorted(set(self.reliability) - set(self.labels))
+        _require(not unknown, "reliability", "be of labels of the model", unknown)
 
     @classmethod
     def from_json(cls, text: str) -> "Manifest":
@@ -117,6 +122,7 @@ class Manifest:
             "normalisation": normalisation,
             "thresholds": dict(self.thresholds),
             "training_data": [vars(source) for source in self.training_data],
+            "reliability": {name: asdict(curve) for name, curve in self.reliability.items()},
         }
         return json.dumps(raw, indent=1, ensure_ascii=False) + "\n"
 
@@ -137,6 +143,7 @@ def _nested_values(raw: dict[str, Any]) -> dict[str, Any]:
         "views": tuple(raw["views"]),
         "thresholds": {name: float(value) for name, value in raw["thresholds"].items()},
         "training_data": tuple(TrainingData(s["name"], s["licence"], s["use"]) for s in raw["training_data"]),
+        "reliability": {name: Reliability(**curve) for name, curve in raw.get("reliability", {}).items()},
         "low_percentile": raw["normalisation"]["low_percentile"],
         "high_percentile": raw["normalisation"]["high_percentile"],
     }

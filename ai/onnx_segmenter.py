@@ -1,9 +1,9 @@
 """Segmentation by the network of a model bundle, run with ONNX Runtime."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +14,11 @@ from ai.bundle import Bundle
 from ai.errors import BundleError
 from ai.labels import LABELS
 from ai.plausibility import check_lungs, check_seen_view, check_stated_view, frontal_probability
-from ai.postprocess import put_sides_right, side_pairs, to_mask
+from ai.postprocess import cutoff_of, put_sides_right, side_pairs, to_mask
 from ai.preprocess import Letterbox, network_input
 from ai.radiograph import Radiograph
 from ai.segmentation import Mask, ModelIdentity, Segmentation
+from ai.uncertainty import Trust, agreement, expected_dice, second_look, trust_of
 
 Observe = Callable[[str, float], None]
 """Told the name of a stage ("preprocess", "inference", "postprocess") and the seconds that it took."""
@@ -45,10 +46,12 @@ class NetworkOutput:
         logits: float32, shape (L, G, G), L in the order of the manifest's labels; the grid is as fine
             as the input or coarser.
         view: float32, shape (2,), logits of (frontal, lateral).
+        agreement: float32, shape (L,), see `ai.uncertainty.agreement`; None where there was no second look.
     """
 
     logits: npt.NDArray[np.float32]
     view: npt.NDArray[np.float32]
+    agreement: npt.NDArray[np.float32] | None = None
 
 
 class OnnxSegmenter:
@@ -93,7 +96,7 @@ class OnnxSegmenter:
         for start in range(0, len(radiographs), MAX_BATCH):
             batch = radiographs[start : start + MAX_BATCH]
             inputs, boxes = self.prepare(batch)
-            outputs = self.infer(inputs)
+            outputs = self.infer(inputs, boxes)
             segmentations += map(self.finish, batch, boxes, outputs)
         return segmentations
 
@@ -109,11 +112,20 @@ class OnnxSegmenter:
             seen = [network_input(radiograph.pixels, self.manifest.input_size) for radiograph in radiographs]
             return np.stack([grid for grid, _ in seen])[:, None], [box for _, box in seen]
 
-    def infer(self, inputs: npt.NDArray[np.float32]) -> list[NetworkOutput]:
-        """Return the network's output for each of the inputs (N, 1, S, S)."""
+    def infer(self, inputs: npt.NDArray[np.float32], boxes: Sequence[Letterbox] = ()) -> list[NetworkOutput]:
+        """Return the network's output for each of the inputs (N, 1, S, S).
+
+        A model whose manifest says how far it may be trusted is asked twice (`ai.uncertainty`) where `boxes`
+        tell how the pictures lie on the inputs.
+        """
         with self._timed("inference"):
             logits, view = self._session.run(["logits", "view"], {"image": inputs})
-        return [NetworkOutput(*each) for each in zip(logits, view, strict=True)]
+            agreed: Sequence[npt.NDArray[np.float32] | None] = [None] * len(inputs)
+            if boxes and self.manifest.reliability:
+                (again,) = self._session.run(["logits"], {"image": second_look(inputs, boxes)})
+                pairs = zip(logits, again, strict=True)
+                agreed = [agreement(first, second, inputs.shape[-1]) for first, second in pairs]
+        return [NetworkOutput(*each) for each in zip(logits, view, agreed, strict=True)]
 
     def finish(self, radiograph: Radiograph, box: Letterbox, output: NetworkOutput) -> Segmentation:
         """Return the segmentation on the radiograph's own grid.
@@ -131,7 +143,19 @@ class OnnxSegmenter:
                 check_lungs(masks, shape, self.manifest.labels)
                 masks, exchanges = put_sides_right(masks, _SIDE_PAIRS)
                 repairs += exchanges
-            return self._segmentation(shape, masks, repairs, frontal)
+            return replace(
+                self._segmentation(shape, masks, repairs, frontal), trust=self._trust(output, masks)
+            )
+
+    def _trust(self, output: NetworkOutput, masks: Mapping[str, Mask]) -> dict[str, Trust]:
+        """Return what is thought of the masks that were found."""
+        if output.agreement is None:
+            return {}
+        labels = self.manifest.labels
+        cutoffs = np.array([cutoff_of(self.manifest.thresholds[name]) for name in labels], np.float32)
+        signs = expected_dice(output.logits, cutoffs), output.agreement
+        trusted = trust_of(self.manifest.reliability, labels, *signs)
+        return {name: trusted[name] for name in masks if name in trusted}
 
     def _masks(
         self, logits: npt.NDArray[np.float32], box: Letterbox

@@ -59,7 +59,7 @@ def to_mask(name: str, logits: npt.NDArray[np.float32], threshold: float, box: L
     """
     padding_top, padding_left = int(box.top), int(box.left)
     picture = logits[padding_top : box.size - padding_top, padding_left : box.size - padding_left]
-    cutoff = np.float32(np.log(threshold / (1 - threshold)))
+    cutoff = cutoff_of(threshold)
     extent = _bounds(picture > cutoff)
     if extent is None:
         return Cleaned(None)
@@ -70,6 +70,11 @@ def to_mask(name: str, logits: npt.NDArray[np.float32], threshold: float, box: L
         return Cleaned(None, (f"{name}: fewer than {MIN_PIXELS} network pixels, taken as noise",))
     repairs = _drop_pieces(name, field, found) + _fill_holes(name, field)
     return Cleaned(_upsample(field, top + padding_top, left + padding_left, box), repairs)
+
+
+def cutoff_of(threshold: float) -> np.float32:
+    """Return the logit of a probability in (0, 1)."""
+    return np.float32(np.log(threshold / (1 - threshold)))
 
 
 def _bounds(found: npt.NDArray[np.bool_]) -> tuple[slice, slice] | None:

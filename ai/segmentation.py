@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ai.errors import RadiographError
+from ai.uncertainty import Trust
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +89,7 @@ class Segmentation:
         unsupported: Labels of the table that the model was not trained for.
         repairs: What post-processing changed, one sentence each.
         frontal_probability: That the view is frontal, judged from the pixels, in [0, 1]; None if unjudged.
+        trust: How far each mask may be trusted; masks that are not in it were not judged.
     """
 
     shape: tuple[int, int]
@@ -97,6 +99,7 @@ class Segmentation:
     unsupported: tuple[str, ...] = ()
     repairs: tuple[str, ...] = ()
     frontal_probability: float | None = field(default=None)
+    trust: Mapping[str, Trust] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, mask in self.masks.items():

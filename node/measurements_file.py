@@ -31,12 +31,19 @@ def measurements_json(source: Source, segmentation: Segmentation, measurements: 
         "measurements": [_computed_json(result, source) for result in measurements.computed],
         "not_computed": [_not_computed_json(result) for result in measurements.not_computed],
         "structures": {
-            "found": [{"name": name, "pixels": mask.area} for name, mask in segmentation.masks.items()],
+            "found": [_found_json(name, segmentation) for name in segmentation.masks],
             "not_found": list(segmentation.empty),
             "not_supported": list(segmentation.unsupported),
         },
         "notes": [*source.radiograph.notes, *segmentation.repairs],
     }
+
+
+def _found_json(name: str, segmentation: Segmentation) -> Json:
+    found: Json = {"name": name, "pixels": segmentation.masks[name].area}
+    if trust := segmentation.trust.get(name):
+        found["trust"] = {"probability": round(trust.probability, 3), "dice": trust.bar}
+    return found
 
 
 def _source_json(source: Source) -> Json:

@@ -200,13 +200,29 @@ class Sample:
     told: torch.Tensor
 
 
-def make_sample(source: Source, labels: Sequence[int], size: int, generator: np.random.Generator) -> Sample:
-    """Return one look at a source, for the structures `labels` (indices into NAMES)."""
-    theta = draw_look(generator).theta()
+def make_sample(
+    source: Source,
+    labels: Sequence[int],
+    size: int,
+    generator: np.random.Generator,
+    look: Look | None = None,
+    restyled: bool = True,
+) -> Sample:
+    """Return one look at a source.
+
+    Args:
+        source: A projection or a radiograph.
+        labels: Structures wanted, indices into NAMES.
+        size: Rows and columns of the image.
+        generator: Draws the look, and the style.
+        look: Instead of a drawn one.
+        restyled: Whether the picture is shown as another machine would have shown it.
+    """
+    theta = (look or draw_look(generator)).theta()
     tissues = _resample(torch.from_numpy(source.tissues.astype(np.float32)), theta, size)
     inside = _resample(torch.from_numpy(source.film)[None].float(), theta, size)[0].numpy() > 0.5
     image = tissues[0].numpy() if source.is_real else compose(tissues.numpy(), generator)
-    image = np.where(inside, restyle(image, generator), 0).astype(np.float32)
+    image = np.where(inside, restyle(image, generator) if restyled else image, 0).astype(np.float32)
     image[inside] = normalise(image[inside])
     row_of = {int(name): row for row, name in enumerate(source.known)}
     rows = [row_of.get(index, -1) for index in labels]

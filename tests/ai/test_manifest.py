@@ -1,7 +1,12 @@
 import json
+from dataclasses import replace
 
+import pytest
+
+from ai.errors import BundleError
 from ai.labels import labels_digest
 from ai.manifest import Manifest, TrainingData
+from ai.uncertainty import Reliability
 
 
 def manifest() -> Manifest:
@@ -21,6 +26,21 @@ def manifest() -> Manifest:
 
 def test_manifest_survives_its_json() -> None:
     assert Manifest.from_json(manifest().to_json()) == manifest()
+
+
+def test_curves_survive_and_are_of_labels_of_the_model() -> None:
+    curves = {"heart": Reliability(0.85, -1.5, 0.25, 2.0)}
+    judged = replace(manifest(), reliability=curves)
+    assert Manifest.from_json(judged.to_json()).reliability == curves
+    raw = json.loads(manifest().to_json())
+    del raw["reliability"]
+    assert Manifest.from_json(json.dumps(raw)) == manifest(), "older bundles have none"
+    with pytest.raises(BundleError, match=r"reliability must be of labels of the model, found \['spine'\]"):
+        replace(manifest(), reliability={"spine": curves["heart"]})
+    wrong = json.loads(judged.to_json())
+    wrong["reliability"]["heart"]["bar"] = 1.5
+    with pytest.raises(BundleError, match="not readable: a bar lies in"):
+        Manifest.from_json(json.dumps(wrong))
 
 
 def test_json_holds_what_a_reader_looks_for() -> None:

@@ -10,6 +10,7 @@ from ai.labels import LABELS
 from ai.onnx_segmenter import MAX_BATCH, OnnxSegmenter, available_providers
 from ai.radiograph import Radiograph, View
 from ai.segmenter import Segmenter
+from ai.uncertainty import SHIFT, Reliability
 
 Field = npt.NDArray[np.float32]
 Disc = Callable[..., Field]
@@ -157,3 +158,32 @@ def test_network_of_another_shape_than_its_manifest_is_refused(make_bundle: Make
     bundle = make_bundle({"heart": disc(SIZE, 32, 32, 9)}, input_size=128)
     with pytest.raises(BundleError, match=r"'image'.*128"):
         OnnxSegmenter(bundle)
+
+
+def test_a_model_without_curves_is_asked_once_and_not_judged(
+    make_bundle: MakeBundle, chest: dict[str, Field]
+) -> None:
+    segmenter = OnnxSegmenter(make_bundle(chest))
+    assert segmenter.segment([radiograph()])[0].trust == {}
+    inputs, boxes = segmenter.prepare([radiograph()])
+    assert segmenter.infer(inputs, boxes)[0].agreement is None
+
+
+def test_trust_falls_where_the_second_look_shows_something_else(
+    make_bundle: MakeBundle, chest: dict[str, Field]
+) -> None:
+    """The network ignores the picture, so its discs stay where they are when the picture moves."""
+    curves = dict.fromkeys(chest, Reliability(bar=0.9, intercept=-1.0, expected=0.0, agreement=1.0))
+    [found] = OnnxSegmenter(make_bundle(chest, reliability=curves)).segment([radiograph()])
+    assert set(found.trust) == {"visible lung right", "visible lung left"}, "the heart was not found"
+    shifted = {name: shift_dice(chest[name]) for name in found.trust}
+    for name, trust in found.trust.items():
+        agreed = shifted[name]
+        assert trust.probability == pytest.approx(1 / (1 + np.e * (1 - agreed) / agreed), abs=0.02)
+
+
+def shift_dice(field: Field) -> float:
+    """Dice of a field's probabilities with themselves, moved by SHIFT."""
+    p = 1 / (1 + np.exp(-field.astype(np.float64)))
+    first, second = p[:-SHIFT, :-SHIFT], p[SHIFT:, SHIFT:]
+    return float(2 * (first * second).sum() / ((first**2).sum() + (second**2).sum()))

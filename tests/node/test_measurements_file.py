@@ -1,5 +1,6 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -8,18 +9,19 @@ from pydicom import Dataset
 
 from ai.measure import measure
 from ai.stand_in import StandInSegmenter
+from ai.uncertainty import Trust
 from node.measurements_file import SCHEMA, Json, measurements_json
 from node.reader import read_radiograph
 
 MakeDx = Callable[..., Dataset]
 
 
-def content(dataset: Dataset) -> Json:
+def content(dataset: Dataset, trust: Mapping[str, Trust] | None = None) -> Json:
     buffer = BytesIO()
     dataset.save_as(buffer, enforce_file_format=True)
     buffer.seek(0)
     source = read_radiograph(buffer)
-    segmentation = StandInSegmenter().segment([source.radiograph])[0]
+    segmentation = replace(StandInSegmenter().segment([source.radiograph])[0], trust=trust or {})
     return measurements_json(source, segmentation, measure(source.radiograph, segmentation))
 
 
@@ -60,6 +62,20 @@ def test_structures_are_found_not_found_or_not_supported(make_dx: MakeDx) -> Non
 
     assert {"name", "pixels"} == set(structures["found"][0])
     assert "left kidney" in structures["not_supported"] or "kidney left" in structures["not_supported"]
+
+
+def test_nothing_is_measured_on_a_mask_that_is_not_trusted(make_dx: MakeDx) -> None:
+    found = content(make_dx(), {"heart": Trust(0.2, 0.85), "visible lung right": Trust(0.97, 0.9)})
+
+    told = {each["name"]: each.get("trust") for each in found["structures"]["found"]}
+    assert told["heart"] == {"probability": 0.2, "dice": 0.85}
+    assert told["visible lung right"] == {"probability": 0.97, "dice": 0.9}
+    assert told["visible lung left"] is None
+    reasons = {each["name"]: each["reason"] for each in found["not_computed"]}
+    assert reasons["cardiothoracic ratio"] == (
+        "heart cannot be told with certainty: probability 0.20 of a Dice of 0.85 or more"
+    )
+    assert {"thoracic width", "right lung area"} <= {value["name"] for value in found["measurements"]}
 
 
 def test_points_lie_on_the_stored_pixels(make_dx: MakeDx) -> None:

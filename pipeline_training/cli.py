@@ -14,6 +14,7 @@ from rich.progress import Progress
 
 from ai.bundle import DEFAULT_BUNDLE
 from ai.errors import AiError
+from pipeline_training.commands.accuracy import accuracy
 from pipeline_training.commands.build import build
 from pipeline_training.commands.compare import calibrate, compare
 from pipeline_training.commands.finetune import finetune
@@ -42,7 +43,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     build, label, train_labeller, quickstart, screen, compare, calibrate, finetune, fit_reliability,
-    check_reliability,
+    check_reliability, accuracy,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(name=command.__name__.replace("_", "-"))(command)

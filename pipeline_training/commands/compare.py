@@ -32,7 +32,7 @@ def compare(
     )
     found = compare_evaluations(first, second)
     _console().print(comparison_table(found))
-    write_json(json, found.to_json())
+    write_text(json, found.to_json())
 
 
 def calibrate(
@@ -52,7 +52,7 @@ def calibrate(
     options = EvaluateOptions(data, bundle or DEFAULT_BUNDLE, tuple(only or ()), limit)
     found = calibrate_sets(OnnxSegmenter(Bundle.load(options.bundle)), chosen_sets(options))
     _console().print(calibration_table(found))
-    write_json(json, found.to_json())
+    write_text(json, found.to_json())
 
 
 def _console() -> Console:
@@ -60,7 +60,7 @@ def _console() -> Console:
     return console if console.is_terminal else Console(width=160)
 
 
-def write_json(path: Path | None, text: str) -> None:
+def write_text(path: Path | None, text: str) -> None:
     """Write the text to a file, if there is to be one."""
     if path is None:
         return

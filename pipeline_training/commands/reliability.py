@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipeline_training.commands.compare import Json, Only, write_json
+from pipeline_training.commands.compare import Json, Only, write_text
 
 Sets = Annotated[list[Path] | None, typer.Option("--radiographs", help="Radiographs with readers' masks.")]
 
@@ -50,4 +50,4 @@ def check_reliability(
     found = check(Bundle.load(options.bundle), sets)
     console = Console()
     (console if console.is_terminal else Console(width=160)).print(check_table(found))
-    write_json(json, found.to_json())
+    write_text(json, found.to_json())

@@ -1,0 +1,88 @@
+"""An evaluation as a page of documentation, with what others reached beside it."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from pipeline_training.evaluation_report import Evaluation, SetResult, StructureResult, remarks
+from pipeline_training.metrics import Interval
+
+READERS_LUNG = "second reader .972; HybridGNet .974; U-Net .981, both trained on JSRT"
+READERS_HEART = "second reader .935; HybridGNet .933; U-Net .942, both trained on JSRT"
+READERS_CLAVICLE = "second reader .945"
+ANCHORS: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("jsrt", "right_lung"): READERS_LUNG,
+        ("jsrt", "left_lung"): READERS_LUNG,
+        ("jsrt", "heart"): READERS_HEART,
+        ("jsrt", "right_clavicle"): READERS_CLAVICLE,
+        ("jsrt", "left_clavicle"): READERS_CLAVICLE,
+        ("montgomery", "lungs"): "HybridGNet .954, U-Net .944, neither trained on it",
+        ("shenzhen", "lungs"): "HybridGNet .935, U-Net .933, neither trained on it",
+        ("v7-portable", "lungs"): "on all 952 images of its kind: CXAS .888, FleXray .918",
+    }
+)
+"""Dice of others, as published (docs/method.md); on all images of a set or on another part of it, so that
+they are marks, not rivals in one race."""
+
+RATIO_ANCHOR = "Published: mean absolute error .018 to .021, limits of agreement about -.026 to +.026."
+
+
+def accuracy_page(evaluation: Evaluation, trained_on: tuple[str, ...] = ()) -> str:
+    """Return the page as Markdown.
+
+    Args:
+        evaluation: What was found.
+        trained_on: Sets that the model was trained on: their rows say so.
+    """
+    return "\n".join(_lines(evaluation, trained_on)) + "\n"
+
+
+def _lines(evaluation: Evaluation, trained_on: tuple[str, ...]) -> Iterator[str]:
+    model = evaluation.model
+    yield from ("# Accuracy on radiographs", "")
+    yield f"{model.id} {model.version}, sha256 `{model.sha256}`. Made by"
+    yield from ("", "```", "paxnode-train accuracy --data radiographs --page docs/accuracy.md", "```", "")
+    yield (
+        "Means over images with their 95 % bootstrap intervals; a refused image counts with Dice and IoU 0\n"
+        "and the image's diagonal. Pixels are those of the image as stored. Sets are never pooled: their\n"
+        "readers draw different things."
+    )
+    yield ""
+    yield "| set | structure | n | refused | Dice | IoU | HD95, pixels | others |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for found in evaluation.sets:
+        for structure in found.structures:
+            yield _row(found, structure, found.name in trained_on)
+    for found in evaluation.sets:
+        yield from _ratio(found, found.name in trained_on)
+    yield from ("", "## Remarks", "")
+    yield from (f"* {remark}" for remark in remarks(evaluation))
+
+
+def _row(found: SetResult, structure: StructureResult, seen: bool) -> str:
+    name = f"{found.name} (trained on)" if seen else found.name
+    anchor = ANCHORS.get((found.name, structure.structure), "")
+    scores = structure.with_refusals
+    if scores is None:
+        return f"| {name} | {structure.structure} | 0 | | not supported | | | {anchor} |"
+    refused = sum(score.refused for score in structure.images)
+    figures = f"{_cell(scores.dice)} | {_cell(scores.iou)} | {_cell(scores.hausdorff95_px, 1)}"
+    return f"| {name} | {structure.structure} | {scores.n} | {refused} | {figures} | {anchor} |"
+
+
+def _ratio(found: SetResult, seen: bool) -> Iterator[str]:
+    ratio = found.cardiothoracic_ratio
+    if ratio is None or ratio.agreement is None:
+        return
+    agreed = ratio.agreement
+    yield ""
+    yield (
+        f"Cardiothoracic ratio on {found.name}{' (trained on)' if seen else ''}, {agreed.n} images "
+        f"({ratio.not_computed} not computed): mean absolute error {_cell(agreed.mean_absolute_error)}, bias "
+        f"{_cell(agreed.bias)}, limits of agreement {agreed.lower_limit:+.3f} to {agreed.upper_limit:+.3f}. "
+        f"{RATIO_ANCHOR}"
+    )
+
+
+def _cell(interval: Interval, decimals: int = 3) -> str:
+    return f"{interval.mean:.{decimals}f} [{interval.low:.{decimals}f}, {interval.high:.{decimals}f}]"

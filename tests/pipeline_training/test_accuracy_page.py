@@ -1,0 +1,48 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ai.stand_in import StandInSegmenter
+from pipeline_training.accuracy_page import ANCHORS, accuracy_page
+from pipeline_training.cli import main
+from pipeline_training.evaluate import EvaluateOptions, chosen_sets, evaluate_sets
+from pipeline_training.evaluation_report import Evaluation
+from pipeline_training.radiograph_folders import PROTOCOLS
+
+
+@pytest.fixture
+def evaluation(make_reader_set: Callable[..., Path]) -> Evaluation:
+    folder = make_reader_set("jsrt", structures=("heart", "right_lung"))
+    options = EvaluateOptions(folder, resamples=50)
+    return evaluate_sets(StandInSegmenter(), chosen_sets(options), options)
+
+
+def test_every_structure_has_its_row_with_what_others_reached(evaluation: Evaluation) -> None:
+    rows = [line for line in accuracy_page(evaluation).splitlines() if line.startswith("| jsrt")]
+    heart = next(row for row in rows if "| heart |" in row)
+    (scores,) = (each.with_refusals for each in evaluation.sets[0].structures if each.structure == "heart")
+    assert scores is not None
+    assert f"| heart | 3 | 0 | {scores.dice.mean:.3f} [" in heart
+    assert "second reader .935" in heart
+    assert len(rows) == 2
+
+
+def test_sets_that_the_model_was_trained_on_are_named(evaluation: Evaluation) -> None:
+    assert "| jsrt (trained on) | heart |" in accuracy_page(evaluation, ("jsrt",))
+    assert "(trained on)" not in accuracy_page(evaluation, ("wingspan",))
+
+
+def test_anchors_are_of_structures_that_are_compared() -> None:
+    assert all(structure in PROTOCOLS[name] for name, structure in ANCHORS)
+
+
+def test_command_writes_the_page(
+    make_reader_set: Callable[..., Path], tiny_bundle: Callable[[], Path], tmp_path: Path
+) -> None:
+    page, folder = tmp_path / "docs" / "accuracy.md", make_reader_set("jsrt")
+    asked = ["accuracy", "--data", folder, "--page", page, "--bundle", tiny_bundle(), "--trained-on", "jsrt"]
+    with pytest.raises(SystemExit) as ended:
+        main([str(each) for each in asked])
+    assert ended.value.code == 0
+    assert "| jsrt (trained on) | heart | 3 |" in page.read_text()

@@ -16,7 +16,7 @@ from pipeline_training.fittings import draw_fittings, fit
 from pipeline_training.organ_factors import attenuate, draw_factors
 from pipeline_training.respiration import breathe, draw_shift
 from pipeline_training.scanned import Scanned
-from pipeline_training.shoulders import Shoulder, draw_shoulders, move_shoulders
+from pipeline_training.shoulders import Shoulder, clavicle_slopes, draw_shoulders, move_shoulders
 from pipeline_training.warp import Motion, least_jacobian, warp
 
 ARMS_SHARE = 0.6
@@ -73,7 +73,7 @@ def draw_difference(anatomy: Anatomy, generator: np.random.Generator) -> Differe
     return Difference(
         deformation=draw_deformation(anatomy, generator),
         shift_mm=draw_shift(generator),
-        shoulders=draw_shoulders(generator),
+        shoulders=draw_shoulders(generator, clavicle_slopes(anatomy)),
         arms=arms if with_arms else None,
         breasts=breasts if with_breasts else None,
         cut_mm=cut if is_cut else None,

@@ -18,7 +18,7 @@ import torch
 from pipeline_training.anatomy import Anatomy
 from pipeline_training.dataset import STORED_SIZE, Source, from_projection
 from pipeline_training.errors import DatasetError
-from pipeline_training.poses import draw_pose
+from pipeline_training.poses import draw_pose, lean_of
 from pipeline_training.projections import POSES_PER_BODY, load_anatomy, numbered_body, stored
 from pipeline_training.projector import Projector
 from pipeline_training.scanned import Scanned, extend
@@ -99,7 +99,8 @@ def render_block(sources: OnlineSources, block: int) -> tuple[Source, ...]:
     anatomy, scanned = _anatomy(case, sources.seed)
     generator = np.random.default_rng([sources.seed, block, *case.name.encode(), *b"online"])
     body = numbered_body(anatomy, scanned, block + 1, generator)
-    poses = [draw_pose(generator, sources.lateral_share) for _ in range(POSES_PER_BODY)]
+    lean = lean_of(body.anatomy)
+    poses = [draw_pose(generator, sources.lateral_share, lean) for _ in range(POSES_PER_BODY)]
     projections = Projector(body.anatomy).project(poses, STORED_SIZE)
     return tuple(from_projection(stored(body, p, q)) for p, q in zip(poses, projections, strict=True))
 

@@ -25,7 +25,7 @@ from pipeline_training.geometry import Pose
 from pipeline_training.intake.case import load_case
 from pipeline_training.manifest import Entry, entry_of, write_manifest
 from pipeline_training.origin import check_origin
-from pipeline_training.poses import draw_pose, is_lateral
+from pipeline_training.poses import draw_pose, is_lateral, lean_of
 from pipeline_training.projector import Projection, Projector
 from pipeline_training.scanned import Scanned, extend, told
 from pipeline_training.targets import structure_lengths, structure_masks
@@ -156,7 +156,8 @@ def _project_body(
     number = int(files[0].stem.split("_")[0])
     generator = np.random.default_rng([options.seed, number, *anatomy.case.encode()])
     body = numbered_body(anatomy, scanned, number, generator)
-    poses = {file: draw_pose(generator, options.lateral_share) for file in files}
+    lean = lean_of(body.anatomy)
+    poses = {file: draw_pose(generator, options.lateral_share, lean) for file in files}
     projector = Projector(body.anatomy)
     for file in files:
         if not file.exists():

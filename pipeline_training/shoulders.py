@@ -20,8 +20,16 @@ sinks (the scapula turns by 1 degree for each 2 of the arm: Inman 1944)."""
 OUTWARDS_MM = (-4.0, 14.0)
 """Rolled shoulders take the scapulae off the lungs."""
 
-TILT_DEG = (-6.0, 10.0)
-"""Of a clavicle about its sternal end; above 0 its outer end sinks."""
+TILT_DEG = (-6.0, 26.0)
+"""Of a clavicle about its sternal end, at most; above 0 its outer end sinks."""
+
+SLOPE_DEG = (-6.0, 18.0)
+"""Of the clavicles of a drawn body, above 0 where the outer end is higher. With the arm down the clavicle
+rises by some 6 degrees (Ludewig et al., J Bone Joint Surg Am 91:378, 2009), with it raised by 30 more (Inman
+1944): so does that of a CT with raised arms, and no radiograph's."""
+
+END_SHARE = 0.1
+"""Of a clavicle's width: the part of it that counts as an end."""
 
 REACH_MM = 45.0
 """Standard deviation of the blur over which a motion fades around its bone."""
@@ -41,11 +49,47 @@ class Shoulder:
     tilt_deg: float
 
 
-def draw_shoulders(generator: np.random.Generator) -> tuple[Shoulder, Shoulder]:
-    """Return (right, left): alike, but not the same."""
-    common = [generator.uniform(*ends) for ends in (TURN_DEG, OUTWARDS_MM, TILT_DEG)]
-    right, left = ([float(value + generator.normal(0, 2)) for value in common] for _ in SIDES)
-    return Shoulder(*right), Shoulder(*left)
+def draw_shoulders(
+    generator: np.random.Generator, slopes: tuple[float, float] = (0.0, 0.0)
+) -> tuple[Shoulder, Shoulder]:
+    """Return (right, left): alike, but not the same.
+
+    Args:
+        generator: Draws them.
+        slopes: Of the clavicles as they were scanned, (right, left), as `clavicle_slopes` gives them.
+    """
+    common = [generator.uniform(*ends) for ends in (TURN_DEG, OUTWARDS_MM, SLOPE_DEG)]
+    right, left = (_beside(common, scanned, generator) for scanned in slopes)
+    return right, left
+
+
+def _beside(common: list[float], scanned: float, generator: np.random.Generator) -> Shoulder:
+    """Return one shoulder of a pair that has (turn, outwards, slope) in common; `scanned` is its slope."""
+    turn, outwards, slope = (float(value + generator.normal(0, 2)) for value in common)
+    return Shoulder(turn, outwards, float(np.clip(scanned - slope, *TILT_DEG)))
+
+
+def clavicle_slopes(anatomy: Anatomy) -> tuple[float, float]:
+    """Return (right, left) degrees by which each clavicle rises to the outside in the frontal plane.
+
+    One that the anatomy does not know, or that has no length, rises by 0.
+    """
+    right, left = (
+        _slope(anatomy.organs.mask(f"clavicle {side}"), outwards)
+        for side, outwards in zip(SIDES, (-1.0, 1.0), strict=True)
+    )
+    return right, left
+
+
+def _slope(clavicle: npt.NDArray[np.bool_], outwards: float) -> float:
+    places = np.argwhere(clavicle)
+    if not len(places):
+        return 0.0
+    along = outwards * places[:, 2]
+    low, high = np.quantile(along, [END_SHARE, 1 - END_SHARE])
+    inner, outer = places[along <= low].mean(axis=0), places[along >= high].mean(axis=0)
+    run, rise = outwards * (outer[2] - inner[2]), outer[0] - inner[0]
+    return float(np.degrees(np.arctan2(rise, run))) if run > 0 else 0.0
 
 
 def move_shoulders(anatomy: Anatomy, shoulders: tuple[Shoulder, Shoulder]) -> Field:

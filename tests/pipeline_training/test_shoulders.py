@@ -1,9 +1,18 @@
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from pipeline_training.anatomy import Anatomy
-from pipeline_training.shoulders import Shoulder, draw_shoulders, move_shoulders
+from pipeline_training.shoulders import (
+    SLOPE_DEG,
+    TILT_DEG,
+    Shoulder,
+    clavicle_slopes,
+    draw_shoulders,
+    move_shoulders,
+)
 from pipeline_training.warp import warp
 
 STILL = Shoulder(0.0, 0.0, 0.0)
@@ -45,6 +54,37 @@ def test_tilted_clavicle_sinks_at_its_outer_end(anatomy: Anatomy, side: str) -> 
     tilted = Shoulder(0.0, 0.0, 10.0)
     body = moved(anatomy, tilted, tilted)
     assert centre(body, f"clavicle {side}")[0] < centre(anatomy, f"clavicle {side}")[0] - 2
+
+
+def test_raised_clavicles_are_drawn_as_they_lie_with_the_arms_down() -> None:
+    tilts = [draw_shoulders(np.random.default_rng(seed), (30.0, 26.0)) for seed in range(100)]
+    right = np.array([30.0 - each[0].tilt_deg for each in tilts])
+    left = np.array([26.0 - each[1].tilt_deg for each in tilts])
+    for slopes in (right, left):
+        assert slopes.min() > SLOPE_DEG[0] - 8
+        assert slopes.max() < SLOPE_DEG[1] + 8
+        assert slopes.mean() == pytest.approx(np.mean(SLOPE_DEG), abs=3)
+    level = [draw_shoulders(np.random.default_rng(seed))[0].tilt_deg for seed in range(100)]
+    assert min(level) == TILT_DEG[0], "no clavicle is raised by more"
+
+
+@pytest.mark.parametrize("degrees", [0.0, 12.0, 24.0])
+def test_slope_of_a_clavicle_is_how_it_rises_outwards(anatomy: Anatomy, degrees: float) -> None:
+    """Straight bones, drawn along lines that rise by so many degrees."""
+    parts = np.zeros_like(anatomy.organs.parts)
+    layer = anatomy.organs.with_parts(parts)
+    run = np.arange(0, 14, 0.25)
+    for side, outwards in (("right", -1), ("left", 1)):
+        columns = (parts.shape[2] // 2 + outwards * (2 + run)).astype(int)
+        slices = (5 + run * np.tan(np.radians(degrees))).round().astype(int)
+        (part,) = anatomy.organs.structures[f"clavicle {side}"]
+        parts[slices, parts.shape[1] // 3, columns] = part
+    assert clavicle_slopes(replace(anatomy, organs=layer)) == pytest.approx((degrees, degrees), abs=2.5)
+
+
+def test_unknown_clavicles_are_level(anatomy: Anatomy) -> None:
+    layer = anatomy.organs.with_parts(np.zeros_like(anatomy.organs.parts))
+    assert clavicle_slopes(replace(anatomy, organs=layer)) == (0.0, 0.0)
 
 
 def test_shoulders_are_alike_and_follow_the_generator() -> None:

@@ -128,13 +128,14 @@ def _build(masks: dict[str, Mask], supported: Collection[str]) -> list[str]:
 
 
 def _grow(masks: dict[str, Mask]) -> list[str]:
-    """Grow wholes by their parts, in place; return what was added to which."""
+    """Grow wholes by their parts, in place; return the growth of each."""
     told = []
     for whole, parts in _GROWING:
         out = _sticking_out(masks, whole, parts)
         if out:
-            masks[whole] = union(masks[whole], *(masks[part] for part in out))
-        told += [f"{whole} by {_percent(share)} of {part}" for part, share in out.items()]
+            small = masks[whole]
+            masks[whole] = union(small, *(masks[part] for part in out))
+            told.append(f"{whole} {_percent(masks[whole].area / small.area - 1)}")
     return told
 
 

@@ -9,13 +9,15 @@ from ai.segmentation import Mask
 def seen_through(mask: Mask, window: Mask) -> npt.NDArray[np.bool_]:
     """Return the mask's pixels in the window's crop, bool, shape of `window.pixels`."""
     seen = np.zeros(window.pixels.shape, np.bool_)
-    top, bottom = max(mask.top, window.top), min(mask.bottom, window.bottom)
-    left, right = max(mask.left, window.left), min(mask.right, window.right)
-    if top < bottom and left < right:
-        seen[top - window.top : bottom - window.top, left - window.left : right - window.left] = mask.pixels[
-            top - mask.top : bottom - mask.top, left - mask.left : right - mask.left
-        ]
+    seen[_common(window, mask)] = mask.pixels[_common(mask, window)]
     return seen
+
+
+def _common(mask: Mask, other: Mask) -> tuple[slice, slice]:
+    """Return where in the mask's crop that of the other one lies; an empty part where it does not."""
+    top, left = max(mask.top, other.top), max(mask.left, other.left)
+    bottom, right = max(top, min(mask.bottom, other.bottom)), max(left, min(mask.right, other.right))
+    return slice(top - mask.top, bottom - mask.top), slice(left - mask.left, right - mask.left)
 
 
 def overlap(first: Mask, second: Mask) -> Mask | None:
@@ -25,8 +27,8 @@ def overlap(first: Mask, second: Mask) -> Mask | None:
 
 def share_outside(part: Mask, whole: Mask) -> float:
     """Return which share of the part's pixels the whole does not have, in [0, 1]."""
-    outside = np.count_nonzero(part.pixels & ~seen_through(whole, part))
-    return outside / part.area if outside else 0.0
+    inside = np.count_nonzero(part.pixels[_common(part, whole)] & whole.pixels[_common(whole, part)])
+    return (part.area - inside) / part.area
 
 
 def union(first: Mask, *others: Mask) -> Mask:

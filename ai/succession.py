@@ -74,12 +74,18 @@ def put_in_order(masks: Mapping[str, Mask]) -> tuple[dict[str, Mask], tuple[str,
     ordered = dict(masks)
     told: list[str] = []
     for name, levels in _SERIES.items():
-        members = [Member(n, level, masks[n].centroid[1]) for n, level in levels if n in masks]
+        members = [Member(n, level, _row(masks[n])) for n, level in levels if n in masks]
         wrong, sentences = judge(name, members)
         told += sentences
         for member in wrong:
             del ordered[member.name]
     return ordered, tuple(told)
+
+
+def _row(mask: Mask) -> float:
+    """Return the row of the centre of area, without a list of all pixels."""
+    filled = np.count_nonzero(mask.pixels, axis=1)
+    return float(filled @ np.arange(len(filled)) / filled.sum()) + mask.top + 0.5
 
 
 def judge(name: str, members: Sequence[Member]) -> tuple[list[Member], list[str]]:

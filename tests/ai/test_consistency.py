@@ -1,13 +1,15 @@
-from itertools import chain
-
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from ai.consistency import MAX_SHARED, make_consistent, take_lungs_apart
-from ai.labels import LABELS, label
+from ai.containment import union_parts
+from ai.labels import LABELS
 from ai.mask_algebra import overlap, union
 from ai.segmentation import Mask
 from ai.succession import series
+
+Dense = npt.NDArray[np.bool_]
 
 NAMES = tuple(item.name for item in LABELS)
 SHAPE = (200, 300)
@@ -87,8 +89,75 @@ def test_one_lung_alone_is_left_alone() -> None:
     assert take_lungs_apart(masks) == (masks, ())
 
 
-def disc(column: float, row: float, radius: float) -> Mask:
+def disc(column: float, row: float, across: float, down: float) -> Dense:
     rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
-    mask = Mask.from_dense(np.hypot(rows - row, columns - column) < radius)
-    assert mask is not None
-    return mask
+    return np.asarray(np.hypot((rows - row) / down, (columns - column) / across) < 1, np.bool_)
+
+
+def body(generator: np.random.Generator) -> dict[str, Mask]:
+    """A drawn chest in which everything lies where it belongs; the whole lungs overlap."""
+    rows = np.arange(SHAPE[0])[:, None]
+    middle, top = 150 + generator.uniform(-8, 8), generator.uniform(80, 110)
+    drawn: dict[str, Dense] = {}
+    for side, sign in (("right", -1), ("left", 1)):
+        lung = disc(middle + sign * generator.uniform(44, 60), top, 55, 65)
+        seen = lung & disc(middle + sign * 70, top, 60, 60)
+        base = lung & (rows > top + generator.uniform(15, 25))
+        drawn |= {f"{side} lung": lung, f"visible lung {side}": seen, f"{side} lung base": base}
+        drawn |= {f"lung lower lobe {side}": base, f"clavicle {side}": disc(middle + sign * 50, 30, 40, 6)}
+        for part, start in (("posterior", 20), ("anterior", 40)):
+            for name, level in series()[f"{part} ribs {side}"]:
+                drawn[name] = disc(middle + sign * 60, start + 11 * level, 30, 4)
+    for name, level in series()["vertebrae"][6:20]:
+        drawn[name] = disc(middle, 10 * level - 50, 12, 5 + generator.uniform(-1, 1))
+    heart = disc(middle + 20, top + 40, 40, 35)
+    drawn |= {"heart": heart, "heart atrium right": heart & disc(middle - 5, top + 40, 25, 25)}
+    drawn |= {"trachea": disc(middle, 20, 8, 40), "cardiomediastinum": heart | disc(middle, top, 25, 60)}
+    masks = {name: mask for name, dense in drawn.items() if (mask := Mask.from_dense(dense)) is not None}
+    for whole in sorted(NAMES, key=lambda name: name == "lung" or name == "spine"):
+        parts = [masks[part] for part in union_parts(whole) if part in masks]
+        if parts:
+            masks[whole] = union(*parts)
+    return {name: masks[name] for name in NAMES if name in masks}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_plausible_anatomy_comes_back_as_the_same_objects_without_a_word(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    masks = body(generator)
+    whole = frozenset(name for name in masks if union_parts(name))
+    kept = {name: mask for name, mask in masks.items() if name in whole or generator.random() < 0.85}
+    consistent, told = make_consistent(kept, kept)
+    assert told == ()
+    assert list(consistent) == list(kept)
+    assert all(consistent[name] is mask for name, mask in kept.items())
+
+
+def test_rules_work_together_and_masks_come_in_table_order() -> None:
+    masks = body(np.random.default_rng(0))
+    del masks["clavicles"]
+    masks["vertebrae T5"] = box((170, 176), (140, 152))
+    masks["vertebrae T8"] = union(masks["vertebrae T8"], box((100, 104), (150, 172)))
+    masks["heart atrium right"] = union(masks["heart atrium right"], box((100, 104), (10, 30)))
+    masks["visible lung right"] = union(
+        masks["visible lung right"], box((80, 90), (masks["visible lung left"].left + 20, 200))
+    )
+    consistent, told = make_consistent(masks, NAMES)
+    assert list(consistent) == [name for name in NAMES if name in consistent]
+    assert set(masks) - set(consistent) == {"vertebrae T5"}
+    assert [sentence.split(":")[0] for sentence in told] == [
+        "vertebrae T5",
+        "visible lung right and visible lung left",
+        "clavicles",
+        "grown by parts that reached beyond them",
+        "cut off where they reached beyond what holds them",
+    ]
+    assert overlap(consistent["visible lung right"], consistent["visible lung left"]) is None
+
+
+def test_withheld_member_makes_nothing_grow() -> None:
+    masks = body(np.random.default_rng(1))
+    masks["vertebrae T5"] = box((170, 176), (139, 190))
+    consistent, told = make_consistent(masks, NAMES)
+    assert len(told) == 1
+    assert consistent["thoracic spine"] is masks["thoracic spine"]

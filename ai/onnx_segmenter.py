@@ -11,6 +11,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as runtime_state
 
 from ai.bundle import Bundle
+from ai.consistency import make_consistent
 from ai.errors import BundleError
 from ai.labels import LABELS
 from ai.plausibility import check_lungs, check_seen_view, check_stated_view, frontal_probability
@@ -142,7 +143,8 @@ class OnnxSegmenter:
             if frontal >= 0.5:
                 check_lungs(masks, shape, self.manifest.labels)
                 masks, exchanges = put_sides_right(masks, _SIDE_PAIRS)
-                repairs += exchanges
+                masks, corrections = make_consistent(masks, self._channels)
+                repairs += exchanges + corrections
             return replace(
                 self._segmentation(shape, masks, repairs, frontal), trust=self._trust(output, masks)
             )

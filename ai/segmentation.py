@@ -85,7 +85,8 @@ class Segmentation:
         shape: (rows, columns) of the radiograph.
         masks: By label name (the `name` of ai/labels.csv), in label-table order; never an empty one.
         model: The weights that made it.
-        empty: Labels that the model supports and did not find here.
+        empty: Labels that the model supports and did not find here, or whose masks were withheld (`repairs`
+            tells which).
         unsupported: Labels of the table that the model was not trained for.
         repairs: What post-processing changed, one sentence each.
         frontal_probability: That the view is frontal, judged from the pixels, in [0, 1]; None if unjudged.

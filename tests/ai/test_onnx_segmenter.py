@@ -7,6 +7,7 @@ import pytest
 from ai.bundle import Bundle, bundle_digest
 from ai.errors import BundleError, NotAChestError
 from ai.labels import LABELS
+from ai.mask_algebra import share_outside
 from ai.onnx_segmenter import MAX_BATCH, OnnxSegmenter, available_providers
 from ai.radiograph import Radiograph, View
 from ai.segmenter import Segmenter
@@ -139,6 +140,27 @@ def test_repairs_reach_the_segmentation(make_bundle: MakeBundle, chest: dict[str
     chest["heart"] = np.maximum(disc(SIZE, 34, 40, 8), disc(SIZE, 34, 10, 4))
     [found] = OnnxSegmenter(make_bundle(chest)).segment([radiograph()])
     assert any(sentence.startswith("heart: 1 detached") for sentence in found.repairs)
+
+
+def test_masks_of_a_frontal_view_are_made_consistent_and_it_is_told(
+    make_bundle: MakeBundle, chest: dict[str, Field], disc: Disc
+) -> None:
+    chest |= {"heart": disc(SIZE, 34, 40, 8), "heart atrium left": disc(SIZE, 38, 40, 6)}
+    [found] = OnnxSegmenter(make_bundle(chest)).segment([radiograph()])
+    assert share_outside(found.masks["heart atrium left"], found.masks["heart"]) == 0
+    assert found.repairs[-1].startswith(
+        "cut off where they reached beyond what holds them: heart atrium left"
+    )
+
+
+def test_masks_of_a_lateral_view_are_left_alone(
+    make_bundle: MakeBundle, chest: dict[str, Field], disc: Disc
+) -> None:
+    chest |= {"heart": disc(SIZE, 34, 40, 8), "heart atrium left": disc(SIZE, 38, 40, 6)}
+    bundle = make_bundle(chest, view=(-2.0, 2.0), views=("frontal", "lateral"))
+    [found] = OnnxSegmenter(bundle).segment([radiograph(view=View.LEFT_LATERAL)])
+    assert share_outside(found.masks["heart atrium left"], found.masks["heart"]) > 0.1
+    assert found.repairs == ()
 
 
 def test_cpu_is_always_a_provider_and_comes_last(make_bundle: MakeBundle, chest: dict[str, Field]) -> None:

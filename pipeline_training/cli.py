@@ -19,6 +19,7 @@ from pipeline_training.commands.compare import calibrate, compare
 from pipeline_training.commands.finetune import finetune
 from pipeline_training.commands.label import label
 from pipeline_training.commands.quickstart import quickstart
+from pipeline_training.commands.repeatability import repeatability
 from pipeline_training.commands.screen import screen
 from pipeline_training.commands.train_labeller import train_labeller
 from pipeline_training.contact_sheet import draw_contact_sheet, write_contact_sheet
@@ -39,7 +40,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="From labelled CT volumes to a model bundle, and the bundle against readers.",
 )
-for command in (build, label, train_labeller, quickstart, screen, compare, calibrate, finetune):
+for command in (
+    build,
+    label,
+    train_labeller,
+    quickstart,
+    screen,
+    compare,
+    calibrate,
+    repeatability,
+    finetune,
+):
     app.command(name=command.__name__.replace("_", "-"))(command)
 
 

@@ -31,8 +31,8 @@ def compare(
         evaluate(EvaluateOptions(data, each, tuple(only or ()), limit)) for each in (bundle, other)
     )
     found = compare_evaluations(first, second)
-    _console().print(comparison_table(found))
-    _write(json, found.to_json())
+    console().print(comparison_table(found))
+    write_json(json, found.to_json())
 
 
 def calibrate(
@@ -51,16 +51,22 @@ def calibrate(
 
     options = EvaluateOptions(data, bundle or DEFAULT_BUNDLE, tuple(only or ()), limit)
     found = calibrate_sets(OnnxSegmenter(Bundle.load(options.bundle)), chosen_sets(options))
-    _console().print(calibration_table(found))
-    _write(json, found.to_json())
+    console().print(calibration_table(found))
+    write_json(json, found.to_json())
 
 
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=160)
+def console() -> Console:
+    """Return a console, wide enough for the tables where standard output is no terminal."""
+    found = Console()
+    return found if found.is_terminal else Console(width=160)
 
 
-def _write(path: Path | None, text: str) -> None:
+def write_json(path: Path | None, text: str) -> None:
+    """Write the text where a path was given.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
     if path is None:
         return
     try:

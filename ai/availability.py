@@ -27,15 +27,21 @@ def missing(segmentation: Segmentation, names: Sequence[str], top_matters: bool 
     structure may be cut off at the upper edge of the image.
     """
     for name in names:
-        if name in segmentation.unsupported:
-            return f"the model does not support {name}"
-        if name not in segmentation.masks:
-            return f"{name} was not found"
+        reason = absent(segmentation, name)
+        if reason:
+            return reason
         if cut_off(segmentation.masks[name], segmentation.shape, top_matters):
             return f"{name} is cut off by the edge of the image"
         if name in segmentation.trust and not segmentation.trust[name].suffices:
             return f"{name} cannot be told with certainty: {segmentation.trust[name]}"
     return None
+
+
+def absent(segmentation: Segmentation, name: str) -> str | None:
+    """Return why there is no mask of a structure; None if there is one, be it whole or cut off."""
+    if name in segmentation.unsupported:
+        return f"the model does not support {name}"
+    return None if name in segmentation.masks else f"{name} was not found"
 
 
 def lungs(segmentation: Segmentation) -> tuple[str, str]:

@@ -70,17 +70,47 @@ def outer_edges(mask: Mask, side: str) -> npt.NDArray[np.float64]:
     return smooth
 
 
+def vertical_extent(mask: Mask) -> tuple[Point, Point]:
+    """Return the highest and the lowest point of the rows filled by at least SPUR_FRACTION of the width."""
+    extent = horizontal_extent(_turned(mask))
+    return extent.left[::-1], extent.right[::-1]
+
+
+def level_edges(mask: Mask, side: str) -> npt.NDArray[np.float64]:
+    """Return the row of the mask's edge towards the image's "top" or "bottom" on each of its columns.
+
+    Columns without a pixel hold NaN. A median removes spurs, as in `outer_edges`.
+    """
+    return outer_edges(_turned(mask), {"top": "left", "bottom": "right"}[side])
+
+
+def _turned(mask: Mask) -> Mask:
+    """Return the mask with rows and columns exchanged."""
+    return Mask(mask.pixels.T, mask.left, mask.top)
+
+
 def cut_off(mask: Mask, shape: tuple[int, int], at_top: bool = True) -> bool:
     """Whether a considerable part of the mask lies on the border of an image of `shape` (rows, columns).
 
     Widths do not suffer from a structure that is cut at its top: `at_top=False` lets that pass.
     """
+    return bool(cut_sides(mask, shape) - (set() if at_top else {"top"}))
+
+
+def cut_sides(mask: Mask, shape: tuple[int, int]) -> frozenset[str]:
+    """Return at which borders of an image of `shape` (rows, columns) the mask is cut off.
+
+    They are of "top", "bottom", "left" and "right": those on which more than EDGE_FRACTION of the mask's own
+    width or height lies.
+    """
     height, width = mask.pixels.shape
-    on_sides = (mask.left == 0, mask.pixels[:, 0]), (mask.right == shape[1], mask.pixels[:, -1])
-    on_ends = (at_top and mask.top == 0, mask.pixels[0]), (mask.bottom == shape[0], mask.pixels[-1])
-    touches = [np.count_nonzero(line) / height for at_border, line in on_sides if at_border]
-    touches += [np.count_nonzero(line) / width for at_border, line in on_ends if at_border]
-    return max(touches, default=0.0) > EDGE_FRACTION
+    shares = {
+        "top": (mask.top == 0) * np.count_nonzero(mask.pixels[0]) / width,
+        "bottom": (mask.bottom == shape[0]) * np.count_nonzero(mask.pixels[-1]) / width,
+        "left": (mask.left == 0) * np.count_nonzero(mask.pixels[:, 0]) / height,
+        "right": (mask.right == shape[1]) * np.count_nonzero(mask.pixels[:, -1]) / height,
+    }
+    return frozenset(side for side, share in shares.items() if share > EDGE_FRACTION)
 
 
 def outlines(mask: Mask) -> tuple[tuple[Point, ...], ...]:

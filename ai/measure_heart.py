@@ -38,7 +38,7 @@ def cardiothoracic_ratio(radiograph: Radiograph, segmentation: Segmentation) -> 
     Source: Danzer CS, The cardiothoracic ratio, Am J Med Sci 157:513 (1919).
     """
     name = "cardiothoracic ratio"
-    heart, thorax = _heart(radiograph, segmentation), _thorax(radiograph, segmentation)
+    heart, thorax = _heart(radiograph, segmentation), inner_thorax(radiograph, segmentation)
     if isinstance(heart, str):
         return NotComputed(name, heart, ("heart", *lungs(segmentation)))
     if isinstance(thorax, str):
@@ -73,7 +73,7 @@ def thoracic_width(radiograph: Radiograph, segmentation: Segmentation) -> Measur
     Source: the inner diameter of Danzer 1919; taken on the widest row, as CXAS does, for the level of the
     right dome of the diaphragm is often hidden.
     """
-    width = unfit_for_lengths(radiograph, segmentation) or _thorax(radiograph, segmentation)
+    width = unfit_for_lengths(radiograph, segmentation) or inner_thorax(radiograph, segmentation)
     return _in_mm("thoracic width", radiograph, width, ())
 
 
@@ -82,7 +82,7 @@ def unfit_for_lengths(radiograph: Radiograph, segmentation: Segmentation) -> str
 
     The widths refute each other, or the thorax is no adult's. Where a width cannot be had, it is not judged.
     """
-    heart, thorax = _heart(radiograph, segmentation), _thorax(radiograph, segmentation)
+    heart, thorax = _heart(radiograph, segmentation), inner_thorax(radiograph, segmentation)
     if isinstance(heart, Width) and isinstance(thorax, Width):
         reason = ratio_implausible(heart.pixels, thorax.pixels)
         if reason:
@@ -92,13 +92,13 @@ def unfit_for_lengths(radiograph: Radiograph, segmentation: Segmentation) -> str
 
 def heart_unchecked(radiograph: Radiograph, segmentation: Segmentation) -> str | None:
     """Return why the heart's size cannot be held against that of the thorax; None if it can."""
-    thorax = _thorax(radiograph, segmentation)
+    thorax = inner_thorax(radiograph, segmentation)
     return f"the heart cannot be checked against the thorax: {thorax}" if isinstance(thorax, str) else None
 
 
 def unfit_spacing(radiograph: Radiograph, segmentation: Segmentation) -> str | None:
     """Return why no millimetres should be given: the thorax is no adult's; None if they may."""
-    thorax = _thorax(radiograph, segmentation)
+    thorax = inner_thorax(radiograph, segmentation)
     return None if isinstance(thorax, str) else thorax_implausible(thorax.pixels, radiograph.spacing)
 
 
@@ -135,8 +135,8 @@ def _heart(radiograph: Radiograph, segmentation: Segmentation) -> Width | str:
     return Width(extent.width, extent, lines, ("heart",))
 
 
-def _thorax(radiograph: Radiograph, segmentation: Segmentation) -> Width | str:
-    """Return the inner width of the thorax, or why there is none."""
+def inner_thorax(radiograph: Radiograph, segmentation: Segmentation) -> Width | str:
+    """Return the inner width of the thorax as `thoracic_width` defines it, or why there is none."""
     right, left = lungs(segmentation)
     reason = not_frontal(radiograph, segmentation) or missing(segmentation, [right, left], top_matters=False)
     reason = reason or lungs_implausible(segmentation)

@@ -8,7 +8,6 @@ two, vertebrae (T1 to L5) on the 57 films of the AASCE 2019 challenge.
 import numpy as np
 import numpy.typing as npt
 from numpy.polynomial import Polynomial
-from scipy import ndimage
 
 from ai.availability import lungs, sides_swapped
 from ai.radiograph import PixelSpacing
@@ -113,7 +112,7 @@ def heart_implausible(segmentation: Segmentation) -> str | None:
     if reason:
         return reason
     heart = segmentation.masks["heart"]
-    if _largest_piece(heart) < MIN_LARGEST_PIECE:
+    if heart.largest_piece < MIN_LARGEST_PIECE:
         return "the heart is implausible: it is in pieces"
     ratio = heart.area / sum(lung.area for lung in _pair(segmentation))
     if not _within(ratio, HEART_TO_LUNGS):
@@ -203,7 +202,7 @@ def _odd_lung(name: str, segmentation: Segmentation) -> str | None:
     share = mask.area / (segmentation.shape[0] * segmentation.shape[1])
     if share < MIN_LUNG_SHARE:
         return f"{name} is implausible: it covers {100 * share:.2g} % of the image"
-    return f"{name} is implausible: it is in pieces" if _largest_piece(mask) < MIN_LARGEST_PIECE else None
+    return f"{name} is implausible: it is in pieces" if mask.largest_piece < MIN_LARGEST_PIECE else None
 
 
 def _unlike(right: Mask, left: Mask) -> str | None:
@@ -223,12 +222,6 @@ def _misplaced(heart: Mask, right: Mask, left: Mask) -> str | None:
     if centred and lowest <= MAX_HEART_BOTTOM and gap <= MAX_HEART_GAP:
         return None
     return "the heart does not lie between the lungs"
-
-
-def _largest_piece(mask: Mask) -> float:
-    """Return the share of the mask in its largest piece."""
-    pieces, _ = ndimage.label(mask.pixels)
-    return float(np.bincount(pieces.ravel())[1:].max()) / mask.area
 
 
 def _within(values: float | Vector, bounds: tuple[float, float]) -> bool:

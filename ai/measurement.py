@@ -6,13 +6,14 @@ from enum import StrEnum
 
 
 class Unit(StrEnum):
-    """UCUM units of measured values (PS3.16 CID 7460 and following)."""
+    """UCUM units of measured values (PS3.16 CID 7181, CID 7460 and following)."""
 
     MILLIMETRE = "mm"
     SQUARE_CENTIMETRE = "cm2"
     DEGREE = "deg"
     RATIO = "1"
     PERCENT = "%"
+    COUNT = "{counts}"
 
 
 DIGITS = {
@@ -21,10 +22,11 @@ DIGITS = {
     Unit.DEGREE: 1,
     Unit.RATIO: 2,
     Unit.PERCENT: 1,
+    Unit.COUNT: 0,
 }
 """Decimals of a value, the same in the report, the picture and on the terminal; more would be noise."""
 
-UNIT_WORDS = {Unit.SQUARE_CENTIMETRE: " cm²", Unit.DEGREE: "°", Unit.RATIO: ""}
+UNIT_WORDS = {Unit.SQUARE_CENTIMETRE: " cm²", Unit.DEGREE: "°", Unit.RATIO: "", Unit.COUNT: ""}
 """Units as a reader writes them; the others as in UCUM, after a space."""
 
 
@@ -101,10 +103,46 @@ class NotComputed:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """Something that is so or not, and no number.
+
+    Attributes:
+        name: What is asked, such as "right apex inside the picture".
+        holds: The answer; None if it could not be told.
+        reason: Why it could not be told; empty otherwise.
+        structures: Label names that it was judged from.
+    """
+
+    name: str
+    holds: bool | None
+    reason: str = ""
+    structures: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.holds is None) != bool(self.reason):
+            raise ValueError(f"finding {self.name!r} needs an answer or a reason, and not both")
+
+    @property
+    def text(self) -> str:
+        """The answer for a person.
+
+        >>> Finding("right apex inside the picture", True).text
+        'yes'
+        """
+        return f"not told: {self.reason}" if self.holds is None else ("yes" if self.holds else "no")
+
+
+@dataclass(frozen=True)
 class Measurements:
-    """Everything measured on one radiograph, in a fixed order; each name occurs once."""
+    """Everything measured on one radiograph, in a fixed order; each name occurs once.
+
+    Attributes:
+        results: What was measured, or why it was not.
+        findings: What was asked about the picture.
+    """
 
     results: tuple[Measurement | NotComputed, ...]
+    findings: tuple[Finding, ...] = ()
 
     def __iter__(self) -> Iterator[Measurement | NotComputed]:
         return iter(self.results)

@@ -20,7 +20,7 @@ Light = npt.NDArray[np.float32]
 MAX_SIDE = 1600
 """Longest side of the picture in pixels, legend included."""
 
-LEGEND_WIDTH = 330
+LEGEND_WIDTH = 380
 TINT = 0.22
 BONE_TINT = 0.10
 """Opacity of a structure's colour; of bones, which are many, the outline counts."""

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from ai.errors import RadiographError
 from ai.uncertainty import Trust
@@ -12,7 +14,7 @@ from ai.uncertainty import Trust
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """One structure's pixels, stored inside their bounding box.
+    """One structure's pixels, stored inside their bounding box; what is worked out of them is kept.
 
     Attributes:
         pixels: bool, shape (height, width): the crop. At least one pixel is True.
@@ -40,7 +42,7 @@ class Mask:
         columns = np.flatnonzero(band.any(axis=0))
         return cls(band[:, columns[0] : columns[-1] + 1].copy(), int(rows[0]), int(columns[0]))
 
-    @property
+    @cached_property
     def area(self) -> int:
         """Number of pixels."""
         return int(np.count_nonzero(self.pixels))
@@ -55,7 +57,13 @@ class Mask:
         """One past the crop's last column in the radiograph."""
         return self.left + int(self.pixels.shape[1])
 
-    @property
+    @cached_property
+    def largest_piece(self) -> float:
+        """Share of the pixels in the largest piece; pieces are joined by sides, not by corners."""
+        pieces, _ = ndimage.label(self.pixels)
+        return float(np.bincount(pieces.ravel())[1:].max()) / self.area
+
+    @cached_property
     def centroid(self) -> tuple[float, float]:
         """(column, row) of the centre of area, image coordinates: pixel (0, 0) covers [0, 1) x [0, 1)."""
         rows, columns = np.nonzero(self.pixels)

@@ -37,12 +37,25 @@ WIDTH = Code("103355008", "SCT", "Width")
 DISTANCE = Code("121206", "DCM", "Distance")
 ANGLE = Code("1483009", "SCT", "Angle")
 AREA = Code("42798000", "SCT", "Area")
+HEIGHT = Code("121207", "DCM", "Height")
 CARDIOTHORACIC_RATIO = Code("CTR", PRIVATE_SCHEME, "Cardiothoracic ratio")
 LUNG_AREA_RATIO = Code("LUNG-AREA-RATIO", PRIVATE_SCHEME, "Lung area ratio")
+LUNG_HEIGHT_RATIO = Code("LUNG-HEIGHT-RAT", PRIVATE_SCHEME, "Lung height ratio")
+DOME_DIFFERENCE = Code(
+    "DOME-DIFFERENCE", PRIVATE_SCHEME, "Difference in height of the domes of the diaphragm"
+)
+DOME_SHARE = Code("DOME-DIFF-SHARE", PRIVATE_SCHEME, "Difference of the domes over the thoracic width")
+MEDIASTINAL_WIDTH = Code("MEDIAST-WIDTH", PRIVATE_SCHEME, "Mediastinal width at the aortic arch")
+MEDIASTINAL_RATIO = Code("MEDIAST-RATIO", PRIVATE_SCHEME, "Mediastinal over thoracic width")
+TRACHEAL_DEVIATION = Code("TRACHEAL-DEV", PRIVATE_SCHEME, "Tracheal deviation from the midline")
+POSTERIOR_RIBS = Code("RIBS-POSTERIOR", PRIVATE_SCHEME, "Posterior right ribs above the diaphragm")
+ANTERIOR_RIBS = Code("RIBS-ANTERIOR", PRIVATE_SCHEME, "Anterior right ribs above the diaphragm")
+CLAVICLE_ASYMMETRY = Code("CLAVICLE-ASYM", PRIVATE_SCHEME, "Asymmetry of the clavicles about the spine")
 SOURCE_NOTE = Code("SOURCE-NOTE", PRIVATE_SCHEME, "Remark on the source image")
 MASK_NOTE = Code("MASK-NOTE", PRIVATE_SCHEME, "Remark on the segmentation")
 NOT_COMPUTED = Code("NOT-COMPUTED", PRIVATE_SCHEME, "Not computed")
 LIMITATION = Code("LIMITATION", PRIVATE_SCHEME, "Limitation of a measurement")
+FIELD = Code("FIELD", PRIVATE_SCHEME, "What the picture shows")
 
 CONCEPTS = {
     "cardiothoracic ratio": CARDIOTHORACIC_RATIO,
@@ -54,6 +67,19 @@ CONCEPTS = {
     "left lung area": AREA,
     "lung area ratio": LUNG_AREA_RATIO,
     "heart area": AREA,
+    "right lung height": HEIGHT,
+    "left lung height": HEIGHT,
+    "lung height ratio": LUNG_HEIGHT_RATIO,
+    "dome height difference": DOME_DIFFERENCE,
+    "relative dome height difference": DOME_SHARE,
+    "mediastinal width": MEDIASTINAL_WIDTH,
+    "mediastinal ratio": MEDIASTINAL_RATIO,
+    "aortic arch width": WIDTH,
+    "carinal angle": ANGLE,
+    "tracheal deviation": TRACHEAL_DEVIATION,
+    "posterior ribs above the diaphragm": POSTERIOR_RIBS,
+    "anterior ribs above the diaphragm": ANTERIOR_RIBS,
+    "clavicle asymmetry": CLAVICLE_ASYMMETRY,
 }
 """What is measured, by the measurement's name; finding sites say of what."""
 
@@ -63,10 +89,17 @@ BY_UNIT = {
     Unit.DEGREE: ANGLE,
     Unit.RATIO: Code("RATIO", PRIVATE_SCHEME, "Ratio"),
     Unit.PERCENT: Code("PERCENTAGE", PRIVATE_SCHEME, "Percentage"),
+    Unit.COUNT: Code("COUNT", PRIVATE_SCHEME, "Count"),
 }
 """For a measurement that has no concept of its own yet."""
 
-DERIVATIONS = {"heart width": MAXIMUM, "thoracic width": MAXIMUM, "spine-centre distance": MEAN}
+DERIVATIONS = {
+    "heart width": MAXIMUM,
+    "thoracic width": MAXIMUM,
+    "spine-centre distance": MEAN,
+    "aortic arch width": MAXIMUM,
+    "tracheal deviation": MAXIMUM,
+}
 """How a value came from several (PS3.16 CID 7464), by the measurement's name."""
 
 UNITS = {
@@ -75,6 +108,7 @@ UNITS = {
     Unit.DEGREE: Code("deg", "UCUM", "deg"),
     Unit.RATIO: Code("1", "UCUM", "no units"),
     Unit.PERCENT: Code("%", "UCUM", "%"),
+    Unit.COUNT: Code("{counts}", "UCUM", "Counts"),
 }
 
 

@@ -5,7 +5,7 @@ Described in docs/measurements.md. Nothing in it names the patient; the SOP Inst
 
 from typing import Any
 
-from ai.measurement import Drawing, Measurement, Measurements, NotComputed
+from ai.measurement import Drawing, Finding, Measurement, Measurements, NotComputed
 from ai.radiograph import PixelSpacing
 from ai.segmentation import Segmentation
 from node.reader import Source
@@ -30,6 +30,7 @@ def measurements_json(source: Source, segmentation: Segmentation, measurements: 
         "model": {"id": model.id, "version": model.version, "sha256": model.sha256},
         "measurements": [_computed_json(result, source) for result in measurements.computed],
         "not_computed": [_not_computed_json(result) for result in measurements.not_computed],
+        "findings": [_finding_json(finding) for finding in measurements.findings],
         "structures": {
             "found": [_found_json(name, segmentation) for name in segmentation.masks],
             "not_found": list(segmentation.empty),
@@ -84,6 +85,15 @@ def _computed_json(result: Measurement, source: Source) -> Json:
 def _drawing_json(drawing: Drawing, source: Source) -> Json:
     points = [list(source.stored_point(point)) for point in drawing.points]
     return {"name": drawing.name, "points": points, "closed": drawing.closed}
+
+
+def _finding_json(finding: Finding) -> Json:
+    return {
+        "name": finding.name,
+        "holds": finding.holds,
+        "reason": finding.reason,
+        "structures": list(finding.structures),
+    }
 
 
 def _not_computed_json(result: NotComputed) -> Json:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-WRITER_REVISION = 6
+WRITER_REVISION = 7
 """Raised whenever the writers would make another object of the same input, so that its UID changes too."""
 
 

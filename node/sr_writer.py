@@ -1,7 +1,8 @@
 """From measurements to a Comprehensive 3D SR document, TID 1500 "Measurement Report" (PS3.16).
 
 Every measurement group (TID 1410) has its drawing, for OHIF 3.13 shows a black viewport if one has none. What
-was not computed, and every remark, stands as text in the Qualitative Evaluations container of the template.
+was not computed, what the picture shows and every remark stand as text in the Qualitative Evaluations
+container of the template.
 """
 
 from collections.abc import Iterator
@@ -188,6 +189,8 @@ class _ReportWriter:
         for measurement in measurements.computed:
             for remark in measurement.remarks:
                 yield _text(codes.LIMITATION, f"{measurement.name}: {remark}")
+        for finding in measurements.findings:
+            yield _text(codes.FIELD, f"{finding.name}: {finding.text}")
         for note in self._source.radiograph.notes:
             yield _text(codes.SOURCE_NOTE, note)
         for repair in self._segmentation.repairs:

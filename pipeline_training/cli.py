@@ -21,6 +21,7 @@ from pipeline_training.commands.finetune import finetune
 from pipeline_training.commands.label import label
 from pipeline_training.commands.quickstart import quickstart
 from pipeline_training.commands.reliability import check_reliability, fit_reliability
+from pipeline_training.commands.repeatability import repeatability
 from pipeline_training.commands.screen import screen
 from pipeline_training.commands.train_labeller import train_labeller
 from pipeline_training.contact_sheet import draw_contact_sheet, write_contact_sheet
@@ -43,7 +44,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     build, label, train_labeller, quickstart, screen, compare, calibrate, finetune, fit_reliability,
-    check_reliability, accuracy,
+    check_reliability, accuracy, repeatability,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(name=command.__name__.replace("_", "-"))(command)

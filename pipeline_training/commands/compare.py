@@ -31,7 +31,7 @@ def compare(
         evaluate(EvaluateOptions(data, each, tuple(only or ()), limit)) for each in (bundle, other)
     )
     found = compare_evaluations(first, second)
-    _console().print(comparison_table(found))
+    console().print(comparison_table(found))
     write_text(json, found.to_json())
 
 
@@ -51,17 +51,22 @@ def calibrate(
 
     options = EvaluateOptions(data, bundle or DEFAULT_BUNDLE, tuple(only or ()), limit)
     found = calibrate_sets(OnnxSegmenter(Bundle.load(options.bundle)), chosen_sets(options))
-    _console().print(calibration_table(found))
+    console().print(calibration_table(found))
     write_text(json, found.to_json())
 
 
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=160)
+def console() -> Console:
+    """Return a console, wide enough for the tables where standard output is no terminal."""
+    found = Console()
+    return found if found.is_terminal else Console(width=160)
 
 
 def write_text(path: Path | None, text: str) -> None:
-    """Write the text to a file, if there is to be one."""
+    """Write the text where a path was given.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
     if path is None:
         return
     try:

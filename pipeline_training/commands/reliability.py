@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from pipeline_training.commands.compare import Json, Only, write_text
+from pipeline_training.commands.compare import Json, Only, console, write_text
 
 Sets = Annotated[list[Path] | None, typer.Option("--radiographs", help="Radiographs with readers' masks.")]
 
@@ -48,6 +47,5 @@ def check_reliability(
         for images in chosen_sets(options)
     }
     found = check(Bundle.load(options.bundle), sets)
-    console = Console()
-    (console if console.is_terminal else Console(width=160)).print(check_table(found))
+    console().print(check_table(found))
     write_text(json, found.to_json())

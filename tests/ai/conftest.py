@@ -8,7 +8,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from ai.bundle import Bundle, bundle_digest
+from ai.labels import LABELS
 from ai.manifest import Manifest, TrainingData
+from ai.radiograph import PixelSpacing, Radiograph, View
+from ai.segmentation import Mask, ModelIdentity, Segmentation
 
 Field = npt.NDArray[np.float32]
 
@@ -89,3 +92,48 @@ def disc() -> Callable[..., Field]:
         return np.asarray(radius - np.hypot(columns - column, rows - row), np.float32)
 
     return make
+
+
+@pytest.fixture
+def make_film() -> Callable[..., Radiograph]:
+    """Return what makes a radiograph of 600 rows and 500 columns, 0.8 mm and 0.5 mm apart."""
+    pixels = np.random.default_rng(0).random((600, 500), np.float32)
+    usual = PixelSpacing(0.8, 0.5, "Pixel Spacing", calibrated=True)
+
+    def make(spacing: PixelSpacing | None = usual, view: View = View.PA) -> Radiograph:
+        return Radiograph(pixels, spacing, view)
+
+    return make
+
+
+@pytest.fixture
+def make_chest() -> Callable[..., Segmentation]:
+    """Return what makes a segmentation of that film: two lungs and a heart that are boxes, and what is given.
+
+    Lungs: rows 80 to 420, columns 50 to 200 and 300 to 450. Heart: rows 270 to 420, columns 190 to 330.
+    """
+    usual = {
+        "heart": box((270, 420), (190, 330)),
+        "visible lung right": box((80, 420), (50, 200)),
+        "visible lung left": box((80, 420), (300, 450)),
+    }
+
+    def make(
+        given: Mapping[str, npt.NDArray[np.bool_]] | None = None,
+        without: tuple[str, ...] = (),
+        unsupported: tuple[str, ...] = (),
+        frontal: float = 0.99,
+    ) -> Segmentation:
+        dense = {name: mask for name, mask in (usual | dict(given or {})).items() if name not in without}
+        masks = {item.name: Mask.from_dense(dense[item.name]) for item in LABELS if item.name in dense}
+        found = {name: mask for name, mask in masks.items() if mask is not None}
+        model = ModelIdentity("boxes", "1", "0" * 64)
+        return Segmentation((600, 500), found, model, (), unsupported, frontal_probability=frontal)
+
+    return make
+
+
+def box(rows: tuple[int, int], columns: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    dense = np.zeros((600, 500), np.bool_)
+    dense[slice(*rows), slice(*columns)] = True
+    return dense

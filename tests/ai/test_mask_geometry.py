@@ -2,7 +2,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from ai.mask_geometry import MAX_OUTLINE_POINTS, cut_off, horizontal_extent, outer_edges, outlines, trace
+from ai.mask_geometry import (
+    MAX_OUTLINE_POINTS,
+    cut_off,
+    cut_sides,
+    horizontal_extent,
+    level_edges,
+    outer_edges,
+    outlines,
+    trace,
+    vertical_extent,
+)
 from ai.segmentation import Mask
 
 Field = npt.NDArray[np.bool_]
@@ -104,3 +114,32 @@ def test_trace_passes_a_corner_inside_one_piece_twice() -> None:
     ring[0, 1] = ring[1, 1] = False
     ring = np.pad(ring, 1)
     assert len(trace(ring)) == 4 * 4
+
+
+def test_vertical_extent_of_an_ellipse_is_its_height_without_spurs() -> None:
+    dense = ellipse((300, 400), (200, 150), (120, 80))
+    dense[10:100, 199:201] = True
+    top, bottom = vertical_extent(as_mask(dense))
+    assert top == pytest.approx((200, 70), abs=1)
+    assert bottom == pytest.approx((200, 230), abs=1)
+
+
+def test_level_edges_are_rows_for_each_column_and_nan_where_there_is_none() -> None:
+    dense = np.zeros((60, 90), np.bool_)
+    dense[20:40, 10:30] = True
+    dense[25:50, 50:70] = True
+    mask = as_mask(dense)
+    top, bottom = level_edges(mask, "top"), level_edges(mask, "bottom")
+    assert (top[5], bottom[5], top[50], bottom[50]) == (20, 40, 25, 50)
+    assert np.isnan(top[20:40]).all()
+    assert len(top) == mask.pixels.shape[1]
+
+
+def test_borders_that_cut_a_mask_off_are_named() -> None:
+    dense = np.zeros((60, 90), np.bool_)
+    dense[0:30, 0:90] = True
+    assert cut_sides(as_mask(dense), (60, 90)) == {"top", "left", "right"}
+    assert cut_sides(as_mask(dense), (61, 91)) == {"top", "left"}
+    dense[:, [0, -1]] = False
+    assert cut_off(as_mask(dense), (60, 90))
+    assert not cut_off(as_mask(dense), (60, 90), at_top=False)

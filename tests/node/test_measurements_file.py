@@ -100,8 +100,16 @@ def test_file_names_no_patient(make_dx: MakeDx) -> None:
     assert "CANARY" not in text
 
 
+def test_findings_tell_what_the_picture_shows(make_dx: MakeDx) -> None:
+    found = {each["name"]: each for each in content(make_dx())["findings"]}
+
+    assert found["right costophrenic base inside the picture"]["holds"] is True
+    assert found["left side inside the picture"]["structures"] == ["visible lung left"]
+
+
 @pytest.mark.parametrize(
-    "key", ["schema", "source", "model", "measurements", "not_computed", "structures", "notes"]
+    "key",
+    ["schema", "source", "model", "measurements", "not_computed", "findings", "structures", "notes"],
 )
 def test_key_is_documented(make_dx: MakeDx, key: str) -> None:
     page = (Path(__file__).parents[2] / "docs" / "measurements.md").read_text(encoding="utf-8")

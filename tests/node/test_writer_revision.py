@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydicom import DataElement, Dataset
 
-from ai.measurement import Drawing, Measurement, Measurements, NotComputed, Unit
+from ai.measurement import Drawing, Finding, Measurement, Measurements, NotComputed, Unit
 from ai.segmentation import Mask, ModelIdentity, Segmentation
 from node.options import WRITER_REVISION, OutputOptions
 from node.reader import read_radiograph
@@ -20,7 +20,7 @@ from node.sr_writer import write_report
 MakeDx = Callable[..., Dataset]
 
 GOLDEN = {
-    6: {"SEG": "5bdaa56ca56a70a3", "SR": "fcfe59c07bb64d03"},
+    7: {"SEG": "5bdaa56ca56a70a3", "SR": "34004c7b28ae05f4"},
 }
 """By revision, the digests of what is written for the input below. A new revision gets a new line here."""
 
@@ -46,7 +46,11 @@ def _written(make_dx: MakeDx) -> dict[str, Dataset]:
             Measurement("heart width", 12.34, Unit.MILLIMETRE, (line,), ("heart",), ("a remark",)),
             Measurement("heart area", 1.26, Unit.SQUARE_CENTIMETRE, (outline,), ("heart",)),
             NotComputed("spine angle", "a reason"),
-        )
+        ),
+        (
+            Finding("left apex inside the picture", True),
+            Finding("right side inside the picture", None, "why"),
+        ),
     )
     seg = write_segmentation(source, found, OutputOptions())
     return {"SEG": seg, "SR": write_report(source, found, values, seg, OutputOptions())}

@@ -1,0 +1,173 @@
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from ai.measure_position import ORDINALS, anterior_ribs, clavicle_asymmetry, posterior_ribs
+from ai.measurement import Measurement, NotComputed, Unit
+from ai.radiograph import Radiograph
+from ai.segmentation import Segmentation
+
+MakeFilm = Callable[..., Radiograph]
+MakeChest = Callable[..., Segmentation]
+Field = npt.NDArray[np.bool_]
+
+
+def box(rows: tuple[int, int], columns: tuple[int, int]) -> Field:
+    dense = np.zeros((600, 500), np.bool_)
+    dense[slice(*rows), slice(*columns)] = True
+    return dense
+
+
+def clavicles(right: int = 220, left: int = 280) -> dict[str, Field]:
+    """Clavicles 140 columns wide that end on these columns."""
+    return {
+        "clavicle right": box((90, 100), (right - 140, right)),
+        "clavicle left": box((90, 100), (left, left + 140)),
+    }
+
+
+SPINE = {"thoracic spine": box((60, 500), (230, 270))}
+
+
+def ribs(part: str, count: int, pitch: int) -> dict[str, Field]:
+    """Right ribs across the right lung, the first on row 90; the 1st does not reach the clavicle's middle."""
+    found = {
+        f"{part} {ordinal} rib right": box((90 + pitch * n - 5, 90 + pitch * n + 5), (60, 220))
+        for n, ordinal in enumerate(ORDINALS[:count])
+    }
+    found[f"{part} 1st rib right"] = box((85, 95), (170, 220))
+    return found
+
+
+def test_ribs_above_the_diaphragm_are_counted(make_film: MakeFilm, make_chest: MakeChest) -> None:
+    count = posterior_ribs(make_film(None), make_chest(clavicles() | ribs("posterior", 11, 34)))
+    assert isinstance(count, Measurement)
+    assert count.value == 10  # rows 90 to 396; the eleventh lies on row 430, the lung ends at 420
+    assert count.unit is Unit.COUNT
+    assert count.text == "10"
+    assert count.structures[-1] == "visible lung right"
+    assert len(count.structures) == 11
+    [line] = count.drawings
+    assert (line.points[0], line.points[-1]) == ((150.5, 90.0), (150.5, 420.0))
+
+
+def test_anterior_ribs_are_counted_in_the_same_way(make_film: MakeFilm, make_chest: MakeChest) -> None:
+    count = anterior_ribs(make_film(), make_chest(clavicles() | ribs("anterior", 8, 50)))
+    assert isinstance(count, Measurement)
+    assert count.value == 7
+
+
+def test_border_is_the_hemidiaphragm_where_the_model_has_both(
+    make_film: MakeFilm, make_chest: MakeChest
+) -> None:
+    halves = {
+        "right hemidiaphragm": box((380, 500), (50, 240)),
+        "left hemidiaphragm": box((420, 500), (260, 450)),
+    }
+    count = posterior_ribs(make_film(), make_chest(clavicles() | ribs("posterior", 11, 34) | halves))
+    assert isinstance(count, Measurement)
+    assert count.value == 9
+    assert count.structures[-1] == "right hemidiaphragm"
+
+
+def without(found: dict[str, Field], name: str) -> dict[str, Field]:
+    return {each: field for each, field in found.items() if each != name}
+
+
+ELEVEN = clavicles() | ribs("posterior", 11, 34)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (without(ELEVEN, "posterior 4th rib right"), "posterior 4th rib right was not found"),
+        (without(ELEVEN, "posterior 11th rib right"), "posterior 11th rib right was not found"),
+        (without(ELEVEN, "clavicle right"), "clavicle right was not found"),
+        (
+            ELEVEN | {"posterior 4th rib right": ELEVEN["posterior 6th rib right"]},
+            "the ribs do not lie in their order",
+        ),
+        (clavicles() | ribs("posterior", 12, 20), "no rib was found below the right hemidiaphragm"),
+        (
+            ELEVEN | {"clavicle right": box((90, 100), (200, 300))},
+            "the right clavicle's middle does not lie above the right lung",
+        ),
+        (
+            ELEVEN | {f"posterior {ordinal} rib right": box((430, 440), (60, 220)) for ordinal in ORDINALS},
+            "no rib lies above the right hemidiaphragm",
+        ),
+    ],
+)
+def test_ribs_are_not_counted_where_the_count_would_be_wrong(
+    make_film: MakeFilm, make_chest: MakeChest, given: dict[str, Field], told: str
+) -> None:
+    result = posterior_ribs(make_film(), make_chest(given))
+    assert isinstance(result, NotComputed)
+    assert result.reason == told
+
+
+def test_model_without_ribs_is_told(make_film: MakeFilm, make_chest: MakeChest) -> None:
+    found = make_chest(clavicles(), unsupported=("anterior 1st rib right",))
+    result = anterior_ribs(make_film(), found)
+    assert isinstance(result, NotComputed)
+    assert result.reason == "the model does not support anterior 1st rib right"
+
+
+@pytest.mark.parametrize(
+    ("right", "left", "value", "remark"),
+    [
+        (220, 280, 0.0, None),
+        (210, 270, 100 * (40 - 20) / 60, "the right clavicle ends further from the spine"),
+        (235, 285, 100 * (15 - 35) / 50, "the left clavicle ends further from the spine"),
+    ],
+)
+def test_asymmetry_is_the_difference_over_the_sum(
+    make_film: MakeFilm, make_chest: MakeChest, right: int, left: int, value: float, remark: str | None
+) -> None:
+    result = clavicle_asymmetry(make_film(None), make_chest(clavicles(right, left) | SPINE))
+    assert isinstance(result, Measurement)
+    assert result.value == pytest.approx(value)
+    assert result.unit is Unit.PERCENT
+    assert result.remarks == ((remark,) if remark else ())
+    assert [drawing.points for drawing in result.drawings] == [
+        ((right, 95.0), (250.0, 95.0)),
+        ((250.0, 95.0), (left, 95.0)),
+    ]
+    assert result.structures == ("clavicle right", "clavicle left", "thoracic spine")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (SPINE, "clavicle right was not found"),
+        (clavicles(), "thoracic spine was not found"),
+        (clavicles(260, 300) | SPINE, "a clavicle ends beyond the middle of the spine"),
+        (clavicles(160, 340) | SPINE, "their ends lie 0.45 of the thoracic width apart"),
+        (clavicles(248, 252) | SPINE, "their ends lie 0.01 of the thoracic width apart"),
+        (
+            clavicles() | SPINE | {"clavicle left": box((90, 100), (280, 330))},
+            "the right one is 2.8 times as wide as the left one",
+        ),
+        (
+            clavicles() | {"thoracic spine": box((150, 500), (230, 270))},
+            "the spine was not found beside the medial ends",
+        ),
+        (clavicles() | SPINE | {"clavicle right": box((90, 100), (0, 220))}, "is cut off by the edge"),
+    ],
+)
+def test_asymmetry_is_not_told_where_it_would_be_wrong(
+    make_film: MakeFilm, make_chest: MakeChest, given: dict[str, Field], told: str
+) -> None:
+    result = clavicle_asymmetry(make_film(), make_chest(given))
+    assert isinstance(result, NotComputed)
+    assert told in result.reason
+
+
+def test_lateral_views_tell_nothing(make_film: MakeFilm, make_chest: MakeChest) -> None:
+    found = make_chest(ELEVEN | SPINE, frontal=0.1)
+    for measured in (posterior_ribs, anterior_ribs, clavicle_asymmetry):
+        result = measured(make_film(), found)
+        assert isinstance(result, NotComputed)
+        assert "lateral" in result.reason

@@ -17,6 +17,10 @@ MIN_SLENDERNESS = 2.0
 about 60 mm long, and at most 25 mm wide (Breatnach E, Abbott GC, Fraser RG, Dimensions of the normal human
 trachea, AJR 142:903, 1984)."""
 
+MAX_WIDENING = 1.5
+"""The trachea ends above the first row that is wider than so many times the median: there the main bronchi
+begin, of which the label holds stubs beside the bifurcation (seen on projections of three CT volumes)."""
+
 WIDTH_MM = (5.0, 50.0)
 """Width of a trachea in mm: half of the least and twice of the largest normal one of Breatnach 1984, 10 to
 25 mm, for stenosis and dilatation are what a reader looks for."""
@@ -57,8 +61,16 @@ def trachea(segmentation: Segmentation, spacing: PixelSpacing | None) -> Trachea
     kept = ~np.isnan(right) & (rows > min(lung.top for lung in pair)) & (rows < below)
     if not kept.any():
         return "the trachea does not lie between the lungs"
-    found = Trachea(rows[kept], right[kept], left[kept])
+    found = _above_bronchi(Trachea(rows[kept], right[kept], left[kept]))
     return _implausible(found, segmentation, spacing) or found
+
+
+def _above_bronchi(found: Trachea) -> Trachea:
+    """Return the trachea down to the first row that is too wide for it."""
+    widths = found.left - found.right
+    wide = np.flatnonzero(widths > MAX_WIDENING * float(np.median(widths)))
+    end = int(wide[0]) if wide.size else len(widths)
+    return Trachea(found.rows[:end], found.right[:end], found.left[:end])
 
 
 def split_top(segmentation: Segmentation) -> float:
@@ -68,6 +80,8 @@ def split_top(segmentation: Segmentation) -> float:
 
 
 def _implausible(found: Trachea, segmentation: Segmentation, spacing: PixelSpacing | None) -> str | None:
+    if not len(found.rows):
+        return "the trachea is implausible: too wide at its top"
     right, left = (segmentation.masks[name].centroid[0] for name in lungs(segmentation))
     middle, width = float(np.median(found.centre)), float(np.median(found.left - found.right))
     if not right < middle < left:

@@ -28,7 +28,8 @@ def posterior_ribs(radiograph: Radiograph, segmentation: Segmentation) -> Measur
 
     Definition: the ribs, counted from the first, whose middle lies above the border of the right
     hemidiaphragm, both on the column through the middle of the right clavicle; a rib that does not reach that
-    column is taken at its nearest one. Every rib down to the first one below the border must have been found.
+    column is taken at its nearest one. Every rib down to the first one below the border must have been found,
+    each with its centre of area below that of the one before.
     Unit: a count.
     Source: European Guidelines on Quality Criteria for Diagnostic Radiographic Images, EUR 16260 (1996): full
     inspiration shows 10 posterior ribs or 6 anterior ones above the diaphragm.
@@ -131,16 +132,19 @@ def _rib_rows(
 ) -> list[float] | str:
     """Return the rows of the ribs above the border on a column, or why they cannot be counted."""
     rows: list[float] = []
+    above = -np.inf
     for name in names:
         reason = absent(segmentation, name)
         if reason:
             return reason
-        row = _row_on(segmentation.masks[name], column)
-        if rows and row <= rows[-1]:
+        mask = segmentation.masks[name]
+        row, centre = _row_on(mask, column), mask.centroid[1]
+        if centre <= above:
             return "the ribs do not lie in their order"
         if row >= border:
             return rows or "no rib lies above the right hemidiaphragm"
         rows.append(row)
+        above = centre
     return "no rib was found below the right hemidiaphragm"
 
 

@@ -107,6 +107,11 @@ def test_mask_of_the_spine_stands_in_for_vertebrae(make_film: MakeFilm, make_che
         ),
         ({"trachea": box((80, 120), (220, 280))} | spine(), (), "too short for its width"),
         ({"trachea": box((80, 300), (250, 257))} | spine(), (), "it would be 4 mm wide"),
+        (
+            {"trachea": box((80, 90), (200, 300)) | box((90, 300), (240, 260))} | spine(),
+            (),
+            "wide at its top",
+        ),
     ],
 )
 def test_deviation_is_not_told_where_it_would_be_wrong(
@@ -171,3 +176,19 @@ def test_angle_without_the_bifurcation_is_not_computed(make_film: MakeFilm, make
     result = carinal_angle(make_film(), make_chest(unsupported=("tracheal bifurcation",)))
     assert isinstance(result, NotComputed)
     assert result.reason == "the model does not support tracheal bifurcation"
+
+
+def test_ragged_row_above_the_carina_is_let_pass(make_film: MakeFilm, make_chest: MakeChest) -> None:
+    square = PixelSpacing(0.7, 0.7, "Pixel Spacing", calibrated=True)
+    ragged = fork(0.6, 0.6) & ~box((210, 212), (249, 251))
+    angle = carinal_angle(make_film(square), make_chest({"tracheal bifurcation": ragged}))
+    assert isinstance(angle, Measurement)
+    assert angle.value == pytest.approx(2 * float(np.degrees(np.arctan(0.6))), abs=2)
+
+
+def test_stubs_of_the_bronchi_do_not_count_as_trachea(make_film: MakeFilm, make_chest: MakeChest) -> None:
+    stubs = bent(0) | box((190, 200), (190, 240))
+    deviation = tracheal_deviation(make_film(), make_chest(spine() | {"trachea": stubs}))
+    assert isinstance(deviation, Measurement)
+    assert deviation.value == pytest.approx(0, abs=0.1)
+    assert max(row for _, row in deviation.drawings[1].points) < 190

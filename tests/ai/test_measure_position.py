@@ -53,6 +53,16 @@ def test_ribs_above_the_diaphragm_are_counted(make_film: MakeFilm, make_chest: M
     assert (line.points[0], line.points[-1]) == ((150.5, 90.0), (150.5, 420.0))
 
 
+def test_second_rib_may_cross_the_first_one(make_film: MakeFilm, make_chest: MakeChest) -> None:
+    crossing = ribs("posterior", 11, 34)
+    crossing["posterior 1st rib right"] = box((85, 95), (170, 220)) | box((95, 150), (170, 180))
+    crossing["posterior 2nd rib right"] = box((80, 90), (60, 160)) | box((90, 170), (165, 220))
+    count = posterior_ribs(make_film(), make_chest(clavicles() | crossing))
+    assert isinstance(count, Measurement)
+    assert count.value == 10
+    assert count.drawings[0].points[1][1] < count.drawings[0].points[0][1]
+
+
 def test_anterior_ribs_are_counted_in_the_same_way(make_film: MakeFilm, make_chest: MakeChest) -> None:
     count = anterior_ribs(make_film(), make_chest(clavicles() | ribs("anterior", 8, 50)))
     assert isinstance(count, Measurement)

@@ -10,6 +10,7 @@ from pydicom import DataElement, Dataset, dcmread
 
 from ai.labels import Code, label
 from ai.measure import measure
+from ai.measurement import Drawing, Measurement, Measurements, Unit
 from ai.stand_in import StandInSegmenter
 from node import codes
 from node.conformance import violations
@@ -142,6 +143,33 @@ def test_remarks_stand_in_the_qualitative_evaluations_under_their_codes(make_dx:
     notes = [item.TextValue for item in _named(container, codes.SOURCE_NOTE)]
     assert any("child" in note for note in notes)
     assert any("AP" in item.TextValue for item in _named(container, codes.LIMITATION))
+
+
+def test_signs_and_counts_survive_and_have_names_of_their_own(make_dx: MakeDx) -> None:
+    signed = Written(make_dx())
+    line = Drawing("a line", ((10.0, 20.0), (30.0, 20.0)))
+    measured = (
+        Measurement("tracheal deviation", -12.34, Unit.MILLIMETRE, (line,), ("heart",)),
+        Measurement("posterior ribs above the diaphragm", 9.0, Unit.COUNT, (line,), ("heart",)),
+        Measurement("clavicle asymmetry", -7.1, Unit.PERCENT, (line,), ("heart",)),
+    )
+    signed.measurements = Measurements(measured)
+    report = signed.again()
+    assert violations(report) == []
+    units = {
+        item.ConceptNameCodeSequence[0].CodeValue: (
+            float(item.MeasuredValueSequence[0].NumericValue),
+            item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue,
+        )
+        for item in _of_type(report, "NUM")
+    }
+    assert units == {
+        "TRACHEAL-DEV": (-12.3, "mm"),
+        "RIBS-POSTERIOR": (9, "{counts}"),
+        "CLAVICLE-ASYM": (-7.1, "%"),
+    }
+    again = read_measurements(report).computed
+    assert [each.text for each in again] == ["-12.3 mm", "9", "-7.1 %"]
 
 
 def test_what_the_picture_shows_stands_as_text_under_its_code(written: Written) -> None:

@@ -17,6 +17,7 @@ from ai.errors import AiError
 from pipeline_training.commands.build import build
 from pipeline_training.commands.compare import calibrate, compare
 from pipeline_training.commands.finetune import finetune
+from pipeline_training.commands.judge import add_judge, evaluate_judge, project_beside, train_judge
 from pipeline_training.commands.label import label
 from pipeline_training.commands.quickstart import quickstart
 from pipeline_training.commands.screen import screen
@@ -39,7 +40,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="From labelled CT volumes to a model bundle, and the bundle against readers.",
 )
-for command in (build, label, train_labeller, quickstart, screen, compare, calibrate, finetune):
+COMMANDS = (
+    *(build, label, train_labeller, quickstart, screen, compare, calibrate, finetune),
+    *(project_beside, train_judge, evaluate_judge, add_judge),
+)
+for command in COMMANDS:
     app.command(name=command.__name__.replace("_", "-"))(command)
 
 

@@ -7,8 +7,9 @@ import pytest
 from ai.bundle import Bundle, bundle_digest
 from ai.errors import BundleError, NotAChestError
 from ai.labels import LABELS
-from ai.onnx_segmenter import MAX_BATCH, OnnxSegmenter, available_providers
+from ai.onnx_segmenter import MAX_BATCH, OnnxSegmenter
 from ai.radiograph import Radiograph, View
+from ai.runtime import available_providers
 from ai.segmenter import Segmenter
 
 Field = npt.NDArray[np.float32]

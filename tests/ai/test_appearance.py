@@ -7,7 +7,7 @@ from ai.appearance import TURNS, Appearance, Kind, Presentation
 from ai.errors import RadiographError
 
 ALL = [Presentation(*each) for each in product(TURNS, (False, True), (False, True))]
-USUAL_PICTURE = (np.arange(12, dtype=np.float32) / 12).reshape(3, 4)
+USUAL_PICTURE = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
 
 
 @pytest.mark.parametrize("presentation", ALL)

@@ -46,7 +46,7 @@ def _examiner(
     return Examiner(Judge(make_judge(**logits), 64), settings, views, "0" * 64)
 
 
-def _sure_of(presentation: Presentation) -> dict[str, tuple[float, ...]]:
+def _sure_of(presentation: Presentation) -> dict[str, Any]:
     turn = tuple(9.0 if each == presentation.turn else 0.0 for each in TURNS)
     way = {"mirrored": presentation.mirrored, "inverted": presentation.inverted}
     return {"turn": turn} | {name: (9.0 if found else -9.0,) for name, found in way.items()}

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -93,7 +94,7 @@ def test_the_learning_rate_rises_and_falls() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"batch": 2}, {"size": 100}])
-def test_options_that_cannot_be_are_refused(wrong: dict[str, int]) -> None:
+def test_options_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(TrainingError, match="multiple of 32"):
         JudgeOptions((), **wrong)
 

@@ -2,15 +2,18 @@
 
 import hashlib
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ai.errors import BundleError
-from ai.manifest import Manifest
+from ai.judge import Judge, judge_size
+from ai.manifest import JudgeFile, Manifest
 from ai.segmentation import ModelIdentity
 
 MODEL_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
+JUDGE_FILE = "judge.onnx"
+"""A bundle may hold one: `ai.judge.Judge`."""
 
 DEFAULT_BUNDLE: Path = Path(__file__).parent / "default_bundle"
 """The bundle that is installed with this package."""
@@ -24,15 +27,21 @@ class Bundle:
         manifest: What the weights are.
         onnx_bytes: Content of model.onnx: input "image" (N, 1, S, S) float32; outputs "logits" (N, L, G, G),
             G at most S, and "view" (N, 2), logits of (frontal, lateral).
+        judge_bytes: Content of judge.onnx, where the manifest states one.
     """
 
     manifest: Manifest
     onnx_bytes: bytes
+    judge_bytes: bytes | None = None
 
     def __post_init__(self) -> None:
-        found = bundle_digest(self.onnx_bytes)
-        if found != self.manifest.sha256:
-            raise BundleError(f"{MODEL_FILE} has sha256 {found}, its manifest states {self.manifest.sha256}")
+        _check_digest(MODEL_FILE, self.onnx_bytes, self.manifest.sha256)
+        stated = self.manifest.judge
+        if (stated is None) != (self.judge_bytes is None):
+            has, says = ("no", "one") if stated else ("a", "none")
+            raise BundleError(f"the bundle has {has} {JUDGE_FILE}, its manifest states {says}")
+        if stated is not None and self.judge_bytes is not None:
+            _check_digest(JUDGE_FILE, self.judge_bytes, stated.sha256)
 
     @classmethod
     def load(cls, path: Path) -> "Bundle":
@@ -42,12 +51,36 @@ class Bundle:
             BundleError: If a part is missing or unreadable, or does not match manifest or label table.
         """
         manifest = Manifest.from_json(_read_part(path, MANIFEST_FILE).decode("utf-8", "replace"))
-        return cls(manifest, _read_part(path, MODEL_FILE))
+        judge_bytes = None if manifest.judge is None else _read_part(path, JUDGE_FILE)
+        return cls(manifest, _read_part(path, MODEL_FILE), judge_bytes)
+
+    def with_judge(self, judge_bytes: bytes) -> "Bundle":
+        """Return the bundle with this judge in it, in place of any other.
+
+        Raises:
+            BundleError: If it is no network that judges pictures.
+        """
+        size = judge_size(judge_bytes)
+        Judge(judge_bytes, size)
+        stated = JudgeFile(bundle_digest(judge_bytes), size)
+        return Bundle(replace(self.manifest, judge=stated), self.onnx_bytes, judge_bytes)
+
+    def judge(self) -> Judge | None:
+        """Return the judge, ready to look at pictures; None where the bundle has none.
+
+        Raises:
+            BundleError: If its network does not load or is not what the manifest states.
+        """
+        if self.manifest.judge is None or self.judge_bytes is None:
+            return None
+        return Judge(self.judge_bytes, self.manifest.judge.input_size)
 
     def save(self, folder: Path) -> None:
-        """Write model.onnx and manifest.json into the folder, which is made if need be."""
+        """Write model.onnx, manifest.json and perhaps judge.onnx into the folder, made if need be."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MODEL_FILE).write_bytes(self.onnx_bytes)
+        if self.judge_bytes is not None:
+            (folder / JUDGE_FILE).write_bytes(self.judge_bytes)
         (folder / MANIFEST_FILE).write_text(self.manifest.to_json(), encoding="utf-8")
 
     @property
@@ -59,6 +92,12 @@ class Bundle:
 def bundle_digest(onnx_bytes: bytes) -> str:
     """Return the SHA-256 (hexadecimal) that a manifest carries for these weights."""
     return hashlib.sha256(onnx_bytes).hexdigest()
+
+
+def _check_digest(name: str, content: bytes, stated: str) -> None:
+    found = bundle_digest(content)
+    if found != stated:
+        raise BundleError(f"{name} has sha256 {found}, its manifest states {stated}")
 
 
 def _read_part(path: Path, name: str) -> bytes:

@@ -24,6 +24,22 @@ class TrainingData:
 
 
 @dataclass(frozen=True)
+class JudgeFile:
+    """What a manifest states of judge.onnx.
+
+    Attributes:
+        sha256: Of the file, hexadecimal.
+        input_size: Rows and columns of its input.
+    """
+
+    sha256: str
+    input_size: int
+
+    def __post_init__(self) -> None:
+        _require(self.input_size in INPUT_SIZES, "judge: input_size", "lie in 32..4096", self.input_size)
+
+
+@dataclass(frozen=True)
 class Manifest:
     """The manifest of a model bundle.
 
@@ -45,6 +61,7 @@ class Manifest:
         labels_digest: Identity of the label table that it was trained on.
         low_percentile: Of the input's normalisation, `ai.preprocess.LOW_PERCENTILE`.
         high_percentile: Of the input's normalisation, `ai.preprocess.HIGH_PERCENTILE`.
+        judge: Of the network that looks at a picture first; None in a bundle without one.
     """
 
     id: str
@@ -64,6 +81,7 @@ class Manifest:
     labels_digest: str = field(default_factory=labels_digest)
     low_percentile: float = LOW_PERCENTILE
     high_percentile: float = HIGH_PERCENTILE
+    judge: JudgeFile | None = None
 
     def __post_init__(self) -> None:
         _require(bool(self.id and self.version), "id and version", "not be empty", (self.id, self.version))
@@ -124,6 +142,8 @@ class Manifest:
             "training_data": [vars(source) for source in self.training_data],
             "reliability": {name: asdict(curve) for name, curve in self.reliability.items()},
         }
+        if self.judge is not None:
+            raw["judge"] = vars(self.judge)
         return json.dumps(raw, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -146,7 +166,12 @@ def _nested_values(raw: dict[str, Any]) -> dict[str, Any]:
         "reliability": {name: Reliability(**curve) for name, curve in raw.get("reliability", {}).items()},
         "low_percentile": raw["normalisation"]["low_percentile"],
         "high_percentile": raw["normalisation"]["high_percentile"],
+        "judge": None if raw.get("judge") is None else _judge_file(raw["judge"]),
     }
+
+
+def _judge_file(raw: dict[str, Any]) -> JudgeFile:
+    return JudgeFile(sha256=raw["sha256"], input_size=raw["input_size"])
 
 
 def _require(holds: bool, key: str, rule: str, found: object) -> None:

@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as runtime_state
 
 from ai.bundle import Bundle
 from ai.consistency import make_consistent
-from ai.errors import BundleError
+from ai.judge import Judge
 from ai.labels import LABELS
+from ai.manifest import Manifest
 from ai.plausibility import check_lungs, check_seen_view, check_stated_view, frontal_probability
 from ai.postprocess import cutoff_of, put_sides_right, side_pairs, to_mask
 from ai.preprocess import Letterbox, network_input
 from ai.radiograph import Radiograph
+from ai.runtime import available_providers, check_edges, start_session
 from ai.segmentation import Mask, ModelIdentity, Segmentation
 from ai.uncertainty import Trust, agreement, expected_dice, second_look, trust_of
 
@@ -27,15 +27,6 @@ Observe = Callable[[str, float], None]
 MAX_BATCH = 4
 """Images in one run of the network: logits of 161 structures at 512 x 512 take 169 MB each."""
 
-_LOG_ERRORS_ONLY = 3
-_LOAD_ERRORS = (
-    runtime_state.Fail,
-    runtime_state.InvalidArgument,
-    runtime_state.InvalidGraph,
-    runtime_state.InvalidProtobuf,
-    runtime_state.NotImplemented,
-    runtime_state.RuntimeException,
-)
 _SIDE_PAIRS = side_pairs()
 
 
@@ -78,7 +69,10 @@ class OnnxSegmenter:
         self.manifest = bundle.manifest
         self.model: ModelIdentity = bundle.identity
         self._observe = observe or (lambda stage, seconds: None)
-        self._session = _start(bundle, providers or available_providers(), threads or 0)
+        self.judge: Judge | None = bundle.judge()
+        chosen = providers or available_providers()
+        self._session = start_session(self.model.id, bundle.onnx_bytes, chosen, threads or 0)
+        check_edges(self._session, _edges(self.manifest))
         channels = {name: channel for channel, name in enumerate(self.manifest.labels)}
         self._channels = {item.name: channels[item.name] for item in LABELS if item.name in channels}
 
@@ -191,32 +185,10 @@ class OnnxSegmenter:
         self._observe(stage, time.perf_counter() - start)
 
 
-def available_providers() -> list[str]:
-    """Return the execution providers to use on this machine: CUDA where it is present, then the CPU."""
-    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
-    return [provider for provider in wanted if provider in onnxruntime.get_available_providers()]
-
-
-def _start(bundle: Bundle, providers: Sequence[str], threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _LOG_ERRORS_ONLY
-    options.intra_op_num_threads = threads
-    try:
-        session = onnxruntime.InferenceSession(bundle.onnx_bytes, options, providers=list(providers))
-    except (*_LOAD_ERRORS, RuntimeError, ValueError) as exc:
-        raise BundleError(f"the network of {bundle.identity.id} does not load: {exc}") from exc
-    _check_edges(session, len(bundle.manifest.labels), bundle.manifest.input_size)
-    return session
-
-
-def _check_edges(session: onnxruntime.InferenceSession, labels: int, size: int) -> None:
-    """Raise BundleError unless inputs and outputs are named and shaped as the manifest says."""
-    found = {edge.name: edge.shape for edge in (*session.get_inputs(), *session.get_outputs())}
-    expected = {"image": (None, 1, size, size), "logits": (None, labels, None, None), "view": (None, 2)}
-    for name, shape in expected.items():
-        if name not in found:
-            raise BundleError(f"the network has no input or output {name!r}, only {sorted(found)}")
-        axes = found[name]
-        fixed = [(a, e) for a, e in zip(axes, shape, strict=False) if isinstance(a, int) and e is not None]
-        if len(axes) != len(shape) or any(a != e for a, e in fixed):
-            raise BundleError(f"{name!r} of the network has the shape {axes}, its manifest asks for {shape}")
+def _edges(manifest: Manifest) -> dict[str, tuple[int | None, ...]]:
+    size = manifest.input_size
+    return {
+        "image": (None, 1, size, size),
+        "logits": (None, len(manifest.labels), None, None),
+        "view": (None, 2),
+    }

@@ -124,6 +124,16 @@ class Destination(_Section):
     timeout_s: Seconds = 30.0
 
 
+class AppearanceSettings(_Section):
+    """`[appearance]`: what is done about a picture that does not look like an upright frontal chest."""
+
+    inverted: Literal["correct", "refuse", "note", "ignore"] = "correct"
+    turned: Literal["correct", "refuse", "note", "ignore"] = "correct"
+    mirrored: Literal["correct", "refuse", "note", "ignore"] = "refuse"
+    lateral: Literal["refuse", "ignore"] = "refuse"
+    not_chest: Literal["refuse", "ignore"] = "refuse"
+
+
 class DeliverySettings(_Section):
     """`[delivery]`: how often a destination is tried."""
 
@@ -164,6 +174,7 @@ class Settings(BaseSettings):
     model: ModelSettings = ModelSettings()
     worker: WorkerSettings = WorkerSettings()
     results: ResultSettings = ResultSettings()
+    appearance: AppearanceSettings = AppearanceSettings()
     destination: tuple[Destination, ...] = ()
     delivery: DeliverySettings = DeliverySettings()
     logging: LoggingSettings = LoggingSettings()
@@ -225,6 +236,7 @@ def _known_keys() -> dict[str, list[str]]:
         "model": ModelSettings,
         "worker": WorkerSettings,
         "results": ResultSettings,
+        "appearance": AppearanceSettings,
         "destination": Destination,
         "delivery": DeliverySettings,
         "logging": LoggingSettings,

@@ -58,6 +58,7 @@ def check_model(settings: ModelSettings) -> CheckResult:
     if isinstance(segmenter, OnnxSegmenter):
         device = segmenter.providers[0].removesuffix("ExecutionProvider")
         words += f", {len(segmenter.manifest.labels)} of {len(LABELS)} structures, on {device}"
+        words += ", with a judge of pictures" if segmenter.judge else ""
     else:
         words += ": it draws shapes and is never for patients"
     return CheckResult("model", True, words)

@@ -89,6 +89,7 @@ def segment(
         out,
         lambda observe: load_segmenter(model, observe),
         OutputOptions(**settings.results.model_dump()),
+        appearance=settings.appearance,
         with_profile=profile,
         force=force,
     )

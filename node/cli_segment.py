@@ -10,6 +10,8 @@ from rich.table import Table
 
 from ai.onnx_segmenter import Observe
 from ai.segmenter import Segmenter
+from config.settings import AppearanceSettings
+from node.appearance import examiner_of
 from node.options import OutputOptions
 from node.profile import Profile, peak_memory_mb
 from node.segment_files import (
@@ -30,6 +32,7 @@ def segment_and_report(
     make_segmenter: Callable[[Observe], Segmenter],
     options: OutputOptions,
     *,
+    appearance: AppearanceSettings,
     with_profile: bool = False,
     force: bool = False,
 ) -> int:
@@ -40,6 +43,7 @@ def segment_and_report(
         out: Folder for the results.
         make_segmenter: Makes the segmenter, which tells its stages to the function given to it.
         options: What is written, and how.
+        appearance: What is done about pictures that look odd.
         with_profile: Whether time and memory are printed.
         force: Whether results that stand there already are replaced.
 
@@ -55,7 +59,8 @@ def segment_and_report(
     folders = result_folders(inputs.files, out)
     if not force:
         _refuse_to_replace(occupied(folders.values()))
-    results = segment_files(folders, make_segmenter(profile.observe), options)
+    segmenter = make_segmenter(profile.observe)
+    results = segment_files(folders, segmenter, options, examiner_of(segmenter, appearance))
     failed = 0
     with _progress(console) as progress:
         for result in progress.track(results, total=len(inputs.files), description="segmenting"):

@@ -21,6 +21,7 @@ from ai.measure import measure
 from ai.measurement import Measurement, Measurements
 from ai.overlay import draw_overlay
 from config.settings import Destination, load_settings
+from node.appearance import Examiner, examiner_of
 from node.archive import Archive
 from node.attributes import CONVERSION_ERRORS
 from node.demo_report import print_measurements, print_segments, print_times
@@ -79,12 +80,14 @@ class Running:
         store: The node's jobs.
         archive: What receives its results.
         profile: Times of the network's stages.
+        examiner: What looks at pictures first; None where the bundle holds no judge.
     """
 
     node: Destination
     store: JobStore
     archive: Archive
     profile: Profile
+    examiner: Examiner | None
 
 
 def run_demo(radiograph: Path | None, folder: Path, bundle: str = "") -> bool:
@@ -134,12 +137,14 @@ def running_node(folder: Path, bundle: str = "") -> Iterator[Running]:
         path.write_text(text, encoding="utf-8")
         settings = load_settings(path)
         profile = Profile()
-        node = build_node(settings, load_segmenter(settings.model, profile.observe))
+        segmenter = load_segmenter(settings.model, profile.observe)
+        examiner = examiner_of(segmenter, settings.appearance)
+        node = build_node(settings, segmenter)
         node.start()
         try:
             ae_title = settings.node.ae_title
             address = Destination(name="node", ae_title=ae_title, host=LOOPBACK, port=node.port)
-            yield Running(address, JobStore(node.engine), archive, profile)
+            yield Running(address, JobStore(node.engine), archive, profile, examiner)
         finally:
             node.stop()
 
@@ -189,7 +194,7 @@ def _show(console: Console, image: Path, running: Running, job: Job, folder: Pat
     files = sorted((folder / "archive").glob("*.dcm"))
     received = read_results(files)
     picture = folder / "overlay.png"
-    _draw(image, received, picture)
+    _draw(image, received, picture, running.examiner)
     print_segments(console, received)
     print_measurements(console, received)
     print_times(console, running.store.history(job.id), job.created_at, running.profile)
@@ -203,9 +208,10 @@ def _shown(path: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def _draw(image: Path, received: Received, picture: Path) -> None:
+def _draw(image: Path, received: Received, picture: Path, examiner: Examiner | None) -> None:
     """Draw what was received: its masks, and the lines that measuring them again gives."""
-    source = read_radiograph(image)
+    source = read_radiograph(image, guess_polarity=examiner is None)
+    source = source if examiner is None else examiner.examine(source)
     segmentation = received.segmentation(source.orientation)
     again = measure(source.radiograph, segmentation)
     shown = (again[r.name] if isinstance(r, Measurement) else r for r in received.measurements)

@@ -5,6 +5,7 @@ Described in docs/measurements.md. Nothing in it names the patient; the SOP Inst
 
 from typing import Any
 
+from ai.appearance import KINDS, TURNS, Appearance
 from ai.measurement import Drawing, Finding, Measurement, Measurements, NotComputed
 from ai.radiograph import PixelSpacing
 from ai.segmentation import Segmentation
@@ -36,6 +37,7 @@ def measurements_json(source: Source, segmentation: Segmentation, measurements: 
             "not_found": list(segmentation.empty),
             "not_supported": list(segmentation.unsupported),
         },
+        "appearance": None if source.appearance is None else _appearance_json(source.appearance),
         "notes": [*source.radiograph.notes, *segmentation.repairs],
     }
 
@@ -45,6 +47,16 @@ def _found_json(name: str, segmentation: Segmentation) -> Json:
     if trust := segmentation.trust.get(name):
         found["trust"] = {"probability": round(trust.probability, 3), "dice": trust.bar}
     return found
+
+
+def _appearance_json(appearance: Appearance) -> Json:
+    """Return probabilities of what the picture looked like before anything was corrected."""
+    return {
+        "kind": dict(zip(map(str, KINDS), appearance.kinds, strict=True)),
+        "turn": dict(zip(map(str, TURNS), appearance.turns, strict=True)),
+        "mirrored": appearance.mirrored,
+        "inverted": appearance.inverted,
+    }
 
 
 def _source_json(source: Source) -> Json:

@@ -20,6 +20,8 @@ class OutputOptions:
         series_number_base: Series Number of the Segmentation; the report's is one above.
         content_qualification: Content Qualification (0018,9004): PRODUCT, RESEARCH or SERVICE.
         uid_root: Root of new UIDs, or "" for UIDs below 2.25 (PS3.5 B.2).
+        judged: What identifies the judge that looks at pictures and what is done about what it sees
+            (`node.appearance.Examiner.digest`); "" where none looks.
     """
 
     seg: bool = True
@@ -28,6 +30,7 @@ class OutputOptions:
     series_number_base: int = 9000
     content_qualification: str = "RESEARCH"
     uid_root: str = ""
+    judged: str = ""
 
     def __post_init__(self) -> None:
         if self.content_qualification not in {"PRODUCT", "RESEARCH", "SERVICE"}:
@@ -39,4 +42,6 @@ class OutputOptions:
     def digest(self) -> str:
         """Return the SHA-256 (hexadecimal) of what decides how results look; it enters their UIDs."""
         content = {"writer": WRITER_REVISION, **asdict(self)}
+        if not self.judged:  # results of a bundle without a judge keep the UIDs that they have had
+            del content["judged"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from ai.appearance import Presentation
 from ai.radiograph import PixelSpacing
 from ai.segmentation import Mask
 
@@ -66,6 +67,21 @@ class Orientation:
         row = shape[0] - row if self.flip_rows else row
         return (row, column) if self.transpose else (column, row)
 
+    def then(self, other: "Orientation") -> "Orientation":
+        """Return the steps of this one followed by those of another, as one orientation."""
+        rows, columns = self.flip_rows, self.flip_columns
+        if other.transpose:
+            rows, columns = columns, rows
+        return Orientation(
+            self.transpose != other.transpose, rows != other.flip_rows, columns != other.flip_columns
+        )
+
+    @property
+    def letters(self) -> tuple[str, str]:
+        """Patient Orientation of the stored grid: the inverse of `frontal_orientation`."""
+        across, down = ("R" if self.flip_columns else "L"), ("H" if self.flip_rows else "F")
+        return (down, across) if self.transpose else (across, down)
+
     def spacing_to_usual(self, spacing: PixelSpacing) -> PixelSpacing:
         """Return the spacing of the usual grid."""
         if not self.transpose:
@@ -74,6 +90,24 @@ class Orientation:
 
 
 USUAL = Orientation()
+
+_TURNED = {
+    0: USUAL,
+    90: Orientation(transpose=True, flip_columns=True),
+    180: Orientation(flip_rows=True, flip_columns=True),
+    270: Orientation(transpose=True, flip_rows=True),
+}
+"""By degrees clockwise that bring the picture upright."""
+
+
+def seen_orientation(presentation: Presentation) -> Orientation:
+    """Return the steps that bring a picture which is shown in this way to the usual grid.
+
+    >>> seen_orientation(Presentation(turn=90))
+    Orientation(transpose=True, flip_rows=False, flip_columns=True)
+    """
+    mirror = Orientation(flip_columns=presentation.mirrored)
+    return _TURNED[presentation.turn].then(mirror)
 
 
 def frontal_orientation(row_direction: str, column_direction: str) -> Orientation | None:

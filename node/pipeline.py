@@ -1,9 +1,9 @@
-"""The way of one image: read, segment, measure, write, check."""
+"""The way of one image: read, look at it, segment, measure, write, check."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +14,7 @@ from ai.measure import measure
 from ai.measurement import Measurements
 from ai.segmentation import Segmentation
 from ai.segmenter import Segmenter
+from node.appearance import Examiner
 from node.attributes import CONVERSION_ERRORS
 from node.conformance import check_conformance
 from node.errors import RefusedImageError, ResultError, UndecodableError
@@ -43,7 +44,7 @@ class Processed:
         segmentation: What was found in it, on `source.radiograph`'s grid.
         measurements: What was measured there.
         results: To be delivered, each checked.
-        timings: Seconds by stage: read, segment, measure, write.
+        timings: Seconds by stage: read, judge (where one looks), segment, measure, write.
     """
 
     source: Source
@@ -54,7 +55,11 @@ class Processed:
 
 
 def process(
-    path: Path | BinaryIO, segmenter: Segmenter, options: OutputOptions, observe: Observe | None = None
+    path: Path | BinaryIO,
+    segmenter: Segmenter,
+    options: OutputOptions,
+    observe: Observe | None = None,
+    examiner: Examiner | None = None,
 ) -> Processed:
     """Return the results of one radiograph.
 
@@ -63,6 +68,7 @@ def process(
         segmenter: Finds the anatomy.
         options: What is written, and how.
         observe: Told how long each stage took.
+        examiner: Looks at the picture before it is segmented; None leaves that to the model and the tags.
 
     Raises:
         RefusedImageError: If the node does not serve such an image.
@@ -72,7 +78,11 @@ def process(
     """
     timings: dict[str, float] = {}
     with _timed("read", timings, observe):
-        source = read_radiograph(path)
+        source = read_radiograph(path, guess_polarity=examiner is None)
+    if examiner is not None:
+        options = replace(options, judged=examiner.digest)
+        with _timed("judge", timings, observe):
+            source = examiner.examine(source)
     with _timed("segment", timings, observe):
         segmentation = _segment(segmenter, source)
     with _timed("measure", timings, observe):

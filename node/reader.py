@@ -10,6 +10,7 @@ import numpy.typing as npt
 from pydicom import Dataset
 from pydicom.uid import UID
 
+from ai.appearance import Appearance
 from ai.errors import ConstantImageError, RadiographError
 from ai.radiograph import Radiograph, View
 from ai.segmentation import Mask
@@ -49,6 +50,7 @@ class Source:
         orientation: How the stored grid lies.
         transfer_syntax: In which the pixels were decoded.
         compression_ratio: Bytes of the pixels over bytes of Pixel Data.
+        appearance: What a judge saw in the pixels; None where none looked.
     """
 
     radiograph: Radiograph
@@ -58,6 +60,7 @@ class Source:
     orientation: Orientation
     transfer_syntax: UID
     compression_ratio: float = 1.0
+    appearance: Appearance | None = None
 
     def stored_mask(self, mask: Mask) -> Mask:
         """Return a mask of the radiograph on the stored grid."""
@@ -68,8 +71,13 @@ class Source:
         return self.orientation.point_to_stored(point, (self.radiograph.rows, self.radiograph.columns))
 
 
-def read_radiograph(file: Path | BinaryIO) -> Source:
+def read_radiograph(file: Path | BinaryIO, guess_polarity: bool = True) -> Source:
     """Return the radiograph in a DICOM file.
+
+    Args:
+        file: The file.
+        guess_polarity: Whether a frontal chest whose bone is dark is turned over (`node.polarity`); False
+            where a judge looks at the picture afterwards.
 
     Raises:
         RefusedImageError: If the node does not serve such an image; the message names attribute and value.
@@ -83,7 +91,7 @@ def read_radiograph(file: Path | BinaryIO) -> Source:
     stored = _gray(decode(dataset))
     _check_size(stored.shape)
     syntax = transfer_syntax(dataset)
-    radiograph = _radiograph(stored, dataset, view)
+    radiograph = _radiograph(stored, dataset, view, guess_polarity)
     ratio = dataset.Rows * dataset.Columns * dataset.BitsAllocated / 8 / len(dataset.PixelData)
     for keyword in BULK:
         if keyword in dataset:
@@ -92,14 +100,17 @@ def read_radiograph(file: Path | BinaryIO) -> Source:
     return Source(radiograph, dataset, identity, shape, view.orientation, syntax, ratio)
 
 
-def _radiograph(stored: npt.NDArray[np.generic], dataset: Dataset, view: StatedView) -> Radiograph:
+def _radiograph(
+    stored: npt.NDArray[np.generic], dataset: Dataset, view: StatedView, guess_polarity: bool
+) -> Radiograph:
     if stored.min() == stored.max():
         raise UndecodableError(f"every pixel has the value {stored.min()}: nothing was exposed or decoded")
     shown = display_values(stored, dataset)
     is_child = _is_child(dataset)
     shape = (int(stored.shape[0]), int(stored.shape[1]))
     spacing, spacing_notes = pixel_spacing(dataset, shape, is_child)
-    pixels, polarity_notes = _right_way_up(view.orientation.to_usual(shown.pixels), view.view)
+    lies = view.orientation.to_usual(shown.pixels)
+    pixels, polarity_notes = _right_way_up(lies, view.view) if guess_polarity else (lies, ())
     child = "the patient is stated to be a child; the model has learnt from adults" if is_child else ""
     notes = (*view.notes, *shown.notes, *polarity_notes, *spacing_notes, *([child] if child else []))
     try:

@@ -28,7 +28,6 @@ NOMINAL_THICKNESS_MM = 1.0
 IDENTITY_ORIENTATION = [1, 0, 0, 0, 1, 0]
 REFERENCED_SEGMENT_NUMBER = 0x0062000B
 SEGMENT_IDENTIFICATION_SEQUENCE = 0x0062000A
-FRONTAL_ORIENTATION = ["L", "F"]
 
 
 def write_segmentation(source: Source, segmentation: Segmentation, options: OutputOptions) -> Dataset:
@@ -67,10 +66,10 @@ def _write_general_image(result: Dataset, source: Source) -> None:
     result.ContentCreatorName = ""
     lies = list(texts(source.dataset, "PatientOrientation"))
     is_lateral = source.radiograph.view.is_lateral
-    if len(lies) == 2 and all(lies) and (is_lateral or frontal_orientation(*lies)):
+    if len(lies) == 2 and all(lies) and (is_lateral or frontal_orientation(*lies) == source.orientation):
         result.PatientOrientation = lies
-    elif not is_lateral:  # not stated, or not that of a frontal view: the reader took the usual one
-        result.PatientOrientation = FRONTAL_ORIENTATION
+    elif not is_lateral:  # not stated, not that of a frontal view, or contradicted by the pixels
+        result.PatientOrientation = list(source.orientation.letters)
     if source.dataset.get("FrameOfReferenceUID"):
         result.FrameOfReferenceUID = source.dataset.FrameOfReferenceUID
         result.PositionReferenceIndicator = source.dataset.get("PositionReferenceIndicator", "")

@@ -15,6 +15,7 @@ from PIL import Image
 from ai.errors import AiError, NotAChestError
 from ai.overlay import draw_overlay
 from ai.segmenter import Segmenter
+from node.appearance import Examiner
 from node.attributes import CONVERSION_ERRORS
 from node.errors import NodeError, RefusedImageError
 from node.logs import place_of
@@ -111,7 +112,10 @@ def occupied(folders: Iterable[Path]) -> list[Path]:
 
 
 def segment_files(
-    folders: Mapping[Path, Path], segmenter: Segmenter, options: OutputOptions
+    folders: Mapping[Path, Path],
+    segmenter: Segmenter,
+    options: OutputOptions,
+    examiner: Examiner | None = None,
 ) -> Iterator[SegmentedFile | FailedFile]:
     """Yield what became of each input, in order; one that fails stops none of the others.
 
@@ -119,10 +123,11 @@ def segment_files(
         folders: By input, the folder for its results.
         segmenter: Finds the anatomy.
         options: What is written, and how.
+        examiner: Looks at each picture before it is segmented.
     """
     for path, folder in folders.items():
         try:
-            yield _segment_file(path, folder, segmenter, options)
+            yield _segment_file(path, folder, segmenter, options, examiner)
         except (RefusedImageError, NotAChestError) as error:
             yield FailedFile(path, str(error), refused=True)
         except (NodeError, AiError) as error:
@@ -148,8 +153,10 @@ def write_overlay(processed: Processed, folder: Path) -> None:
     Image.fromarray(picture).save(folder / "overlay.png")
 
 
-def _segment_file(path: Path, folder: Path, segmenter: Segmenter, options: OutputOptions) -> SegmentedFile:
-    processed = process(path, segmenter, options)
+def _segment_file(
+    path: Path, folder: Path, segmenter: Segmenter, options: OutputOptions, examiner: Examiner | None
+) -> SegmentedFile:
+    processed = process(path, segmenter, options, examiner=examiner)
     start = time.perf_counter()
     write_objects(processed, folder)
     written = time.perf_counter()

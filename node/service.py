@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from ai.segmenter import Segmenter
 from config.settings import Settings
+from node.appearance import examiner_of
 from node.backoff import Backoff
 from node.bell import Bell
 from node.database import engine_for, upgrade
@@ -146,9 +147,10 @@ def _workers(
     settings: Settings, store: JobStore, spool: Spool, segmenter: Segmenter, received: Bell, finished: Bell
 ) -> tuple[Worker, ...]:
     options = OutputOptions(**settings.results.model_dump())
+    examiner = examiner_of(segmenter, settings.appearance)
 
     def work(path: Path) -> Sequence[ResultObject]:
-        return process(path, segmenter, options).results
+        return process(path, segmenter, options, examiner=examiner).results
 
     rules = WorkRules(tuple(d.name for d in settings.destinations), settings.worker.lease_s)
     names = [_holder(f"worker-{number}") for number in range(settings.worker.count)]

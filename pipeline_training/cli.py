@@ -18,6 +18,7 @@ from pipeline_training.commands.accuracy import accuracy
 from pipeline_training.commands.build import build
 from pipeline_training.commands.compare import calibrate, compare
 from pipeline_training.commands.finetune import finetune
+from pipeline_training.commands.judge import add_judge, evaluate_judge, project_beside, train_judge
 from pipeline_training.commands.label import label
 from pipeline_training.commands.quickstart import quickstart
 from pipeline_training.commands.reliability import check_reliability, fit_reliability
@@ -43,9 +44,9 @@ app = typer.Typer(
     help="From labelled CT volumes to a model bundle, and the bundle against readers.",
 )
 COMMANDS = (
-    build, label, train_labeller, quickstart, screen, compare, calibrate, finetune, fit_reliability,
-    check_reliability, accuracy, repeatability,
-)  # fmt: skip
+    *(build, label, train_labeller, quickstart, screen, compare, calibrate, finetune, repeatability),
+    *(fit_reliability, check_reliability, accuracy, project_beside, train_judge, evaluate_judge, add_judge),
+)
 for command in COMMANDS:
     app.command(name=command.__name__.replace("_", "-"))(command)
 

@@ -32,6 +32,8 @@ def _lines(manifest: Manifest) -> Iterator[str]:
     yield from ("", "## Making", "")
     yield f"* Weights: sha256 `{manifest.sha256}`, ONNX operator set {manifest.opset}."
     yield f"* Input: {manifest.input_size} x {manifest.input_size} pixels."
+    if manifest.judge is not None:
+        yield f"* Judge of pictures (judge.onnx): sha256 `{manifest.judge.sha256}`."
     yield f"* Made {manifest.created or 'at an unknown time'}."
     yield f"* Code: {manifest.code_revision or 'unknown revision'}."
 

@@ -4,6 +4,7 @@ Written out by hand: the graph is small, nothing else needs to be installed, and
 (cast back to single precision when the session loads) halve the file without touching the arithmetic.
 """
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -21,7 +22,7 @@ IR_VERSION = 9
 """Read by ONNX Runtime 1.16 and later."""
 
 
-class _Graph:
+class Graph:
     """Collects nodes and weights; every method returns the name of what it adds."""
 
     def __init__(self) -> None:
@@ -29,6 +30,7 @@ class _Graph:
         self.weights: list[onnx.TensorProto] = []
 
     def add(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """Add a node."""
         name = f"{kind.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name
@@ -40,18 +42,26 @@ class _Graph:
         return self.add("Cast", name, to=TensorProto.FLOAT)
 
     def constant(self, values: npt.NDArray[np.generic]) -> str:
+        """Add a constant."""
         name = f"constant_{len(self.weights)}"
         self.weights.append(numpy_helper.from_array(values, name))
         return name
 
     def convolution(self, inputs: str, conv: nn.Conv2d, norm: nn.BatchNorm2d | None, stride: int = 1) -> str:
+        """Add a convolution, the batch norm behind it folded in."""
         weight, bias = _folded(conv, norm)
         pad = [conv.kernel_size[0] // 2] * 4
         return self.add(
             "Conv", inputs, self.half(weight), self.half(bias), pads=pad, strides=[stride, stride]
         )
 
+    def linear(self, inputs: str, layer: nn.Linear) -> str:
+        """Add a linear layer over (batch, features)."""
+        weight = self.half(layer.weight.detach().numpy().T.copy())
+        return self.add("Gemm", inputs, weight, self.half(layer.bias.detach().numpy()))
+
     def block(self, inputs: str, block: Block) -> str:
+        """Add a block of the U-Net."""
         first = self.add("Relu", self.convolution(inputs, block.first, block.first_norm))
         second = self.convolution(first, block.second, block.second_norm)
         return self.add("Relu", self.add("Add", first, second))
@@ -76,7 +86,7 @@ def to_onnx(network: AnatomyNet, size: int) -> bytes:
     Raises:
         ExportError: If the graph does not pass ONNX's own checker.
     """
-    graph = _Graph()
+    graph = Graph()
     stem, stem_norm = cast(nn.Conv2d, network.stem[0]), cast(nn.BatchNorm2d, network.stem[1])
     centred = graph.add("Sub", "image", graph.constant(np.array(MID_GREY, np.float32)))
     features = graph.add("Relu", graph.convolution(centred, stem, stem_norm, stride=OUTPUT_STRIDE))
@@ -103,26 +113,28 @@ def _blocks(modules: nn.ModuleList) -> list[Block]:
     return [module for module in modules if isinstance(module, Block)]
 
 
-def _add_view(graph: _Graph, features: str, view: nn.Linear) -> None:
+def _add_view(graph: Graph, features: str, view: nn.Linear) -> None:
     mean = graph.add("ReduceMean", features, axes=[2, 3], keepdims=0)
-    weight = graph.half(view.weight.detach().numpy().T.copy())
-    bias = graph.half(view.bias.detach().numpy())
-    graph.nodes.append(helper.make_node("Gemm", [mean, weight, bias], ["view"]))
+    graph.nodes.append(helper.make_node("Identity", [graph.linear(mean, view)], ["view"]))
 
 
-def _model(graph: _Graph, labels: int, size: int) -> onnx.ModelProto:
+def _model(graph: Graph, labels: int, size: int) -> onnx.ModelProto:
     grid = size // OUTPUT_STRIDE
     value = helper.make_tensor_value_info
-    made = helper.make_graph(
-        graph.nodes,
-        "paxnode",
-        [value("image", TensorProto.FLOAT, ["batch", 1, size, size])],
-        [
-            value("logits", TensorProto.FLOAT, ["batch", labels, grid, grid]),
-            value("view", TensorProto.FLOAT, ["batch", 2]),
-        ],
-        graph.weights,
-    )
+    image = value("image", TensorProto.FLOAT, ["batch", 1, size, size])
+    logits = value("logits", TensorProto.FLOAT, ["batch", labels, grid, grid])
+    return checked_model(graph, [image], [logits, value("view", TensorProto.FLOAT, ["batch", 2])])
+
+
+def checked_model(
+    graph: Graph, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto]
+) -> onnx.ModelProto:
+    """Return a collected graph as a model.
+
+    Raises:
+        ExportError: If the graph does not pass ONNX's own checker.
+    """
+    made = helper.make_graph(graph.nodes, "paxnode", list(inputs), list(outputs), graph.weights)
     opset = [helper.make_opsetid("", OPSET)]
     model = helper.make_model(made, opset_imports=opset, ir_version=IR_VERSION, producer_name="paxnode-train")
     try:

@@ -94,14 +94,14 @@ def fit(bundle: Bundle, sources: Sequence[Source], looks: int, seed: int = SEED)
         looks: How many in all.
         seed: Draws them.
     """
-    asked = OnnxSegmenter(Bundle(_with_any_curve(bundle), bundle.onnx_bytes))
+    asked = OnnxSegmenter(replace(bundle, manifest=_with_any_curve(bundle)))
     seen: dict[str, list[Sign]] = {name: [] for name in bundle.manifest.labels}
     for sign in _looks(asked, sources, looks, seed):
         seen[sign.structure].append(sign)
     curves = {
         name: fit_curve(each, BARS.get(name, BAR)) for name, each in seen.items() if len(each) >= LEAST_LOOKS
     }
-    return Bundle(replace(bundle.manifest, reliability=curves), bundle.onnx_bytes)
+    return replace(bundle, manifest=replace(bundle.manifest, reliability=curves))
 
 
 def _with_any_curve(bundle: Bundle) -> Manifest:

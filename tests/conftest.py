@@ -1,11 +1,13 @@
-"""What several tests share: a synthetic chest and its DX object. Nothing here comes from a patient."""
+"""What several tests share: a synthetic chest, its DX object, a judge of one opinion. No patient's data."""
 
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
@@ -99,3 +101,52 @@ def dx_file(tmp_path: Path, make_dx: MakeDx) -> Path:
     path = tmp_path / "chest.dcm"
     make_dx().save_as(path, enforce_file_format=True)
     return path
+
+
+JUDGE_SIZE = 64
+
+
+class MakeJudge(Protocol):
+    """Makes judge.onnx of a judge that says the same of every picture; arguments are its logits."""
+
+    def __call__(
+        self,
+        kind: tuple[float, ...] = (9, 0, 0),
+        turn: tuple[float, ...] = (9, 0, 0, 0),
+        mirrored: tuple[float, ...] = (-9,),
+        inverted: tuple[float, ...] = (-9,),
+    ) -> bytes: ...
+
+
+def _judge(
+    kind: tuple[float, ...] = (9, 0, 0),
+    turn: tuple[float, ...] = (9, 0, 0, 0),
+    mirrored: tuple[float, ...] = (-9,),
+    inverted: tuple[float, ...] = (-9,),
+) -> bytes:
+    logits = {"kind": kind, "turn": turn, "mirrored": mirrored, "inverted": inverted}
+    constants = {f"{name} bias": np.array([values], np.float32) for name, values in logits.items()}
+    constants |= {"zero": np.array(0, np.float32), "shape": np.array([-1, 1], np.int64)}
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["mean"], axes=[1, 2, 3], keepdims=1),
+        helper.make_node("Reshape", ["mean", "shape"], ["flat"]),
+        helper.make_node("Mul", ["flat", "zero"], ["nothing"]),
+        *(helper.make_node("Add", ["nothing", f"{name} bias"], [name]) for name in logits),
+    ]
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "judge",
+        [value("image", TensorProto.FLOAT, ["N", 1, JUDGE_SIZE, JUDGE_SIZE])],
+        [value(name, TensorProto.FLOAT, ["N", len(values)]) for name, values in logits.items()],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+@pytest.fixture(scope="session")
+def make_judge() -> MakeJudge:
+    """A function that makes judge.onnx of a judge of one opinion, for inputs of 64 x 64."""
+    return _judge

@@ -100,3 +100,47 @@ def test_zip_without_a_manifest_and_a_file_that_is_no_zip_are_refused(tmp_path: 
     for name in ("empty.zip", "text.zip"):
         with pytest.raises(BundleError, match=r"manifest\.json"):
             Bundle.load(tmp_path / name)
+
+
+def test_a_bundle_without_a_judge_has_none_and_says_nothing_of_one(folder: Path) -> None:
+    bundle = Bundle.load(folder)
+    assert (bundle.manifest.judge, bundle.judge_bytes, bundle.judge()) == (None, None, None)
+    assert "judge" not in json.loads(bundle.manifest.to_json())
+    assert not (folder / "judge.onnx").exists()
+
+
+def test_a_judge_travels_with_its_bundle(folder: Path, make_judge: Callable[..., bytes]) -> None:
+    both = Bundle.load(folder).with_judge(make_judge())
+    both.save(folder.with_name("both"))
+    loaded = Bundle.load(folder.with_name("both"))
+    judge = loaded.judge()
+    assert judge is not None
+    assert judge.size == 64
+    assert loaded.manifest == both.manifest
+    assert loaded.identity == Bundle.load(folder).identity
+
+
+def test_a_changed_or_missing_judge_is_refused(folder: Path, make_judge: Callable[..., bytes]) -> None:
+    Bundle.load(folder).with_judge(make_judge()).save(folder)
+    (folder / "judge.onnx").write_bytes(make_judge(mirrored=(5,)))
+    with pytest.raises(BundleError, match=r"judge\.onnx has sha256"):
+        Bundle.load(folder)
+    (folder / "judge.onnx").unlink()
+    with pytest.raises(BundleError, match=r"judge\.onnx"):
+        Bundle.load(folder)
+
+
+def test_a_judge_that_the_manifest_does_not_state_is_refused(folder: Path) -> None:
+    whole = Bundle.load(folder)
+    with pytest.raises(BundleError, match=r"a judge\.onnx, its manifest states none"):
+        Bundle(whole.manifest, whole.onnx_bytes, b"judge")
+
+
+def test_a_judge_of_an_impossible_size_is_refused(folder: Path, make_judge: Callable[..., bytes]) -> None:
+    Bundle.load(folder).with_judge(make_judge()).save(folder)
+    change(folder, "judge", {"sha256": "0" * 64, "input_size": 7})
+    with pytest.raises(BundleError, match=r"judge: input_size.*7"):
+        Bundle.load(folder)
+    change(folder, "judge", {"input_size": 64})
+    with pytest.raises(BundleError, match="sha256"):
+        Bundle.load(folder)

@@ -8,8 +8,9 @@ from ai.bundle import Bundle, bundle_digest
 from ai.errors import BundleError, NotAChestError
 from ai.labels import LABELS
 from ai.mask_algebra import share_outside
-from ai.onnx_segmenter import MAX_BATCH, OnnxSegmenter, available_providers
+from ai.onnx_segmenter import MAX_BATCH, OnnxSegmenter
 from ai.radiograph import Radiograph, View
+from ai.runtime import available_providers
 from ai.segmenter import Segmenter
 from ai.uncertainty import SHIFT, Reliability
 

@@ -1,0 +1,63 @@
+"""Starting ONNX Runtime on the networks of a bundle, and holding them to what is said of them."""
+
+from collections.abc import Mapping, Sequence
+
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as runtime_state
+
+from ai.errors import BundleError
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+
+_LOG_ERRORS_ONLY = 3
+_LOAD_ERRORS = (
+    runtime_state.Fail,
+    runtime_state.InvalidArgument,
+    runtime_state.InvalidGraph,
+    runtime_state.InvalidProtobuf,
+    runtime_state.NotImplemented,
+    runtime_state.RuntimeException,
+)
+
+
+def available_providers() -> list[str]:
+    """Return the execution providers to use on this machine: CUDA where it is present, then the CPU."""
+    return [provider for provider in (CUDA, CPU) if provider in onnxruntime.get_available_providers()]
+
+
+def start_session(
+    name: str, onnx_bytes: bytes, providers: Sequence[str], threads: int
+) -> onnxruntime.InferenceSession:
+    """Return a session of a network.
+
+    Args:
+        name: Whose network it is, for the error.
+        onnx_bytes: The ONNX file.
+        providers: Execution providers in order of preference.
+        threads: CPU threads; 0 leaves the choice to ONNX Runtime.
+
+    Raises:
+        BundleError: If it does not load.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _LOG_ERRORS_ONLY
+    options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(onnx_bytes, options, providers=list(providers))
+    except (*_LOAD_ERRORS, RuntimeError, ValueError) as exc:
+        raise BundleError(f"the network of {name} does not load: {exc}") from exc
+
+
+def check_edges(
+    session: onnxruntime.InferenceSession, expected: Mapping[str, tuple[int | None, ...]]
+) -> None:
+    """Raise BundleError unless inputs and outputs are named and shaped as expected; None is any number."""
+    found = {edge.name: edge.shape for edge in (*session.get_inputs(), *session.get_outputs())}
+    for name, shape in expected.items():
+        if name not in found:
+            raise BundleError(f"the network has no input or output {name!r}, only {sorted(found)}")
+        axes = found[name]
+        fixed = [(a, e) for a, e in zip(axes, shape, strict=False) if isinstance(a, int) and e is not None]
+        if len(axes) != len(shape) or any(a != e for a, e in fixed):
+            raise BundleError(f"{name!r} of the network has the shape {axes}, its manifest asks for {shape}")

@@ -6,6 +6,7 @@ shown otherwise has thus been flipped first and rotated the other way afterwards
 over before or after: it makes no difference.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -22,11 +23,10 @@ TURNS = (0, 90, 180, 270)
 
 
 SURE = 0.9
-"""Of kind, turn and grey scale. The judge learned from pictures of which half were inverted, six of ten
-turned and a third no chest. In an archive such pictures are rare: an even chance is no reason to act."""
-
-SURE_MIRRORED = 0.98
-"""Of left and right: told by the heart alone, which illness displaces."""
+"""From this probability on an answer is acted on. The judge learned from pictures of which half were inverted
+or mirrored, six of ten turned, a third no chest. In an archive such pictures are rare: an even chance is no
+reason to act. On real patients held back from training, each shown in 16 ways, no wrong answer about turn,
+mirror or grey scale reached 0.6, and none was more than 0.03 sure that a frontal view is none."""
 
 
 class Kind(StrEnum):
@@ -107,6 +107,10 @@ class Appearance:
     def kind_probability(self) -> float:
         """Probability of the most probable kind."""
         return max(self.kinds)
+
+    def is_of(self, kinds: Collection[Kind]) -> float:
+        """Return the probability that the picture is of one of these kinds."""
+        return sum(p for kind, p in zip(KINDS, self.kinds, strict=True) if kind in kinds)
 
     @property
     def turn_probability(self) -> float:

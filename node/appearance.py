@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ai.appearance import SURE, SURE_MIRRORED, Appearance, Kind, Presentation
+from ai.appearance import SURE, Appearance, Kind, Presentation
 from ai.judge import Judge
 from ai.onnx_segmenter import OnnxSegmenter
 from ai.radiograph import Radiograph
@@ -83,18 +83,24 @@ class Examiner:
         return corrected(judged, correction, notes)
 
     def _check_kind(self, appearance: Appearance) -> None:
-        seen = f"probability {appearance.kind_probability:.2f}"
-        if appearance.kind_probability < SURE:
+        """Raise if it is sure that the picture is of a kind that is refused, whichever of them."""
+        refused = set(self._refused_kinds())
+        probability = appearance.is_of(refused)
+        if probability < SURE:
             return
-        if appearance.kind is Kind.OTHER and self._settings.not_chest == "refuse":
-            raise RefusedImageError(f"the picture does not look like a chest radiograph ({seen})")
-        if (
-            appearance.kind is Kind.LATERAL
-            and LATERAL not in self._views
-            and self._settings.lateral == "refuse"
-        ):
-            words = f"the picture looks like a lateral view ({seen})"
+        likely = appearance.kind
+        if likely is Kind.LATERAL:
+            words = f"the picture looks like a lateral view (probability {probability:.2f})"
             raise RefusedImageError(f"{words}; this model supports frontal views only")
+        raise RefusedImageError(
+            f"the picture does not look like a chest radiograph (probability {probability:.2f})"
+        )
+
+    def _refused_kinds(self) -> Iterator[Kind]:
+        if self._settings.not_chest == "refuse":
+            yield Kind.OTHER
+        if self._settings.lateral == "refuse" and LATERAL not in self._views:
+            yield Kind.LATERAL
 
 
 def findings(appearance: Appearance) -> Iterator[Finding]:
@@ -109,7 +115,7 @@ def findings(appearance: Appearance) -> Iterator[Finding]:
         words = f"the picture looks turned (probability {appearance.turn_probability:.2f})"
         told = f"it was rotated by {seen.turn} degrees clockwise to be measured"
         yield Finding("turned", words, told, Presentation(turn=seen.turn))
-    if appearance.mirrored >= SURE_MIRRORED:
+    if appearance.mirrored >= SURE:
         words = f"left and right look exchanged (probability {appearance.mirrored:.2f})"
         yield Finding("mirrored", words, "it was mirrored to be measured", Presentation(mirrored=True))
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 NETWORK_STAGES = ("preprocess", "inference", "postprocess")
 """Parts of "segment", where the segmenter tells them."""
 
-STAGES = ("read", *NETWORK_STAGES, "segment", "measure", "write", "files", "overlay")
+STAGES = ("read", "judge", *NETWORK_STAGES, "segment", "measure", "write", "files", "overlay")
 """In the order in which they run; "write" makes the SEG and the SR, "files" puts them on disk."""
 
 

@@ -80,11 +80,11 @@ def evaluate_judge(
 
     sets = [each for each in read_sets(data) if not only or each.name in only]
     found = evaluate_judge(_load(judge), sets)
-    table = Table("set", "pictures", *QUESTIONS)
+    table = Table("set", "pictures", "refused", *QUESTIONS)
     for each in found:
         cells = (each.tallies.get(question) for question in QUESTIONS)
         words = ("" if t is None else f"{t.right}/{t.asked} ({t.sure_wrong} wrong)" for t in cells)
-        table.add_row(each.name, str(each.images), *words)
+        table.add_row(each.name, str(each.images), str(each.refused), *words)
     Console(width=190).print(table)
     if json is not None:
         make_folders(json.parent)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from ai.appearance import SURE, SURE_MIRRORED, TURNS, Appearance, Kind, Presentation
+from ai.appearance import SURE, TURNS, Appearance, Kind, Presentation
 from ai.judge import Judge
 from ai.preprocess import network_input
 from pipeline_training.radiograph_folders import RadiographSet, read_radiograph
@@ -71,17 +71,24 @@ class SetFound:
         images: Number of pictures.
         tallies: By question, of those asked of such a set: how a picture lies is asked of frontal views, the
             mirror excepted of lateral ones, too.
+        refused: Of the pictures as they are, how many it is sure are no frontal views, so that a node refuses
+            them.
+        refused_copies: The same of the copies.
     """
 
     name: str
     images: int
     tallies: dict[str, Tally] = field(default_factory=dict)
+    refused: int = 0
+    refused_copies: int = 0
 
     def to_json(self) -> dict[str, object]:
         """Return plain values."""
         return {
             "name": self.name,
             "images": self.images,
+            "refused": self.refused,
+            "refused_copies": self.refused_copies,
             "questions": {key: asdict(tally) for key, tally in self.tallies.items()},
         }
 
@@ -98,13 +105,16 @@ def evaluate_judge(
     for images in sets:
         kinds = KINDS_OF_SETS.get(images.name, frozenset({Kind.FRONTAL}))
         tallies = {question: Tally() for question in _questions(kinds)}
+        refused = 0, 0
         for path in images.images:
             seen = judge.judge_inputs(copies(read_radiograph(path).pixels, judge.size))
             for question, is_right, is_sure in _answers(seen, kinds):
                 if question in tallies:
                     tallies[question].add(is_right, is_sure)
+            odd = [each.is_of((Kind.LATERAL, Kind.OTHER)) >= SURE for each in seen]
+            refused = refused[0] + odd[0], refused[1] + sum(odd[1:])
             on_image()
-        found.append(SetFound(images.name, len(images.images), tallies))
+        found.append(SetFound(images.name, len(images.images), tallies, *refused))
     return found
 
 
@@ -132,7 +142,7 @@ def _answers(seen: Sequence[Appearance], kinds: frozenset[Kind]) -> Iterator[tup
         if usual or way.turn:
             yield ("turned" if way.turn else "upright"), said.turn == way.turn, sure
         if usual or way.mirrored:
-            sure = max(appearance.mirrored, 1 - appearance.mirrored) >= SURE_MIRRORED
+            sure = max(appearance.mirrored, 1 - appearance.mirrored) >= SURE
             yield ("mirrored" if way.mirrored else "side"), said.mirrored == way.mirrored, sure
         if usual or way.inverted:
             sure = max(appearance.inverted, 1 - appearance.inverted) >= SURE

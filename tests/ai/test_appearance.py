@@ -42,6 +42,8 @@ def test_the_most_probable_answers_are_named() -> None:
     assert (seen.kind, seen.kind_probability) == (Kind.LATERAL, 0.7)
     assert seen.presentation == Presentation(270, mirrored=True)
     assert seen.turn_probability == 0.6
+    assert seen.is_of((Kind.LATERAL, Kind.OTHER)) == pytest.approx(0.9)
+    assert seen.is_of(()) == 0
 
 
 def test_an_appearance_of_too_few_turns_is_refused() -> None:

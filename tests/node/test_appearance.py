@@ -145,7 +145,7 @@ def test_an_upright_chest_is_left_alone(make_dx: MakeDx, make_judge: MakeJudge) 
 
 
 def test_what_is_not_sure_changes_nothing(make_dx: MakeDx, make_judge: MakeJudge) -> None:
-    examiner = _examiner(make_judge, kind=(0, 0, 1), turn=(0, 2, 0, 0), mirrored=(3,), inverted=(2,))
+    examiner = _examiner(make_judge, kind=(0, 0, 1), turn=(0, 2, 0, 0), mirrored=(2,), inverted=(2,))
     assert _process(make_dx(), examiner).source.radiograph.notes == ()
 
 
@@ -185,6 +185,16 @@ def test_what_is_no_frontal_chest_is_refused_unless_ignored(
         _process(make_dx(), _examiner(make_judge, kind=logits))
     ignoring = AppearanceSettings.model_validate({setting: "ignore"})
     _process(make_dx(), _examiner(make_judge, ignoring, kind=logits))
+
+
+def test_whichever_kind_it_is_of_it_is_refused_when_it_is_no_frontal_view(
+    make_dx: MakeDx, make_judge: MakeJudge
+) -> None:
+    examiner = _examiner(make_judge, kind=(0, 5, 5.1))
+    with pytest.raises(RefusedImageError, match=r"does not look like a chest radiograph .*1\.00"):
+        _process(make_dx(), examiner)
+    only_lateral = AppearanceSettings(not_chest="ignore")
+    _process(make_dx(), _examiner(make_judge, only_lateral, kind=(0, 5, 5.1)))
 
 
 def test_a_lateral_view_is_welcome_where_the_model_supports_it(

@@ -140,6 +140,15 @@ def test_answers_are_counted_by_question(
     assert set(other.tallies) == {"view", "view of copies"}
     assert other.tallies["view"].sure_wrong == 2
     assert frontal.to_json()["images"] == 2
+    assert (frontal.refused, frontal.refused_copies) == (0, 0)
+
+
+def test_what_is_surely_no_frontal_view_counts_as_refused(
+    make_judge: Callable[..., bytes], make_reader_set: MakeReaderSet
+) -> None:
+    judge = Judge(make_judge(kind=(0, 5, 5)), 64)
+    [found] = evaluate_judge(judge, [read_set(make_reader_set("jsrt", images=2))])
+    assert (found.refused, found.refused_copies) == (2, 10)
 
 
 def test_poses_beside_a_chest_look_elsewhere() -> None:

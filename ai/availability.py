@@ -1,6 +1,7 @@
 """Whether what a measurement needs is there, and what limits its value, in words for a radiologist."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ai.mask_geometry import cut_off
 from ai.radiograph import Radiograph, View
@@ -32,16 +33,22 @@ def missing(segmentation: Segmentation, names: Sequence[str], top_matters: bool 
             return reason
         if cut_off(segmentation.masks[name], segmentation.shape, top_matters):
             return f"{name} is cut off by the edge of the image"
-        if name in segmentation.trust and not segmentation.trust[name].suffices:
-            return f"{name} cannot be told with certainty: {segmentation.trust[name]}"
     return None
 
 
 def absent(segmentation: Segmentation, name: str) -> str | None:
-    """Return why there is no mask of a structure; None if there is one, be it whole or cut off."""
+    """Return why there is no mask to measure on; None if there is one, be it whole or cut off."""
     if name in segmentation.unsupported:
         return f"the model does not support {name}"
+    if name in segmentation.trust and not segmentation.trust[name].suffices:
+        return f"{name} cannot be told with certainty: {segmentation.trust[name]}"
     return None if name in segmentation.masks else f"{name} was not found"
+
+
+def trusted_part(segmentation: Segmentation) -> Segmentation:
+    """Return the segmentation without masks that are not trusted; `absent` says why they are not there."""
+    kept = {name: mask for name, mask in segmentation.masks.items() if not absent(segmentation, name)}
+    return segmentation if len(kept) == len(segmentation.masks) else replace(segmentation, masks=kept)
 
 
 def lungs(segmentation: Segmentation) -> tuple[str, str]:

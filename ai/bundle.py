@@ -86,7 +86,8 @@ class Bundle:
     @property
     def identity(self) -> ModelIdentity:
         """What results name as their origin."""
-        return ModelIdentity(self.manifest.id, self.manifest.version, self.manifest.sha256)
+        manifest = self.manifest
+        return ModelIdentity(manifest.id, manifest.version, manifest.sha256, manifest.rules())
 
 
 def bundle_digest(onnx_bytes: bytes) -> str:

@@ -1,5 +1,6 @@
 """manifest.json of a model bundle: what the weights are, were made from, and can do."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -130,6 +131,14 @@ class Manifest:
             raise BundleError(f"manifest: the key {exc} is missing") from exc
         except (ValueError, TypeError, AttributeError) as exc:
             raise BundleError(f"manifest: not readable: {exc}") from exc
+
+    def rules(self) -> str:
+        """Return the SHA-256 of labels, thresholds and curves of trust; "" where there are no curves."""
+        if not self.reliability:
+            return ""
+        curves = {name: asdict(curve) for name, curve in self.reliability.items()}
+        content = json.dumps([self.labels, dict(self.thresholds), curves], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
 
     def to_json(self) -> str:
         """Return the text of manifest.json."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from ai.availability import trusted_part
 from ai.field import field_findings
 from ai.measure_airway import carinal_angle, tracheal_deviation
 from ai.measure_area import heart_area, left_lung_area, lung_area_ratio, right_lung_area
@@ -45,6 +46,10 @@ MEASURES: tuple[Measure, ...] = (
 
 
 def measure(radiograph: Radiograph, segmentation: Segmentation) -> Measurements:
-    """Return every measurement, or why it was not made, and what the picture shows."""
-    results = tuple(function(radiograph, segmentation) for function in MEASURES)
-    return Measurements(results, field_findings(radiograph, segmentation))
+    """Return every measurement, or why it was not made, and what the picture shows.
+
+    Masks that are not trusted are not seen by any of them.
+    """
+    trusted = trusted_part(segmentation)
+    results = tuple(function(radiograph, trusted) for function in MEASURES)
+    return Measurements(results, field_findings(radiograph, trusted))

@@ -91,7 +91,7 @@ class OnnxSegmenter:
         for start in range(0, len(radiographs), MAX_BATCH):
             batch = radiographs[start : start + MAX_BATCH]
             inputs, boxes = self.prepare(batch)
-            outputs = self.infer(inputs, boxes)
+            outputs = self.infer(inputs, [box.film() for box in boxes])
             segmentations += map(self.finish, batch, boxes, outputs)
         return segmentations
 
@@ -107,17 +107,19 @@ class OnnxSegmenter:
             seen = [network_input(radiograph.pixels, self.manifest.input_size) for radiograph in radiographs]
             return np.stack([grid for grid, _ in seen])[:, None], [box for _, box in seen]
 
-    def infer(self, inputs: npt.NDArray[np.float32], boxes: Sequence[Letterbox] = ()) -> list[NetworkOutput]:
+    def infer(
+        self, inputs: npt.NDArray[np.float32], films: Sequence[npt.NDArray[np.bool_]] = ()
+    ) -> list[NetworkOutput]:
         """Return the network's output for each of the inputs (N, 1, S, S).
 
-        A model whose manifest says how far it may be trusted is asked twice (`ai.uncertainty`) where `boxes`
-        tell how the pictures lie on the inputs.
+        A model whose manifest says how far it may be trusted is asked twice (`ai.uncertainty`) where `films`
+        tell where the inputs hold picture.
         """
         with self._timed("inference"):
             logits, view = self._session.run(["logits", "view"], {"image": inputs})
             agreed: Sequence[npt.NDArray[np.float32] | None] = [None] * len(inputs)
-            if boxes and self.manifest.reliability:
-                (again,) = self._session.run(["logits"], {"image": second_look(inputs, boxes)})
+            if len(films) and self.manifest.reliability:
+                (again,) = self._session.run(["logits"], {"image": second_look(inputs, films)})
                 pairs = zip(logits, again, strict=True)
                 agreed = [agreement(first, second, inputs.shape[-1]) for first, second in pairs]
         return [NetworkOutput(*each) for each in zip(logits, view, agreed, strict=True)]
@@ -134,14 +136,19 @@ class OnnxSegmenter:
             shape = (radiograph.rows, radiograph.columns)
             grid = Letterbox(box.rows, box.columns, output.logits.shape[-1])
             masks, repairs = self._masks(output.logits, grid)
+            exchanged: list[tuple[str, str]] = []
             if frontal >= 0.5:
                 check_lungs(masks, shape, self.manifest.labels)
+                before = masks
                 masks, exchanges = put_sides_right(masks, _SIDE_PAIRS)
+                exchanged = [pair for pair in _SIDE_PAIRS if masks.get(pair[0]) is not before.get(pair[0])]
                 masks, corrections = make_consistent(masks, self._channels)
                 repairs += exchanges + corrections
-            return replace(
-                self._segmentation(shape, masks, repairs, frontal), trust=self._trust(output, masks)
-            )
+            trust = self._trust(output, masks)
+            for right, left in exchanged:  # whose signs are whose is doubtful where sides were
+                if right in trust and left in trust:
+                    trust[right] = trust[left] = min(trust[right], trust[left], key=lambda t: t.probability)
+            return replace(self._segmentation(shape, masks, repairs, frontal), trust=trust)
 
     def _trust(self, output: NetworkOutput, masks: Mapping[str, Mask]) -> dict[str, Trust]:
         """Return what is thought of the masks that were found."""

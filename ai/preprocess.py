@@ -49,15 +49,27 @@ class Letterbox:
         blurred = (
             ndimage.gaussian_filter(pixels, max(0.0, (1 / self.scale - 1) / 2)) if self.scale < 1 else pixels
         )
-        centres = np.arange(self.size, dtype=np.float64) + 0.5
-        rows = (centres - self.top) / self.scale - 0.5
-        columns = (centres - self.left) / self.scale - 0.5
-        inside_rows = (rows > -0.5) & (rows < self.rows - 0.5)
-        inside_columns = (columns > -0.5) & (columns < self.columns - 0.5)
+        rows, columns = self._native()
+        inside_rows, inside_columns = self.inside()
         sampled = separable_bilinear(blurred, rows[inside_rows], columns[inside_columns])
         grid = np.full((self.size, self.size), fill, np.float32)
         grid[np.ix_(inside_rows, inside_columns)] = sampled
         return grid
+
+    def inside(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Return which rows (size,) and which columns (size,) of the grid hold picture, not padding."""
+        rows, columns = self._native()
+        return (rows > -0.5) & (rows < self.rows - 0.5), (columns > -0.5) & (columns < self.columns - 0.5)
+
+    def film(self) -> npt.NDArray[np.bool_]:
+        """Return where the grid (size, size) holds picture, not padding."""
+        rows, columns = self.inside()
+        return rows[:, None] & columns
+
+    def _native(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return the native row and column coordinates of the centres of the grid's rows and columns."""
+        centres = np.arange(self.size, dtype=np.float64) + 0.5
+        return (centres - self.top) / self.scale - 0.5, (centres - self.left) / self.scale - 0.5
 
     def network_rows(self, top: int, bottom: int) -> npt.NDArray[np.float64]:
         """Return the network row coordinates of the centres of native rows top..bottom-1."""

@@ -78,11 +78,16 @@ class Mask:
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """Which weights made a result: bundle id, version, and sha256 of model.onnx."""
+    """Which weights made a result: bundle id, version, and sha256 of model.onnx.
+
+    `rules` is a digest of what else decides about masks and measurements: labels, thresholds and curves of
+    trust; "" for a model without curves.
+    """
 
     id: str
     version: str
     sha256: str
+    rules: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from ai.preprocess import Letterbox
-
 SHIFT = 8
 """Network pixels, down and to the right, that the second look is moved by."""
 
@@ -89,15 +87,16 @@ def log_odds(sign: float) -> float:
     return float(np.log(held / (1 - held)))
 
 
-def second_look(inputs: Array, boxes: Sequence[Letterbox]) -> Array:
-    """Return the negatives of network inputs (N, 1, S, S), moved by SHIFT; padding stays 0."""
+def second_look(inputs: Array, films: Sequence[npt.NDArray[np.bool_]]) -> Array:
+    """Return the negatives of network inputs (N, 1, S, S), moved by SHIFT; padding stays 0.
+
+    Args:
+        inputs: As the network saw them first.
+        films: Of each, bool (S, S): where it holds picture, not padding.
+    """
     moved = np.zeros_like(inputs)
-    for picture, target, box in zip(inputs[:, 0], moved[:, 0], boxes, strict=True):
-        top, left = round(box.top), round(box.left)
-        rows, columns = slice(top, box.size - top), slice(left, box.size - left)
-        negative = np.zeros_like(picture)
-        negative[rows, columns] = 1 - picture[rows, columns]
-        target[SHIFT:, SHIFT:] = negative[:-SHIFT, :-SHIFT]
+    for picture, target, film in zip(inputs[:, 0], moved[:, 0], films, strict=True):
+        target[SHIFT:, SHIFT:] = np.where(film, 1 - picture, 0)[:-SHIFT, :-SHIFT]
     return moved
 
 

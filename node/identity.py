@@ -115,7 +115,10 @@ def result_uid(
         kind: What it is, such as "SEG" or "SEG series"; the result's other UIDs have kinds of their own.
         root: Root of the UID, or "" for 2.25 followed by a UUID as one decimal number (PS3.5 B.2).
     """
-    parts = (source_sop_uid, model.id, model.version, model.sha256, output_digest, kind)
+    rules = (
+        (model.rules,) if model.rules else ()
+    )  # results of models without keep the UIDs that they have had
+    parts = (source_sop_uid, model.id, model.version, model.sha256, *rules, output_digest, kind)
     digest = hashlib.sha256("\n".join(parts).encode()).digest()
     if not root:
         return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"

@@ -191,6 +191,7 @@ class Sample:
         known: bool (labels,); the targets of the others mean nothing.
         view: FRONTAL or LATERAL.
         told: bool (size / 2, size / 2); targets elsewhere mean nothing, except what lies beyond the picture.
+        film: bool (size, size): where the image holds picture, not padding.
     """
 
     image: torch.Tensor
@@ -198,6 +199,7 @@ class Sample:
     known: torch.Tensor
     view: int
     told: torch.Tensor
+    film: torch.Tensor
 
 
 def make_sample(
@@ -233,7 +235,8 @@ def make_sample(
         target[known] = _resample(coverage, theta, size // OUTPUT_STRIDE)
     untold = torch.from_numpy(~source.told)[None].float()  # beyond the picture there is nothing: that is told
     told = _resample(untold, theta, size // OUTPUT_STRIDE)[0] < TOLD_SHARE
-    return Sample(torch.from_numpy(image)[None], target, known, source.view, told)
+    film = torch.from_numpy(inside)
+    return Sample(torch.from_numpy(image)[None], target, known, source.view, told, film)
 
 
 def _resample(stack: torch.Tensor, theta: torch.Tensor, size: int) -> torch.Tensor:

@@ -19,7 +19,6 @@ from ai.bundle import Bundle
 from ai.manifest import Manifest
 from ai.onnx_segmenter import OnnxSegmenter
 from ai.postprocess import cutoff_of
-from ai.preprocess import Letterbox
 from ai.segmentation import ModelIdentity
 from ai.uncertainty import LEAST_PROBABILITY, Reliability, expected_dice, log_odds
 from pipeline_training.dataset import FRONTAL, Sample, Source, make_sample
@@ -56,13 +55,12 @@ class Sign:
 
 
 def signs(segmenter: OnnxSegmenter, sample: Sample) -> list[Sign]:
-    """Return a sign for every structure of a sample that is known and was drawn or found.
+    """Return a sign for every structure of a sample that is known and was found.
 
     The sample is made for the labels of the segmenter's manifest, in their order, at its input size.
     """
     manifest = segmenter.manifest
-    box = Letterbox(manifest.input_size, manifest.input_size, manifest.input_size)
-    (output,) = segmenter.infer(sample.image[None].numpy(), [box])
+    (output,) = segmenter.infer(sample.image[None].numpy(), [sample.film.numpy()])
     if output.agreement is None:
         raise EvaluationError("the bundle states no reliability: its network is not asked twice")
     cutoffs = np.array([cutoff_of(manifest.thresholds[name]) for name in manifest.labels], np.float32)

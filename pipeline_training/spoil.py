@@ -79,4 +79,5 @@ def spoilt(
     look, effect = SPOILERS[how] if how else (_whole, _same)
     sample = make_sample(source, labels, size, generator, look(generator), restyled=False)
     image = np.clip(effect(sample.image[0].numpy(), generator), 0, 1).astype(np.float32)
+    image[~sample.film.numpy()] = 0
     return replace(sample, image=sample.image.new_tensor(image)[None])

@@ -43,6 +43,17 @@ def test_curves_survive_and_are_of_labels_of_the_model() -> None:
         Manifest.from_json(json.dumps(wrong))
 
 
+def test_rules_change_with_curves_and_thresholds() -> None:
+    judged = replace(manifest(), reliability={"heart": Reliability(0.85, -1.5, 0.25, 2.0)})
+    others = {
+        replace(judged, reliability={"heart": Reliability(0.85, -1.4, 0.25, 2.0)}).rules(),
+        replace(judged, thresholds={"heart": 0.5, "aorta": 0.6}).rules(),
+        judged.rules(),
+    }
+    assert len(others) == 3
+    assert manifest().rules() == "", "without curves nothing is judged"
+
+
 def test_json_holds_what_a_reader_looks_for() -> None:
     raw = json.loads(manifest().to_json())
     assert raw["labels_digest"] == labels_digest()

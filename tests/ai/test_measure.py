@@ -1,4 +1,5 @@
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,7 @@ from ai.measure import MEASURES, measure
 from ai.measurement import Measurement, NotComputed, Unit
 from ai.radiograph import PixelSpacing, Radiograph, View
 from ai.segmentation import Mask, ModelIdentity, Segmentation
+from ai.uncertainty import Trust
 
 Field = npt.NDArray[np.bool_]
 
@@ -330,3 +332,37 @@ def test_thorax_that_is_no_adults_gives_no_lengths_and_areas(spacing_mm: float) 
         assert f"the thorax would be {400 * spacing_mm:.0f} mm wide" in reason(name, image, found)
     made = {result.name for result in measure(image, found).computed}
     assert made == WITHOUT_SPACING
+
+
+DOUBTFUL = ("right hemidiaphragm", "thoracic spine", "visible lung right", "trachea")
+
+
+def area(rows: tuple[int, int], columns: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    drawn = np.zeros((600, 500), np.bool_)
+    drawn[slice(*rows), slice(*columns)] = True
+    return drawn
+
+
+@pytest.mark.parametrize("doubtful", DOUBTFUL)
+def test_nothing_is_measured_on_a_mask_that_is_not_trusted(
+    make_film: Callable[..., Radiograph], make_chest: Callable[..., Segmentation], doubtful: str
+) -> None:
+    """As if it were not there, but for the reason; findings about the field included."""
+    given = {
+        "right hemidiaphragm": area((400, 560), (50, 250)),
+        "left hemidiaphragm": area((390, 560), (250, 450)),
+        "thoracic spine": area((60, 560), (230, 270)),
+        "trachea": area((60, 240), (240, 262)),
+    }
+    everything = make_chest(given)
+    judged = replace(everything, trust={doubtful: Trust(0.02, 0.7)})
+    without = replace(everything, masks={k: v for k, v in everything.masks.items() if k != doubtful})
+    found, bare = measure(make_film(), judged), measure(make_film(), without)
+    for one, other in zip(found.computed, bare.computed, strict=True):
+        assert (one.name, one.value, one.structures) == (other.name, other.value, other.structures)
+        assert doubtful not in one.structures
+    assert [each.holds for each in found.findings] == [each.holds for each in bare.findings]
+    assert any("cannot be told with certainty" in each.reason for each in found.not_computed) or doubtful in {
+        "right hemidiaphragm",
+        "thoracic spine",
+    }

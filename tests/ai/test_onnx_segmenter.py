@@ -189,7 +189,7 @@ def test_a_model_without_curves_is_asked_once_and_not_judged(
     segmenter = OnnxSegmenter(make_bundle(chest))
     assert segmenter.segment([radiograph()])[0].trust == {}
     inputs, boxes = segmenter.prepare([radiograph()])
-    assert segmenter.infer(inputs, boxes)[0].agreement is None
+    assert segmenter.infer(inputs, [box.film() for box in boxes])[0].agreement is None
 
 
 def test_trust_falls_where_the_second_look_shows_something_else(
@@ -203,6 +203,27 @@ def test_trust_falls_where_the_second_look_shows_something_else(
     for name, trust in found.trust.items():
         agreed = shifted[name]
         assert trust.probability == pytest.approx(1 / (1 + np.e * (1 - agreed) / agreed), abs=0.02)
+
+
+def test_masks_that_changed_sides_share_the_lower_trust(
+    make_bundle: MakeBundle, chest: dict[str, Field]
+) -> None:
+    """Whose signs are whose is doubtful: the sure channel drew on the wrong side."""
+    fields = chest | {
+        "right hemidiaphragm": disc_of(46, 50, 7, steep=6.0),
+        "left hemidiaphragm": disc_of(18, 50, 7, steep=0.3),
+    }
+    curves = dict.fromkeys(fields, Reliability(bar=0.7, intercept=-2.0, expected=2.0, agreement=0.0))
+    [found] = OnnxSegmenter(make_bundle(fields, reliability=curves)).segment([radiograph()])
+    assert any("were exchanged" in repair for repair in found.repairs)
+    right, left = (found.trust[f"{side} hemidiaphragm"] for side in ("right", "left"))
+    assert right == left
+    assert right.probability < found.trust["visible lung right"].probability
+
+
+def disc_of(column: float, row: float, radius: float, steep: float) -> Field:
+    rows, columns = np.mgrid[:SIZE, :SIZE]
+    return np.asarray(steep * (radius - np.hypot(rows - row, columns - column)), np.float32)
 
 
 def shift_dice(field: Field) -> float:

@@ -11,11 +11,22 @@ def test_second_look_is_the_negative_moved_and_its_padding_stays_empty() -> None
     box = Letterbox(64, 32, SIZE)  # 16 columns of padding on either side
     inputs = np.zeros((1, 1, SIZE, SIZE), np.float32)
     inputs[0, 0, :, 16:48] = np.linspace(0, 1, 32, dtype=np.float32)
-    moved = second_look(inputs, [box])
+    moved = second_look(inputs, [box.film()])
     assert np.array_equal(moved[0, 0, SHIFT:, 16 + SHIFT : 48 + SHIFT], 1 - inputs[0, 0, :-SHIFT, 16:48])
     assert not moved[0, 0, :SHIFT].any()
     assert not moved[0, 0, :, : 16 + SHIFT].any()
     assert not moved[0, 0, :, 48 + SHIFT :].any()
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(299, 320), (320, 301), (745, 1024), (64, 63)])
+def test_padding_stays_empty_whatever_the_shape(rows: int, columns: int) -> None:
+    """The second look has what is no padding exactly where the picture is, moved."""
+    box = Letterbox(rows, columns, SIZE)
+    inputs = box.to_network(np.zeros((rows, columns), np.float32))[None, None]
+    inside = box.to_network(np.ones((rows, columns), np.float32)) > 0
+    moved = second_look(inputs, [box.film()])[0, 0]
+    assert np.array_equal(moved[SHIFT:, SHIFT:] == 1, inside[:-SHIFT, :-SHIFT])
+    assert not moved[~np.roll(inside, (SHIFT, SHIFT), (0, 1))].any()
 
 
 def test_looks_that_move_with_the_picture_agree_fully() -> None:

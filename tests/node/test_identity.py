@@ -34,11 +34,12 @@ def test_the_same_input_has_the_same_uid_and_any_other_another() -> None:
         UidMaker("1.2.4", MODEL, OutputOptions())("SEG"),
         UidMaker("1.2.3", replace(MODEL, version="2"), OutputOptions())("SEG"),
         UidMaker("1.2.3", replace(MODEL, sha256="cd" * 32), OutputOptions())("SEG"),
+        UidMaker("1.2.3", replace(MODEL, rules="ef" * 32), OutputOptions())("SEG"),
         UidMaker("1.2.3", MODEL, OutputOptions(sr=False))("SEG"),
         UidMaker("1.2.3", MODEL, OutputOptions())("SR"),
     }
     assert first == UidMaker("1.2.3", MODEL, OutputOptions())("SEG")
-    assert len(others | {first}) == 6
+    assert len(others | {first}) == 7
 
 
 @pytest.mark.parametrize("root", ["", "1.2.826.0.1.3680043.10", "1.2.3.4.5.6.7.8.9.10.11"])

@@ -37,7 +37,7 @@ class JudgeFile:
     input_size: int
 
     def __post_init__(self) -> None:
-        _require(self.input_size in INPUT_SIZES, "judge: input_size", "lie in 32..4096", self.input_size)
+        _require(_is_size(self.input_size), "judge: input_size", "be whole, in 32..4096", self.input_size)
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Manifest:
         _require(
             bool(self.views) and VIEWS.issuperset(self.views), "views", f"be of {sorted(VIEWS)}", self.views
         )
-        _require(self.input_size in INPUT_SIZES, "input_size", "lie in 32..4096", self.input_size)
+        _require(_is_size(self.input_size), "input_size", "be whole and lie in 32..4096", self.input_size)
         used = (LOW_PERCENTILE, HIGH_PERCENTILE)
         stated = (self.low_percentile, self.high_percentile)
         _require(stated == used, "normalisation", f"be the one of this node, {used}", stated)
@@ -172,7 +172,7 @@ def _nested_values(raw: dict[str, Any]) -> dict[str, Any]:
         "views": tuple(raw["views"]),
         "thresholds": {name: float(value) for name, value in raw["thresholds"].items()},
         "training_data": tuple(TrainingData(s["name"], s["licence"], s["use"]) for s in raw["training_data"]),
-        "reliability": {name: Reliability(**curve) for name, curve in raw.get("reliability", {}).items()},
+        "reliability": {name: _curve(raw_curve) for name, raw_curve in raw.get("reliability", {}).items()},
         "low_percentile": raw["normalisation"]["low_percentile"],
         "high_percentile": raw["normalisation"]["high_percentile"],
         "judge": None if raw.get("judge") is None else _judge_file(raw["judge"]),
@@ -181,6 +181,14 @@ def _nested_values(raw: dict[str, Any]) -> dict[str, Any]:
 
 def _judge_file(raw: dict[str, Any]) -> JudgeFile:
     return JudgeFile(sha256=raw["sha256"], input_size=raw["input_size"])
+
+
+def _curve(raw: dict[str, float]) -> Reliability:
+    return Reliability(raw["bar"], raw["intercept"], raw["expected"], raw["agreement"])
+
+
+def _is_size(value: object) -> bool:
+    return type(value) is int and value in INPUT_SIZES
 
 
 def _require(holds: bool, key: str, rule: str, found: object) -> None:

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from ai.errors import NotAChestError
+
 LOW_PERCENTILE = 0.5
 HIGH_PERCENTILE = 99.5
 """Values beyond these percentiles are clipped (FleXray's input normalisation, see docs/method.md)."""
@@ -110,8 +112,13 @@ def network_input(pixels: npt.NDArray[np.float32], size: int) -> tuple[npt.NDArr
 
     The picture is brought onto a (size, size) grid with its aspect ratio kept, normalised by percentiles over
     the picture alone, and padded with 0.
+
+    Raises:
+        NotAChestError: If it is so long and narrow that nothing of it would be left on the grid.
     """
     box = Letterbox(pixels.shape[0], pixels.shape[1], size)
+    if min(pixels.shape) * box.scale < 2:
+        raise NotAChestError(f"an image of {pixels.shape[0]} x {pixels.shape[1]} pixels shows no chest")
     grid = box.to_network(pixels, fill=np.nan)
     inside = ~np.isnan(grid)
     grid[inside] = normalise(grid[inside])

@@ -133,6 +133,14 @@ class AppearanceSettings(_Section):
     lateral: Literal["refuse", "ignore"] = "refuse"
     not_chest: Literal["refuse", "ignore"] = "refuse"
 
+    @field_validator("mirrored")
+    @classmethod
+    def _is_not_corrected_alone(cls, value: str, info: ValidationInfo) -> str:
+        turned = info.data.get("turned", "correct")
+        if value == "correct" and turned in {"note", "ignore"}:
+            raise ValueError(f'a mirror is corrected only where turns are, found turned = "{turned}"')
+        return value
+
 
 class DeliverySettings(_Section):
     """`[delivery]`: how often a destination is tried."""

@@ -37,10 +37,20 @@ def test_curves_survive_and_are_of_labels_of_the_model() -> None:
     assert Manifest.from_json(json.dumps(raw)) == manifest(), "older bundles have none"
     with pytest.raises(BundleError, match=r"reliability must be of labels of the model, found \['spine'\]"):
         replace(manifest(), reliability={"spine": curves["heart"]})
+    raw = json.loads(judged.to_json())
+    raw["reliability"]["heart"]["fitted"] = "by others"
+    assert Manifest.from_json(json.dumps(raw)) == judged, "keys of others are ignored"
     wrong = json.loads(judged.to_json())
     wrong["reliability"]["heart"]["bar"] = 1.5
     with pytest.raises(BundleError, match="not readable: a bar lies in"):
         Manifest.from_json(json.dumps(wrong))
+
+
+@pytest.mark.parametrize("size", [256.0, True, "256", 31])
+def test_sizes_are_whole_numbers(size: object) -> None:
+    raw = json.loads(manifest().to_json()) | {"input_size": size}
+    with pytest.raises(BundleError, match="input_size must be whole"):
+        Manifest.from_json(json.dumps(raw))
 
 
 def test_rules_change_with_curves_and_thresholds() -> None:

@@ -137,6 +137,10 @@ def test_database_url_prints_as_stars(tmp_path: Path) -> None:
         ("[node]\nnetwork_timeout_s = 0", "'network_timeout_s' in [node] must be above 0"),
         ("[node]\nnetwork_timeout_s = nan", "'network_timeout_s' in [node]"),
         ("[delivery]\nfirst_retry_s = 700", "must be at least first_retry_s (700), found 600"),
+        (
+            '[appearance]\nturned = "note"\nmirrored = "correct"',
+            'a mirror is corrected only where turns are, found turned = "note"',
+        ),
         (f"[[destination]]\n{PACS}[[destination]]\n{PACS}", "found twice: pacs"),
         ('[[destination]]\nname = "a b"', "must consist of letters, digits, - and _, found 'a b'"),
         ('[[destination]]\nname = "a"', "line 1: 'ae_title' in [destination] is missing"),

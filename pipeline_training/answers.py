@@ -11,7 +11,8 @@ from ai.errors import RadiographError
 from ai.radiograph import Radiograph
 from ai.segmentation import Segmentation
 from ai.segmenter import Segmenter
-from pipeline_training.radiograph_folders import read_radiograph
+from pipeline_training.hull import convex_hull
+from pipeline_training.radiograph_folders import Structure, read_radiograph
 
 BATCH = 8
 """Radiographs held in memory at once."""
@@ -37,8 +38,17 @@ def answers(segmenter: Segmenter, images: Sequence[Path]) -> Iterator[Answer]:
             yield answer if answer.radiograph is None else _answered(answer, next(found))
 
 
-def found_mask(segmentation: Segmentation, labels: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Return the union of the masks of those labels, bool (rows, columns); what is not found adds none."""
+def found_mask(segmentation: Segmentation, structure: Structure) -> npt.NDArray[np.bool_]:
+    """Return our mask as the readers of a structure would have drawn it, bool (rows, columns).
+
+    It is the union of the structure's labels, cut as its `Reading` says; what is not found cuts nothing.
+    """
+    mask = _union(segmentation, structure.labels) & ~_union(segmentation, structure.without)
+    hull = convex_hull(_union(segmentation, structure.inside)) if structure.inside else None
+    return mask if hull is None or not hull.any() else mask & hull
+
+
+def _union(segmentation: Segmentation, labels: Sequence[str]) -> npt.NDArray[np.bool_]:
     union = np.zeros(segmentation.shape, np.bool_)
     for name in labels:
         if name in segmentation.masks:

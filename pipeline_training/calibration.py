@@ -111,10 +111,10 @@ def calibrate(
         EvaluationError: If there is none.
         pipeline_training.errors.RadiographSetError: If a picture or mask cannot be read.
     """
-    labels = segmenter.manifest.labels
+    one_label = {(name,) for name in segmenter.manifest.labels}
     found = []
     for each in sets:
-        asked = [s for s in each.structures if len(s.labels) == 1 and s.labels[0] in labels]
+        asked = [s for s in each.structures if s.labels in one_label and not s.note]
         tallies = {structure.folder: Tally() for structure in asked}
         for image in each.images:
             _count(segmenter, each, asked, image, tallies)

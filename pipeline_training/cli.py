@@ -24,6 +24,7 @@ from pipeline_training.commands.quickstart import quickstart
 from pipeline_training.commands.reliability import check_reliability, fit_reliability
 from pipeline_training.commands.repeatability import repeatability
 from pipeline_training.commands.screen import screen
+from pipeline_training.commands.self_label import self_label
 from pipeline_training.commands.train_labeller import train_labeller
 from pipeline_training.contact_sheet import draw_contact_sheet, write_contact_sheet
 from pipeline_training.errors import OutputError, PipelineError
@@ -44,7 +45,18 @@ app = typer.Typer(
     help="From labelled CT volumes to a model bundle, and the bundle against readers.",
 )
 COMMANDS = (
-    *(build, label, train_labeller, quickstart, screen, compare, calibrate, finetune, repeatability),
+    *(
+        build,
+        label,
+        train_labeller,
+        quickstart,
+        self_label,
+        screen,
+        compare,
+        calibrate,
+        finetune,
+        repeatability,
+    ),
     *(fit_reliability, check_reliability, accuracy, project_beside, train_judge, evaluate_judge, add_judge),
 )
 for command in COMMANDS:
@@ -89,23 +101,21 @@ def train(
         list[Path] | None, typer.Option(help="A set of real radiographs to learn from too; may be repeated.")
     ] = None,
     run: Annotated[Path | None, typer.Option(help="A TOML file with any other option of the run.")] = None,
-    steps: Annotated[str | None, typer.Option(help="Steps at each size, such as 1200,300.")] = None,
-    sizes: Annotated[str | None, typer.Option(help="Input sizes, such as 256,320.")] = None,
     online: Annotated[
         list[Path] | None,
         typer.Option(help="A labelled volume to make new projections of meanwhile; may be repeated."),
     ] = None,
+    begin: Annotated[
+        Path | None, typer.Option("--begin-with", help="The checkpoint of another run to begin with.")
+    ] = None,
 ) -> None:
-    """Train, or go on training; what stands here overrules the run file."""
+    """Train, or go on training."""
     from pipeline_training.train import TrainOptions
     from pipeline_training.train import train as train_network
 
-    given = {"steps": _numbers("--steps", steps), "sizes": _numbers("--sizes", sizes)}
-    stated = read_run(run, TrainOptions, but_not=("radiographs", "online_cases")) if run else {}
-    chosen = stated | {name: value for name, value in given.items() if value is not None}
-    options = TrainOptions(
-        projections, out, radiographs=tuple(radiographs or ()), online_cases=tuple(online or ()), **chosen
-    )
+    chosen = read_run(run, TrainOptions, but_not=("radiographs", "online_cases", "begin")) if run else {}
+    chosen |= {"radiographs": tuple(radiographs or ()), "online_cases": tuple(online or ()), "begin": begin}
+    options = TrainOptions(projections, out, **chosen)
     make_folders(out)
     for words in filter(None, map(unsaid_patients, options.radiographs)):
         _console().print(words, markup=False, soft_wrap=True)
@@ -180,17 +190,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _console(stderr: bool = False) -> Console:
     console = Console(stderr=stderr)
     return console if console.is_terminal else Console(stderr=stderr, width=PIPED_WIDTH)
-
-
-def _numbers(option: str, text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(int(number) for number in text.split(","))
-    except ValueError as exc:
-        raise typer.BadParameter(
-            f"whole numbers joined by commas, found {text!r}", param_hint=option
-        ) from exc
 
 
 def _write(path: Path, text: str) -> None:

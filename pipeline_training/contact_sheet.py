@@ -102,7 +102,7 @@ def _panel(found: RadiographSet, structure: Structure, answer: Answer, caption: 
     truth = found.truth(structure, answer.image, (pixels.shape[0], pixels.shape[1]))
     outlines = [] if truth is None else [(truth, TRUTH_COLOUR)]
     if answer.segmentation is not None:
-        outlines.append((found_mask(answer.segmentation, structure.labels), FOUND_COLOUR))
+        outlines.append((found_mask(answer.segmentation, structure), FOUND_COLOUR))
     return _Panel(pixels, tuple(outlines), caption)
 
 

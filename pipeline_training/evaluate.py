@@ -175,7 +175,7 @@ def _score(found: RadiographSet, structure: Structure, answer: Answer) -> list[S
     truth = found.truth(structure, answer.image, answer.segmentation.shape)
     if truth is None:
         return []
-    mask = found_mask(answer.segmentation, structure.labels)
+    mask = found_mask(answer.segmentation, structure)
     overlap, union, distance = dice(truth, mask), iou(truth, mask), hausdorff95(truth, mask)
     if overlap is None or union is None or distance is None:
         return []
@@ -198,8 +198,9 @@ def _structure_result(
     empty: Sequence[str],
     options: EvaluateOptions,
 ) -> StructureResult:
-    missing = tuple(name for name in structure.labels if name in unsupported)
-    known = len(missing) < len(structure.labels)
+    needed = (*structure.labels, *structure.without, *structure.inside)
+    missing = tuple(name for name in needed if name in unsupported)
+    known = not unsupported.issuperset(structure.labels)
     counted = tuple(scores) if known else ()
     return StructureResult(
         structure=structure.folder,

@@ -153,7 +153,7 @@ def without(
     if not kept:
         raise ExportError("every structure is withheld: nothing is left to export")
     weights = network.state_dict()
-    for name in ("head.weight", "head.bias"):
+    for name in [key for key in weights if key.startswith(("head.", "context."))]:
         weights[name] = weights[name][kept]
     smaller = AnatomyNet(len(kept), network.widths)
     smaller.load_state_dict(weights)

@@ -53,10 +53,10 @@ LEAST_HELD_BACK = 3
 
 LEAST_TAUGHT = 3
 
-PHASES = (("head",), ("head", "up"), ("head", "up", "stem", "down"))
+PHASES = (("head", "context"), ("head", "context", "up"), ("head", "context", "up", "stem", "down"))
 """Parts of `AnatomyNet` that move in each phase; the view's own layer never does."""
 
-RATE_FACTORS = {"head": 1.0, "up": 0.38, "stem": 0.15, "down": 0.15}
+RATE_FACTORS = {"head": 1.0, "context": 1.0, "up": 0.38, "stem": 0.15, "down": 0.15}
 """Each depth learns 2.6 times more slowly than the one above it (Howard and Ruder, section 3.2)."""
 
 WARM_UP_SHARE = 0.1

@@ -11,9 +11,14 @@ from pipeline_training.ranks import summed
 
 VIEW_WEIGHT = 0.1
 ENTROPY_WEIGHT = 4.0
-DICE_SMOOTHING = 20.0
-"""Grid cells added to both sides of the Dice ratio, so that an absent structure costs little (V-Net,
+DICE_SMOOTHING = 10.0
+"""Grid cells added to both sides of the Dice ratio, so that slivers at a look's edge pull little (V-Net,
 smoothed)."""
+
+LEAST_SHOWN = 5.0
+"""Grid cells of a structure that a look must show for its Dice to count. Of what is not shown, the Dice's
+pull on a small probability is ten times that of the looks that do show it, the other way: what only some
+looks show was learned as nothing. Cross-entropy tells what is absent."""
 
 ROBUST_POWER = 1.5
 """Gamma of the noise-robust Dice: 2 is the squared error, 1 the absolute one, which outliers pull less.
@@ -40,9 +45,10 @@ def loss_of(
     """Return the loss of a whole batch, of which this rank may hold a share, and its parts.
 
     Of each sample: the weighted mean over its known structures of cross-entropy plus soft Dice, at told
-    places. Of the batch: the mean over samples, plus the view's cross-entropy. So a radiograph of which
-    three structures are known weighs what a projection of which all are known does; were structures averaged
-    over the whole batch, real masks would be a fiftieth of the loss. Every rank gets the same loss.
+    places; Dice counts as 0 where a look does not show the structure. Of the batch: the mean over samples,
+    plus the view's cross-entropy. So a radiograph of which three structures are known weighs what a
+    projection of which all are known does; were structures averaged over the whole batch, real masks would
+    be a fiftieth of the loss. Every rank gets the same loss.
 
     Soft Dice suits targets that are shares of a cell, nearly all 0 or 1. Against a probability p it is least
     at 0 or 1, not at p; cross-entropy is least at p. So what another network tells is left out of `drawn`;
@@ -56,9 +62,9 @@ def loss_of(
         drawn: bool (n, labels): the known structures that Dice is taken over; None takes all of them.
         weights: float (labels,), above 0, of the structures; None weighs them alike.
     """
-    entropy, above, below = (robust_sums if robust else plain_sums)(outputs.logits.float(), batch)
+    entropy, above, below, truth = (robust_sums if robust else plain_sums)(outputs.logits.float(), batch)
     entropy = entropy / batch.told.sum(dim=(1, 2)).clamp_min(1)[:, None]
-    dice = above / (below + DICE_SMOOTHING)
+    dice = above / (below + DICE_SMOOTHING) * (truth >= LEAST_SHOWN)
     share = batch.known.float() if weights is None else batch.known * weights
     share = share / share.sum(dim=1, keepdim=True).clamp_min(LEAST_PROBABILITY)
     view = nn.functional.cross_entropy(outputs.view.float(), batch.view, reduction="sum")
@@ -77,11 +83,13 @@ class Sums(NamedTuple):
         entropy: Cross-entropy.
         above: Over the line of 1 - Dice.
         below: Under it, smoothing left out.
+        truth: The targets; nothing is learned through it.
     """
 
     entropy: torch.Tensor
     above: torch.Tensor
     below: torch.Tensor
+    truth: torch.Tensor
 
 
 def plain_sums(logits: torch.Tensor, batch: Batch) -> Sums:
@@ -91,19 +99,19 @@ def plain_sums(logits: torch.Tensor, batch: Batch) -> Sums:
     as the network on a CPU; this goes through known structures only, and its derivative is written out.
     """
     apply: Any = _PlainSums.apply  # it has no type hints
-    entropy, overlap, total = apply(logits, batch.target, batch.told.float(), batch.known)
-    return Sums(entropy, total - 2 * overlap, total)
+    entropy, overlap, total, truth = apply(logits, batch.target, batch.told.float(), batch.known)
+    return Sums(entropy, total - 2 * overlap, total, truth)
 
 
 class _PlainSums(torch.autograd.Function):
-    """Sums of cross-entropy, of p t and of p + t: p the probabilities, t the targets."""
+    """Sums of cross-entropy, of p t, of p + t and of t: p the probabilities, t the targets."""
 
     @staticmethod
     def forward(
         ctx: Any, logits: torch.Tensor, target: torch.Tensor, told: torch.Tensor, known: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    ) -> tuple[torch.Tensor, ...]:
         ctx.save_for_backward(logits, target, told, known)
-        sums = logits.new_zeros((3, *known.shape))
+        sums = logits.new_zeros((4, *known.shape))
         for i, rows in enumerate(known):
             logit, truth, cells = (
                 logits[i, rows].flatten(1),
@@ -113,8 +121,10 @@ class _PlainSums(torch.autograd.Function):
             found = torch.sigmoid(logit)
             sums[0, i, rows] = (nn.functional.softplus(logit) - logit * truth) @ cells
             sums[1, i, rows] = (found * truth) @ cells
-            sums[2, i, rows] = (found + truth) @ cells
-        return sums[0], sums[1], sums[2]
+            sums[3, i, rows] = truth @ cells
+            sums[2, i, rows] = found @ cells + sums[3, i, rows]
+        ctx.mark_non_differentiable(shown := sums[3])
+        return sums[0], sums[1], sums[2], shown
 
     @staticmethod
     def backward(ctx: Any, *slopes: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -123,7 +133,7 @@ class _PlainSums(torch.autograd.Function):
         slope = torch.zeros_like(logits)
         for i, rows in enumerate(known):
             found, truth = torch.sigmoid(logits[i, rows]), target[i, rows]
-            e, o, s = (each[i, rows][:, None, None] for each in slopes)
+            e, o, s = (each[i, rows][:, None, None] for each in slopes[:3])
             inner = torch.addcmul(s, truth, o).mul_(torch.addcmul(found, found, found, value=-1))
             slope[i, rows] = inner.addcmul_(found - truth, e).mul_(told[i])
         return slope, None, None, None
@@ -135,7 +145,7 @@ def robust_sums(logits: torch.Tensor, batch: Batch) -> Sums:
     entropy = (_generalised_entropy(logits, batch.target) * told).sum(CELLS)
     found, truth = torch.sigmoid(logits) * told, batch.target * told
     apart = ((found - truth).abs() + 1e-6) ** ROBUST_POWER - 1e-6**ROBUST_POWER
-    return Sums(entropy, apart.sum(CELLS), (found**2 + truth**2).sum(CELLS))
+    return Sums(entropy, apart.sum(CELLS), (found**2 + truth**2).sum(CELLS), truth.sum(CELLS))
 
 
 def _generalised_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

@@ -1,8 +1,9 @@
 """The network: a small U-Net that thinks at half the input's resolution.
 
 Half of all work in a U-Net is done at full resolution. Here a strided stem halves it first, and the masks'
-smooth edges come from soft targets and from bilinear upsampling of the logits. Nothing in it depends on the
-input's size, so that training may start small.
+smooth edges come from soft targets and from bilinear upsampling of the logits. Which of twelve ribs a cell
+belongs to is known from afar, where its edge runs from near by: logits are the sum of what strides 8, 4 and 2
+say. Nothing in it depends on the input's size, so that training may start small.
 """
 
 from typing import NamedTuple, cast
@@ -24,6 +25,12 @@ DEPTH = 5
 
 SIZE_MULTIPLE = OUTPUT_STRIDE * 2 ** (DEPTH - 1)
 """Input sizes are multiples of this."""
+
+CONTEXTS = 2
+"""Strides above the finest, 8 and 4, that speak in the logits as well."""
+
+CONTEXT_SPREAD = 0.01
+"""Standard deviation of the weights that they begin with: they start by saying next to nothing."""
 
 PRIOR_LOGIT = -3.0
 """Where logits start: a structure covers a few per cent of the picture; learning that takes many steps."""
@@ -78,6 +85,11 @@ class AnatomyNet(nn.Module):
         self.up = nn.ModuleList(
             Block(deep + skip, skip) for deep, skip in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
+        self.context = nn.ModuleList(
+            nn.Conv2d(width, labels, 1, bias=False) for width in widths[CONTEXTS:0:-1]
+        )
+        for layer in self.context:
+            nn.init.normal_(layer.get_parameter("weight"), std=CONTEXT_SPREAD)
         self.head = nn.Conv2d(widths[0], labels, 1)
         nn.init.constant_(cast(torch.Tensor, self.head.bias), PRIOR_LOGIT)
         self.view = nn.Linear(widths[-1], 2)
@@ -92,7 +104,16 @@ class AnatomyNet(nn.Module):
             features = block(features)
             skips.append(features)
         view = self.view(skips.pop().mean(dim=(2, 3)))
+        seen = []
         for block in self.up:
-            features = nn.functional.interpolate(features, scale_factor=2.0, mode="bilinear")
-            features = block(torch.cat([features, skips.pop()], dim=1))
-        return Outputs(self.head(features), view)
+            features = block(torch.cat([_doubled(features), skips.pop()], dim=1))
+            seen.append(features)
+        first, *others = zip((*self.context, self.head), seen[-1 - CONTEXTS :], strict=True)
+        logits = first[0](first[1])
+        for layer, features in others:
+            logits = _doubled(logits) + layer(features)
+        return Outputs(logits, view)
+
+
+def _doubled(features: torch.Tensor) -> torch.Tensor:
+    return nn.functional.interpolate(features, scale_factor=2.0, mode="bilinear")

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from pipeline_training.errors import ExportError
-from pipeline_training.network import MID_GREY, OUTPUT_STRIDE, AnatomyNet, Block
+from pipeline_training.network import CONTEXTS, MID_GREY, OUTPUT_STRIDE, AnatomyNet, Block
 
 OPSET = 17
 IR_VERSION = 9
@@ -60,6 +60,11 @@ class Graph:
         weight = self.half(layer.weight.detach().numpy().T.copy())
         return self.add("Gemm", inputs, weight, self.half(layer.bias.detach().numpy()))
 
+    def doubled(self, inputs: str, twice: str) -> str:
+        """Add an interpolation to twice the rows and columns."""
+        how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+        return self.add("Resize", inputs, "", twice, **how)
+
     def block(self, inputs: str, block: Block) -> str:
         """Add a block of the U-Net."""
         first = self.add("Relu", self.convolution(inputs, block.first, block.first_norm))
@@ -98,14 +103,17 @@ def to_onnx(network: AnatomyNet, size: int) -> bytes:
         skips.append(features)
     _add_view(graph, skips.pop(), network.view)
     twice = graph.constant(np.array([1, 1, 2, 2], np.float32))
+    seen = []
     for block in _blocks(network.up):
-        features = graph.add(
-            "Resize", features, "", twice, mode="linear", coordinate_transformation_mode="half_pixel"
+        features = graph.block(
+            graph.add("Concat", graph.doubled(features, twice), skips.pop(), axis=1), block
         )
-        features = graph.block(graph.add("Concat", features, skips.pop(), axis=1), block)
-    graph.nodes.append(
-        helper.make_node("Identity", [graph.convolution(features, network.head, None)], ["logits"])
-    )
+        seen.append(features)
+    logits = ""
+    for layer, features in zip((*network.context, network.head), seen[-1 - CONTEXTS :], strict=True):
+        said = graph.convolution(features, cast(nn.Conv2d, layer), None)
+        logits = graph.add("Add", graph.doubled(logits, twice), said) if logits else said
+    graph.nodes.append(helper.make_node("Identity", [logits], ["logits"]))
     return bytes(_model(graph, network.labels, size).SerializeToString())
 
 

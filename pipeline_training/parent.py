@@ -21,13 +21,13 @@ from torch import nn
 from ai.bundle import Bundle
 from pipeline_training.errors import ExportError, TrainingError
 from pipeline_training.export import check_parity, load_network, without
-from pipeline_training.network import DEPTH, SIZE_MULTIPLE, AnatomyNet
+from pipeline_training.network import CONTEXTS, DEPTH, SIZE_MULTIPLE, AnatomyNet
 from pipeline_training.projections import NAMES
 
 Array = npt.NDArray[np.float32]
 
-CONVOLUTIONS = 1 + 2 * DEPTH + 2 * (DEPTH - 1) + 1
-"""Stem, two in each block on the way down and up, head: in this order in the file."""
+CONVOLUTIONS = 1 + 2 * DEPTH + 2 * (DEPTH - 1) + CONTEXTS + 1
+"""Stem, two in each block on the way down and up, contexts, head: in this order in the file."""
 
 
 class Folded(NamedTuple):
@@ -75,6 +75,7 @@ def network_of(onnx_bytes: bytes) -> AnatomyNet:
     """
     convolutions, view = _layers(onnx_bytes)
     stem, *blocks, head = convolutions
+    blocks, contexts = blocks[:-CONTEXTS], blocks[-CONTEXTS:]
     down, up = blocks[: 2 * DEPTH], blocks[2 * DEPTH :]
     widths = tuple(len(first.weight) for first in down[::2])
     state = _state("stem.0", "stem.1", stem)
@@ -83,6 +84,8 @@ def network_of(onnx_bytes: bytes) -> AnatomyNet:
             part = f"{way}.{i // 2}.{('first', 'second')[i % 2]}"
             state |= _state(part, f"{part}_norm", layer)
     state |= _plain("head", head) | _plain("view", Folded(view.weight.T.copy(), view.bias))
+    for i, layer in enumerate(contexts):
+        state[f"context.{i}.weight"] = _plain("", layer)[".weight"]
     network = AnatomyNet(len(head.weight), widths)
     try:
         network.load_state_dict(state, strict=False)

@@ -31,6 +31,7 @@ from ai.errors import LabelError
 from ai.labels import LABELS, label
 from ai.radiograph import Radiograph
 from pipeline_training.errors import RadiographSetError
+from pipeline_training.readings import READINGS, Reading
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 PATIENTS_FILE = "patients.csv"
@@ -76,23 +77,6 @@ TWO_MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 """Mask folders that a set's protocol must explain: the whole lung, or what of it a reader sees."""
 
-_DOME = "readers end the lung at the dome of the diaphragm; our whole lung reaches into the recess below it"
-NOTES: Mapping[tuple[str, str], str] = MappingProxyType(
-    {
-        ("jsrt", "right_clavicle"): "drawn only where it crosses the lungs and the rib cage",
-        ("jsrt", "left_clavicle"): "drawn only where it crosses the lungs and the rib cage",
-        ("generalblockchain", "right_lung"): _DOME,
-        ("generalblockchain", "left_lung"): _DOME,
-        (
-            "generalblockchain",
-            "cardiomediastinum",
-        ): "drawn from the aortic arch down, without what lies above it",
-        ("generalblockchain", "airways"): "drawn as trachea and both main bronchi",
-        ("v7-portable", "lungs"): _DOME,
-    }
-)
-"""Where readers drew something else than our labels mean, in words for the table."""
-
 
 @dataclass(frozen=True)
 class Structure:
@@ -102,11 +86,14 @@ class Structure:
         folder: Name of the folder under `masks/`.
         labels: Our label names whose union is compared; one or more.
         note: Where the reader's drawing differs by intention, or "".
+        without: See `Reading`; so is `inside`.
     """
 
     folder: str
     labels: tuple[str, ...]
     note: str = ""
+    without: tuple[str, ...] = ()
+    inside: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.labels:
@@ -258,10 +245,16 @@ def _structures(folder: Path) -> tuple[Structure, ...]:
             f'in {folder / "protocol.json"}: {{"{unknown[0]}": ["label name", ...]}}, or [] to leave one out'
         )
     return tuple(
-        Structure(name, protocol[name], NOTES.get((folder.name, name), ""))
+        _structure(name, protocol[name], READINGS.get((folder.name, name)))
         for name in masks
         if protocol[name]
     )
+
+
+def _structure(folder: str, labels: tuple[str, ...], reading: Reading | None) -> Structure:
+    if reading is None:
+        return Structure(folder, labels)
+    return Structure(folder, labels, reading.note, reading.without, reading.inside)
 
 
 def _named_like_labels() -> dict[str, tuple[str, ...]]:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from pipeline_training.beginning import begin_with
 from pipeline_training.checkpoint import read_checkpoint
 from pipeline_training.dataset import Batch, Batches, Sample, read_sources, supported_labels
 from pipeline_training.errors import TrainingError
@@ -44,6 +45,7 @@ FREE_TO_CHANGE = frozenset(
         "device",
         "online_cases",
         "online_processes",
+        "begin",
     }
 )
 """Options that a resumed run may state differently; folders move, and data may have been added."""
@@ -67,6 +69,7 @@ class TrainOptions:
         projections: Folder made by `paxnode-train project`.
         out: Folder for checkpoint.pt and log.csv.
         radiographs: Folders of real radiographs with masks (one set each) to learn from as well.
+        begin: A checkpoint whose network the run begins with; None begins with weights drawn at random.
         steps: Steps at each of `sizes`, in order.
         sizes: Input sizes, multiples of 32; starting small saves time.
         batch: Samples in a step.
@@ -91,6 +94,7 @@ class TrainOptions:
     projections: Path
     out: Path
     radiographs: Sequence[Path] = ()
+    begin: Path | None = None
     steps: tuple[int, ...] = (1200, 300)
     sizes: tuple[int, ...] = (256, 320)
     batch: int = 8
@@ -260,6 +264,8 @@ def _note(run: _Run, parts: dict[str, float], seconds: float, checks: Sequence[S
 def _new_run(options: TrainOptions, labels: list[int], ranks: Ranks, stored: dict[str, Any] | None) -> _Run:
     """Return the run at its start, or where its checkpoint left it."""
     network, average = (_new_network(options, labels, ranks.device) for _ in range(2))
+    if options.begin and not stored:
+        begin_with(network, labels, options.begin)
     average.load_state_dict(network.state_dict())
     optimiser = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=WEIGHT_DECAY)
     run = _Run(options, labels, ranks, network.train(), average.train(), optimiser)

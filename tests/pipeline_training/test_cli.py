@@ -112,10 +112,7 @@ def test_a_run_file_with_a_mistyped_key_is_one_line_and_status_1(
 def test_training_without_projections_is_one_line_and_status_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert (
-        run("train", "--projections", tmp_path, "--out", tmp_path / "out", "--steps", "1", "--sizes", "64")
-        == 1
-    )
+    assert run("train", "--projections", tmp_path, "--out", tmp_path / "out") == 1
     assert "holds no projection" in capsys.readouterr().err
 
 
@@ -132,13 +129,6 @@ def test_exporting_what_is_no_checkpoint_is_one_line_and_status_1(
     )
     assert run("export", *paths, "--id", "x") == 1
     assert "is not a checkpoint of paxnode-train train" in capsys.readouterr().err
-
-
-def test_steps_that_are_no_numbers_are_a_usage_error(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run("train", "--projections", tmp_path, "--out", tmp_path / "out", "--steps", "many") == 2
-    assert "whole numbers joined by commas" in capsys.readouterr().err
 
 
 def test_options_of_the_command_line_default_to_those_of_the_functions() -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ def test_sums_are_those_of_the_formulas() -> None:
     sums = plain_sums(logits, batch)
     torch.testing.assert_close(sums.entropy, (entropy * told).sum((2, 3)))
     torch.testing.assert_close(sums.below, (found + truth).sum((2, 3)))
+    torch.testing.assert_close(sums.truth, truth.sum((2, 3)))
     torch.testing.assert_close(sums.above, (found + truth - 2 * found * truth).sum((2, 3)))
 
 
@@ -36,14 +38,15 @@ def test_slopes_are_those_of_the_sums() -> None:
     """Against finite differences, in double precision."""
     logits, batch = partly_known()
     logits.requires_grad_()
-    assert torch.autograd.gradcheck(lambda each: tuple(plain_sums(each, batch)), (logits,))
+    assert torch.autograd.gradcheck(lambda each: plain_sums(each, batch)[:3], (logits,))
+    assert not plain_sums(logits, batch).truth.requires_grad
 
 
 def test_the_greatest_logits_give_finite_slopes() -> None:
     logits, batch = partly_known()
     logits = (200 * logits.sign()).requires_grad_()
     sums = plain_sums(logits, batch)
-    (slope,) = torch.autograd.grad(torch.stack(sums).sum(), logits)
+    (slope,) = torch.autograd.grad(torch.stack(sums[:3]).sum(), logits)
     assert torch.isfinite(slope).all()
     assert all(torch.isfinite(each).all() for each in sums)
 
@@ -153,3 +156,19 @@ def _toy(generator: np.random.Generator, count: int) -> tuple[torch.Tensor, torc
     stacks = (np.stack(each)[:, None].astype(np.float32) for each in (images, truths, labels))
     image, truth, label = (torch.from_numpy(stack) for stack in stacks)
     return image, truth, label
+
+
+@pytest.mark.parametrize("robust", [False, True])
+def test_dice_says_nothing_of_what_a_look_does_not_show(robust: bool) -> None:
+    """The second of two structures lies where the look does not reach; only cross-entropy speaks of it."""
+    target = torch.zeros(1, 2, 8, 8)
+    target[:, 0, :4] = 1
+    logits = torch.zeros(1, 2, 8, 8)
+    known, told = torch.ones(1, 2) > 0, torch.ones(1, 8, 8) > 0
+    batch = Batch(torch.zeros(1, 1, 16, 16), target, known, torch.zeros(1).long(), told)
+    _, parts = loss_of(Outputs(logits, torch.zeros(1, 2)), batch, robust)
+    first = replace(batch, target=target[:, :1], known=known[:, :1])
+    _, alone = loss_of(Outputs(logits[:, :1], torch.zeros(1, 2)), first, robust)
+    assert alone["dice"] > 0.2
+    assert parts["dice"] == pytest.approx(alone["dice"] / 2)
+    assert parts["entropy"] == pytest.approx(alone["entropy"])

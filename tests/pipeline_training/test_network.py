@@ -26,5 +26,12 @@ def test_widths_are_one_for_each_stride() -> None:
 
 def test_default_network_keeps_its_keys_and_size() -> None:
     network = AnatomyNet(154)
-    assert sum(p.numel() for p in network.parameters()) == 1_579_028
-    assert {key.split(".")[0] for key in network.state_dict()} == {"stem", "down", "up", "head", "view"}
+    assert sum(p.numel() for p in network.parameters()) == 1_598_740
+    assert {key.split(".")[0] for key in network.state_dict()} == {
+        "stem",
+        "down",
+        "up",
+        "context",
+        "head",
+        "view",
+    }

@@ -30,6 +30,8 @@ def seasoned(labels: int = len(LABELS)) -> AnatomyNet:
         network(torch.rand(4, 1, SIZE, SIZE))
     with torch.no_grad():
         network.head.weight *= 5
+        for layer in network.context:
+            layer.get_parameter("weight").mul_(50)
         for norm in network.modules():
             if isinstance(norm, nn.BatchNorm2d):
                 norm.weight.uniform_(0.5, 1.5)

@@ -11,7 +11,6 @@ from ai.errors import ConstantImageError, RadiographError
 from ai.labels import LABELS, label
 from pipeline_training.errors import RadiographSetError
 from pipeline_training.radiograph_folders import (
-    NOTES,
     PROTOCOLS,
     Structure,
     read_mask,
@@ -19,6 +18,7 @@ from pipeline_training.radiograph_folders import (
     read_set,
     read_sets,
 )
+from pipeline_training.readings import READINGS
 
 SHAPE = (80, 96)
 
@@ -71,7 +71,12 @@ def test_every_label_of_the_known_protocols_is_in_the_label_table() -> None:
 
 
 def test_every_note_belongs_to_a_known_protocol() -> None:
-    assert all(folder in PROTOCOLS[name] for name, folder in NOTES)
+    assert all(folder in PROTOCOLS[name] for name, folder in READINGS)
+
+
+def test_every_label_of_the_known_readings_is_in_the_label_table() -> None:
+    named = {name for reading in READINGS.values() for name in (*reading.without, *reading.inside)}
+    assert {label(name).name for name in named} == named
 
 
 def test_lungs_are_visible_lungs_where_readers_exclude_the_heart(tmp_path: Path) -> None:

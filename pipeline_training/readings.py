@@ -1,0 +1,52 @@
+"""Where readers of known sets drew something else than our labels mean, and how ours is cut to compare.
+
+Without the cut, a mask would be judged by what another convention leaves out. The cuts were stated after a
+look at these sets' masks, not at what any of our networks makes of them; masks that are cut, or only noted,
+are never learned from.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+BOTH_LUNGS = ("visible lung right", "visible lung left")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How readers drew a structure, where that differs from our label.
+
+    Attributes:
+        note: In words, for the table.
+        without: Labels whose pixels are taken off our mask before it is compared.
+        inside: Labels in whose common convex hull alone our mask is compared; empty compares everywhere.
+    """
+
+    note: str
+    without: tuple[str, ...] = ()
+    inside: tuple[str, ...] = ()
+
+
+_WHOLE_LUNG = Reading(
+    "readers end the lung at the dome of the diaphragm and beside the spine: compared is our whole lung "
+    "without what lies over diaphragm and spine",
+    without=("diaphragm", "spine"),
+)
+_CLAVICLE = Reading(
+    "drawn only where it crosses the lungs and the rib cage: compared inside the convex hull of both lungs",
+    inside=BOTH_LUNGS,
+)
+READINGS: Mapping[tuple[str, str], Reading] = MappingProxyType(
+    {
+        ("jsrt", "right_clavicle"): _CLAVICLE,
+        ("jsrt", "left_clavicle"): _CLAVICLE,
+        ("generalblockchain", "right_lung"): _WHOLE_LUNG,
+        ("generalblockchain", "left_lung"): _WHOLE_LUNG,
+        ("generalblockchain", "cardiomediastinum"): Reading(
+            "drawn from the aortic arch down, without what lies above it"
+        ),
+        ("generalblockchain", "airways"): Reading("drawn as trachea and both main bronchi"),
+        ("v7-portable", "lungs"): _WHOLE_LUNG,
+    }
+)
+"""By set and mask folder."""

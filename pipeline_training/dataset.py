@@ -291,6 +291,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
         self.labels, self.size, self.batch, self.seed = labels, size, batch, seed
         self.real_share = real_share if self.real else 0.0
         self.share = (ranks or Ranks()).share(batch)
+        self.workers = 1
         self.fresh: Fresh | None = None
         self.fresh_count = 0
 
@@ -311,9 +312,9 @@ class Batches(torch.utils.data.Dataset[Batch]):
         return make_sample(pool[int(generator.integers(len(pool)))], self.labels, self.size, generator)
 
     def steps(self, start: int, stop: int) -> Iterator[Batch]:
-        """Yield the batches of steps start..stop-1 in order, prepared by a process of their own."""
+        """Yield the batches of steps start..stop-1 in order, prepared by `workers` processes of their own."""
         loader = torch.utils.data.DataLoader(
-            self, batch_size=None, sampler=range(start, stop), num_workers=1, prefetch_factor=4
+            self, batch_size=None, sampler=range(start, stop), num_workers=self.workers, prefetch_factor=4
         )
         if self.fresh is None or not self.fresh_count:
             yield from loader

@@ -42,6 +42,7 @@ FREE_TO_CHANGE = frozenset(
         "radiographs",
         "checkpoint_every",
         "threads",
+        "workers",
         "device",
         "online_cases",
         "online_processes",
@@ -89,6 +90,7 @@ class TrainOptions:
         device: "cpu" or "cuda".
         checkpoint_every: Steps.
         threads: CPU threads for the network.
+        workers: Processes that prepare batches; a GPU wants as many as there are cores, two cores want one.
     """
 
     projections: Path
@@ -113,6 +115,7 @@ class TrainOptions:
     device: str = "cpu"
     checkpoint_every: int = 100
     threads: int = 2
+    workers: int = 1
 
     def __post_init__(self) -> None:
         if len(self.steps) != len(self.sizes) or not self.steps:
@@ -135,6 +138,8 @@ class TrainOptions:
                 "real_share and online_share are shares of one batch: "
                 f"found {self.real_share} and {self.online_share}"
             )
+        if self.workers < 1:
+            raise TrainingError(f"workers are 1 or more, found {self.workers}")
         if not 0 <= self.real_share < 1 or self.batch < 2:
             raise TrainingError(
                 "real_share lies in [0, 1) and batch is 2 or more (batch norm): "
@@ -176,6 +181,7 @@ def train(options: TrainOptions, tell: Callable[[str], None] = lambda words: Non
         run = _new_run(options, labels, ranks, stored)
         checks = looks(held_back, labels, options.sizes[-1]) if ranks.is_first else []
         batches = Batches(taught, labels, 0, options.batch, options.real_share, options.seed, ranks)
+        batches.workers = options.workers
         if options.online_cases:
             batches.refresh_with(online_of(options), options.online_share)
         if ranks.is_first:

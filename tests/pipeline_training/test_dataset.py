@@ -121,6 +121,13 @@ def test_batches_need_a_projection() -> None:
         Batches([real(disc(160, 160, 60))], [HEART], 64, 4, 0.5, seed=7)
 
 
+def test_several_workers_give_the_batches_of_one_in_the_same_order() -> None:
+    batches = Batches([from_projection(stored()), real(disc(160, 160, 60))], [HEART], 64, 2, 0.5, seed=7)
+    batches.workers = 2
+    for step, batch in zip(range(2, 7), batches.steps(2, 7), strict=True):
+        assert all(map(torch.equal, batch.tensors(), batches[step].tensors()))
+
+
 def test_folder_without_projections_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="holds no projection"):
         read_sources(tmp_path, [])

@@ -18,12 +18,14 @@ from pipeline_training.errors import DatasetError, TrainingError
 from pipeline_training.online import OnlineSources
 from pipeline_training.projections import write_projection
 from pipeline_training.projector import Pose, project
+from pipeline_training.run_file import read_run
 from pipeline_training.split import is_held_back
 from pipeline_training.train import TrainOptions, follow, learning_rate, online_of, train
 
 MakeReaderSet = Callable[..., Path]
+DEFAULT_RUNS = Path(__file__).parents[2] / "pipeline_training" / "default_run"
 WIDTHS = (4, 6, 8, 10, 12)
-RECORDED_LOSSES = (1.1680, 1.5353)
+RECORDED_LOSSES = (1.1063, 1.5848)
 """4 * entropy + dice of the first and of the sixth step, recorded on an x86 CPU when this test was written;
 the sixth is larger, because it sees another size and other samples."""
 
@@ -298,3 +300,20 @@ def test_bfloat16_learns_about_the_same(options: TrainOptions) -> None:
     whole, half = log(options), log(replace(options, out=options.out / "half"))
     assert float(half[0]["dice"]) == pytest.approx(float(whole[0]["dice"]), abs=0.02)
     assert half[0]["dice"] != whole[0]["dice"]
+
+
+@pytest.mark.parametrize("name", ["run", "second", "third", "gpu"])
+def test_shipped_run_files_make_two_steps(name: str, options: TrainOptions) -> None:
+    """On a CPU, of small pictures: everything else as the file says, precision and widths too."""
+    stated = read_run(DEFAULT_RUNS / f"{name}.toml", TrainOptions)
+    phases = len(stated["sizes"])
+    small = {
+        "steps": (2, *[0] * (phases - 1)),
+        "sizes": (32,) * phases,
+        "device": "cpu",
+        "workers": 1,
+        "batch": 4,
+    }
+    checkpoint = stored(train(replace(options, **stated | small)))
+    assert checkpoint["step"] == 2
+    assert tuple(checkpoint["options"]["widths"]) == stated["widths"]

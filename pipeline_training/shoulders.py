@@ -28,6 +28,11 @@ SLOPE_DEG = (-6.0, 18.0)
 rises by some 6 degrees (Ludewig et al., J Bone Joint Surg Am 91:378, 2009), with it raised by 30 more (Inman
 1944): so does that of a CT with raised arms, and no radiograph's."""
 
+SINK_MM = (-5.0, 35.0)
+"""Towards the feet, of a whole clavicle beside the ribs. Positioning asks for some 25 mm of apex above the
+clavicles; CTs with raised arms show a few. Wider than anatomy, so that a network looks for the bone and does
+not take its place from the lung's."""
+
 END_SHARE = 0.1
 """Of a clavicle's width: the part of it that counts as an end."""
 
@@ -42,11 +47,12 @@ Point = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Shoulder:
-    """How one shoulder differs: degrees and millimetres, see TURN_DEG, OUTWARDS_MM and TILT_DEG."""
+    """How one shoulder differs: degrees and millimetres, see TURN_DEG, OUTWARDS_MM, TILT_DEG and SINK_MM."""
 
     turn_deg: float
     outwards_mm: float
     tilt_deg: float
+    sink_mm: float = 0.0
 
 
 def draw_shoulders(
@@ -58,15 +64,15 @@ def draw_shoulders(
         generator: Draws them.
         slopes: Of the clavicles as they were scanned, (right, left), as `clavicle_slopes` gives them.
     """
-    common = [generator.uniform(*ends) for ends in (TURN_DEG, OUTWARDS_MM, SLOPE_DEG)]
+    common = [generator.uniform(*ends) for ends in (TURN_DEG, OUTWARDS_MM, SLOPE_DEG, SINK_MM)]
     right, left = (_beside(common, scanned, generator) for scanned in slopes)
     return right, left
 
 
 def _beside(common: list[float], scanned: float, generator: np.random.Generator) -> Shoulder:
-    """Return one shoulder of a pair that has (turn, outwards, slope) in common; `scanned` is its slope."""
-    turn, outwards, slope = (float(value + generator.normal(0, 2)) for value in common)
-    return Shoulder(turn, outwards, float(np.clip(scanned - slope, *TILT_DEG)))
+    """Return one shoulder of a pair with (turn, outwards, slope, sink) in common; `scanned` is its slope."""
+    turn, outwards, slope, sink = (float(value + generator.normal(0, 2)) for value in common)
+    return Shoulder(turn, outwards, float(np.clip(scanned - slope, *TILT_DEG)), sink)
 
 
 def clavicle_slopes(anatomy: Anatomy) -> tuple[float, float]:
@@ -102,11 +108,12 @@ def move_shoulders(anatomy: Anatomy, shoulders: tuple[Shoulder, Shoulder]) -> Fi
         if scapula.any():
             turn, shift = outwards * shoulder.turn_deg, outwards * shoulder.outwards_mm / anatomy.spacing_mm
             pivot = _pivot(scapula)
-            field += _turned(scapula, pivot, turn, shift, anatomy.spacing_mm)
+            field += _turned(scapula, pivot, turn, (0.0, shift), anatomy.spacing_mm)
         clavicle = anatomy.organs.mask(f"clavicle {side}")
         if clavicle.any():
             pivot = _inner_end(clavicle, outwards)
-            field += _turned(clavicle, pivot, outwards * shoulder.tilt_deg, 0.0, anatomy.spacing_mm)
+            sunk = (-shoulder.sink_mm / anatomy.spacing_mm, 0.0)
+            field += _turned(clavicle, pivot, outwards * shoulder.tilt_deg, sunk, anatomy.spacing_mm)
     return Field(field)
 
 
@@ -126,9 +133,9 @@ def _inner_end(clavicle: npt.NDArray[np.bool_], outwards: float) -> Point:
 
 
 def _turned(
-    bone: npt.NDArray[np.bool_], pivot: Point, degrees: float, shift: float, spacing_mm: float
+    bone: npt.NDArray[np.bool_], pivot: Point, degrees: float, shift: tuple[float, float], spacing_mm: float
 ) -> Volume:
-    """Return the displacement (3, ...) on the coarse grid of a turn in the frontal plane and a shift in x.
+    """Return the displacement (3, ...) on the coarse grid of a turn in the frontal plane and a shift (z, x).
 
     Degrees above 0 take what lies left of the pivot towards the feet.
     """
@@ -136,7 +143,7 @@ def _turned(
     ends = [np.linspace(0, n - 1, m, dtype=np.float32) for n, m in zip(bone.shape, near.shape, strict=True)]
     z, x = ends[0][:, None, None], ends[2][None, None, :]
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    dx, dz = x - shift - pivot[2], z - pivot[0]
+    dx, dz = x - shift[1] - pivot[2], z - shift[0] - pivot[0]
     field = np.zeros((3, *near.shape), np.float32)
     field[0] = near * (cosine * dx - sine * dz + pivot[2] - x)
     field[2] = near * (sine * dx + cosine * dz + pivot[0] - z)

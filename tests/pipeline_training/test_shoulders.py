@@ -56,6 +56,15 @@ def test_tilted_clavicle_sinks_at_its_outer_end(anatomy: Anatomy, side: str) -> 
     assert centre(body, f"clavicle {side}")[0] < centre(anatomy, f"clavicle {side}")[0] - 2
 
 
+def test_sunk_clavicles_lie_lower_and_as_far_out(anatomy: Anatomy) -> None:
+    sunk = Shoulder(0.0, 0.0, 0.0, sink_mm=12.0)
+    body = moved(anatomy, sunk, sunk)
+    for side in ("right", "left"):
+        moves = centre(body, f"clavicle {side}") - centre(anatomy, f"clavicle {side}")
+        assert moves[0] == pytest.approx(-12, abs=4)
+        assert moves[2] == pytest.approx(0, abs=2)
+
+
 def test_raised_clavicles_are_drawn_as_they_lie_with_the_arms_down() -> None:
     tilts = [draw_shoulders(np.random.default_rng(seed), (30.0, 26.0)) for seed in range(100)]
     right = np.array([30.0 - each[0].tilt_deg for each in tilts])

@@ -69,7 +69,7 @@ def spine_centre_distance(radiograph: Radiograph, segmentation: Segmentation) ->
     name = "spine-centre distance"
     centres = _centres(radiograph, segmentation)
     if isinstance(centres, str):
-        return NotComputed(name, centres, _found(segmentation))
+        return NotComputed(name, centres, whole_vertebrae(segmentation))
     if radiograph.spacing is None:
         return NotComputed(name, radiograph.why_no_spacing, centres.names)
     reason = unfit_spacing(radiograph, segmentation)
@@ -99,7 +99,7 @@ def spine_angle(radiograph: Radiograph, segmentation: Segmentation) -> Measureme
     name = "spine angle"
     centres = _centres(radiograph, segmentation)
     if isinstance(centres, str):
-        return NotComputed(name, centres, _found(segmentation))
+        return NotComputed(name, centres, whole_vertebrae(segmentation))
     curve = Polynomial.fit(centres.down, centres.across, _degree(len(centres.names)))
     angles = np.degrees(np.arctan(curve.deriv()(centres.down)))
     first, last = sorted((int(angles.argmin()), int(angles.argmax())))
@@ -132,7 +132,7 @@ def _centres(radiograph: Radiograph, segmentation: Segmentation) -> Centres | st
         return reason
     if set(VERTEBRAE) <= set(segmentation.unsupported):
         return "the model does not support single vertebrae"
-    names = _found(segmentation)
+    names = whole_vertebrae(segmentation)
     if not names:
         return "no vertebrae were found"
     pixels = np.array([segmentation.masks[name].centroid for name in names])
@@ -152,7 +152,8 @@ def _degree(count: int) -> int:
     return count * CURVE_DEGREE[0] // CURVE_DEGREE[1]
 
 
-def _found(segmentation: Segmentation) -> tuple[str, ...]:
+def whole_vertebrae(segmentation: Segmentation) -> tuple[str, ...]:
+    """Return the vertebrae that were found and are not cut off above or below: label names, from above."""
     return tuple(
         name for name in VERTEBRAE if name in segmentation.masks and not _clipped(segmentation, name)
     )

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from pipeline_training.evaluation_report import Evaluation, SetResult, StructureResult, remarks
 from pipeline_training.metrics import Interval
+from pipeline_training.spine_report import spine_lines
 
 READERS_LUNG = "second reader .972; HybridGNet .974; U-Net .981, both trained on JSRT"
 READERS_HEART = "second reader .935; HybridGNet .933; U-Net .942, both trained on JSRT"
@@ -52,15 +53,19 @@ def _lines(evaluation: Evaluation, trained_on: tuple[str, ...]) -> Iterator[str]
     yield "|---|---|---|---|---|---|---|---|"
     for found in evaluation.sets:
         for structure in found.structures:
-            yield _row(found, structure, found.name in trained_on)
+            yield _row(found, structure, _name(found.name, trained_on))
     for found in evaluation.sets:
-        yield from _ratio(found, found.name in trained_on)
+        yield from _ratio(found, _name(found.name, trained_on))
+    yield from spine_lines([(_name(name, trained_on), result) for name, result in evaluation.spines])
     yield from ("", "## Remarks", "")
     yield from (f"* {remark}" for remark in remarks(evaluation))
 
 
-def _row(found: SetResult, structure: StructureResult, seen: bool) -> str:
-    name = f"{found.name} (trained on)" if seen else found.name
+def _name(name: str, trained_on: tuple[str, ...]) -> str:
+    return f"{name} (trained on)" if name in trained_on else name
+
+
+def _row(found: SetResult, structure: StructureResult, name: str) -> str:
     anchor = ANCHORS.get((found.name, structure.structure), "")
     scores = structure.with_refusals
     if scores is None:
@@ -70,14 +75,14 @@ def _row(found: SetResult, structure: StructureResult, seen: bool) -> str:
     return f"| {name} | {structure.structure} | {scores.n} | {refused} | {figures} | {anchor} |"
 
 
-def _ratio(found: SetResult, seen: bool) -> Iterator[str]:
+def _ratio(found: SetResult, name: str) -> Iterator[str]:
     ratio = found.cardiothoracic_ratio
     if ratio is None or ratio.agreement is None:
         return
     agreed = ratio.agreement
     yield ""
     yield (
-        f"Cardiothoracic ratio on {found.name}{' (trained on)' if seen else ''}, {agreed.n} images "
+        f"Cardiothoracic ratio on {name}, {agreed.n} images "
         f"({ratio.not_computed} not computed): mean absolute error {_cell(agreed.mean_absolute_error)}, bias "
         f"{_cell(agreed.bias)}, limits of agreement {agreed.lower_limit:+.3f} to {agreed.upper_limit:+.3f}. "
         f"{RATIO_ANCHOR}"

@@ -33,6 +33,7 @@ from pipeline_training.evaluation_report import Evaluation, ratio_table, remarks
 from pipeline_training.out_folders import make_folders
 from pipeline_training.radiograph_folders import unsaid_patients
 from pipeline_training.run_file import read_run
+from pipeline_training.spine_report import angle_table, centre_table
 
 PIPED_WIDTH = 190
 """Columns of a table that is not written to a terminal, wide enough for every heading."""
@@ -213,6 +214,9 @@ def _show(evaluation: Evaluation) -> None:
         console.print(score_table(evaluation))
     if any(found.cardiothoracic_ratio for found in evaluation.sets):
         console.print(ratio_table(evaluation))
+    if evaluation.spines:
+        console.print(centre_table(evaluation.spines))
+        console.print(angle_table(evaluation.spines))
     for line in remarks(evaluation):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 

@@ -11,7 +11,7 @@ from ai.measure import measure
 from ai.measurement import Measurement
 from ai.onnx_segmenter import OnnxSegmenter
 from ai.radiograph import Radiograph
-from ai.segmentation import Mask, ModelIdentity, Segmentation
+from ai.segmentation import Mask, Segmentation
 from ai.segmenter import Segmenter
 from pipeline_training.answers import Answer, answers, found_mask
 from pipeline_training.errors import EvaluationError
@@ -41,9 +41,10 @@ from pipeline_training.radiograph_folders import (
     read_mask,
     read_sets,
 )
+from pipeline_training.readings import READERS
+from pipeline_training.spine_comparison import SpineScore, compare_spine, spine_result
 
 RATIO = "cardiothoracic ratio"
-READERS = ModelIdentity("readers", "1", "")
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,7 @@ def _evaluate_set(
 ) -> SetResult:
     refusals: list[Refusal] = []
     ratios: list[RatioScore] = []
+    spines: list[SpineScore] = []
     scores: dict[str, list[Score]] = {structure.folder: [] for structure in found.structures}
     empty: dict[str, list[str]] = {structure.folder: [] for structure in found.structures}
     unsupported: frozenset[str] = frozenset()
@@ -146,6 +148,7 @@ def _evaluate_set(
             if not scored and found.mask_path(structure, answer.image) is not None:
                 empty[structure.folder].append(answer.image.name)
         ratios += _ratio(found, answer)
+        spines += compare_spine(found, answer)
         on_image()
     return SetResult(
         name=found.name,
@@ -157,6 +160,7 @@ def _evaluate_set(
         ),
         cardiothoracic_ratio=_ratio_result(ratios, options),
         patients=_patients(found),
+        spine=spine_result(found, spines, options.resamples, options.seed),
     )
 
 

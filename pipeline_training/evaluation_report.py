@@ -10,6 +10,12 @@ from rich.table import Table
 
 from ai.segmentation import ModelIdentity
 from pipeline_training.metrics import COVERAGE, Agreement, Interval
+from pipeline_training.spine_report import (
+    SPINE_DEFINITIONS,
+    SpineResult,
+    spine_figures,
+    spine_remarks,
+)
 
 HAUSDORFF95 = "larger of the two directed 95th percentile border distances, pixels of the image as stored"
 DEFINITIONS: Mapping[str, str] = {
@@ -21,6 +27,7 @@ DEFINITIONS: Mapping[str, str] = {
     "with_refusals": "all annotated images; a refused one scores Dice 0, IoU 0 and the image's diagonal",
     "empty": "one mask empty: Dice 0, IoU 0, the image's diagonal; both empty: not counted",
     "limits": "bias plus and minus 1.96 standard deviations of found - truth",
+    **SPINE_DEFINITIONS,
 }
 """What the figures mean; written into every report."""
 
@@ -100,7 +107,10 @@ class RatioResult:
 
 @dataclass(frozen=True)
 class SetResult:
-    """One set; sets are never pooled. `patients` numbers the patient of each image; empty if nobody said."""
+    """One set; sets are never pooled. `patients` numbers the patient of each image; empty if nobody said.
+
+    `spine` is None where no reader marked vertebrae.
+    """
 
     name: str
     images: int
@@ -108,6 +118,7 @@ class SetResult:
     structures: tuple[StructureResult, ...]
     cardiothoracic_ratio: RatioResult | None
     patients: Mapping[str, int] = field(default_factory=dict)
+    spine: SpineResult | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +136,11 @@ class Evaluation:
     resamples: int
     seed: int
     sets: tuple[SetResult, ...]
+
+    @property
+    def spines(self) -> tuple[tuple[str, SpineResult], ...]:
+        """Name and result of the sets with landmarks of the spine."""
+        return tuple((found.name, found.spine) for found in self.sets if found.spine is not None)
 
     def to_json(self) -> str:
         """Return the report: the values as they are, with the definitions of the figures."""
@@ -170,13 +186,15 @@ def remarks(evaluation: Evaluation) -> Iterator[str]:
             (reason, times), *_ = Counter(refusal.reason for refusal in found.refusals).most_common(1)
             refused = f"{found.name}: {len(found.refusals)} of {found.images} images refused"
             yield f"{refused}, {times} of them: {reason}"
-        elif not found.structures:
+        elif not found.structures and found.spine is None:
             yield f"{found.name}: none of {found.images} images refused; no masks to compare"
         for structure in found.structures:
             if structure.unsupported:
                 yield f"{found.name}/{structure.structure}: not supported: {', '.join(structure.unsupported)}"
             if structure.note and structure.with_refusals is not None:
                 yield f"{found.name}/{structure.structure}: {structure.note}"
+        if found.spine is not None:
+            yield from spine_remarks(found.name, found.spine)
 
 
 def _figures(found: SetResult) -> dict[str, Any]:
@@ -192,7 +210,8 @@ def _figures(found: SetResult) -> dict[str, Any]:
     }
     ratio = found.cardiothoracic_ratio
     agreed = {} if ratio is None else {"cardiothoracic_ratio": _plain(ratio.agreement)}
-    return {"images": found.images, "refused": len(found.refusals), "structures": scores, **agreed}
+    spine = {} if found.spine is None else {"spine": spine_figures(found.spine)}
+    return {"images": found.images, "refused": len(found.refusals), "structures": scores, **agreed, **spine}
 
 
 def _plain(value: Summary | Agreement | None) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ A set is a folder with `images/` and `masks/<structure>/`, where the mask of `im
 structure; a black mask says that the structure is not there. Two tables are optional: `ctr.csv` (columns
 file, cardiothoracic_ratio), and `patients.csv` (columns file, patient), which says which images are of one
 patient. Without that every image counts as a patient of its own, which is right only where nobody was imaged
-twice.
+twice. `landmarks.csv` may hold corners of vertebrae, as `spine_landmarks` describes them.
 
 Which of our labels a mask folder is compared with is its protocol, found in this order:
 
@@ -32,6 +32,7 @@ from ai.labels import LABELS, label
 from ai.radiograph import Radiograph
 from pipeline_training.errors import RadiographSetError
 from pipeline_training.readings import READINGS, Reading
+from pipeline_training.spine_landmarks import LANDMARKS_FILE, SpineTable, read_spine_table
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 PATIENTS_FILE = "patients.csv"
@@ -111,6 +112,7 @@ class RadiographSet:
         structures: What it has masks of, sorted by folder; none in a set without masks.
         ratios: Cardiothoracic ratio by picture file name, of the pictures that have one.
         patients: Patient by picture file name, of every picture; None where nothing says who is who.
+        spine: Vertebrae that a reader marked; None where there are none.
     """
 
     name: str
@@ -119,6 +121,7 @@ class RadiographSet:
     structures: tuple[Structure, ...]
     ratios: Mapping[str, float]
     patients: Mapping[str, str] | None = None
+    spine: SpineTable | None = None
 
     def patient_of(self, image: Path) -> str:
         """Return the unit that images are held back by; without a table it is the picture's name."""
@@ -165,8 +168,8 @@ def read_set(folder: Path) -> RadiographSet:
     """Return the set in one folder; pictures and masks are read later, one at a time.
 
     Raises:
-        RadiographSetError: If it holds no pictures, a mask folder or file that cannot be compared, or
-            patients.csv lacks a picture.
+        RadiographSetError: If it holds no pictures, a mask folder or file that cannot be compared, a table
+            that cannot be read, or patients.csv lacks a picture.
     """
     folder = folder.resolve()
     images = sorted(p for p in (folder / "images").glob("*") if p.suffix.lower() in PICTURE_SUFFIXES)
@@ -179,6 +182,7 @@ def read_set(folder: Path) -> RadiographSet:
         structures=_structures(folder),
         ratios=_read_ratios(folder / "ctr.csv"),
         patients=_read_patients(folder / PATIENTS_FILE, images),
+        spine=read_spine_table(folder / LANDMARKS_FILE, images),
     )
 
 

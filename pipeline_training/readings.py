@@ -9,6 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from ai.segmentation import ModelIdentity
+
+READERS = ModelIdentity("readers", "1", "")
+"""Stands in for the model where a reader's drawing is measured."""
+
 BOTH_LUNGS = ("visible lung right", "visible lung left")
 
 

@@ -1,7 +1,9 @@
 """Pictures with a reader's masks, a network that answers fixed shapes, and a thorax of boxes and balls."""
 
+import csv
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -54,6 +56,62 @@ def make_reader_set(tmp_path: Path) -> MakeReaderSet:
         return folder
 
     return make
+
+
+SPINE_SHAPE = (400, 160)
+SPINE_LEVELS = (*(f"T{level}" for level in range(1, 13)), *(f"L{level}" for level in range(1, 6)))
+VERTEBRA = np.array([(-13, -7), (13, -7), (-13, 7), (13, 7)], np.float64)
+PITCH = 20.0
+
+
+def spine_corners() -> dict[str, npt.NDArray[np.float64]]:
+    """Return a bent spine: (4, 2) of (column, row), upper left, upper right, lower left, lower right."""
+    corners = {}
+    for place, level in enumerate(SPINE_LEVELS):
+        row, bend = 30 + PITCH * place, (place - 8) / 8
+        slope = 30 / (8 * PITCH) * (3 * bend**2 - 1)  # of the column 80 + 30 (bend^3 - bend), by the row
+        across = np.array([1, -slope]) / np.hypot(1, slope)
+        turned = VERTEBRA @ np.array([across, (-across[1], across[0])])
+        corners[level] = turned + np.array([80 + 30 * (bend**3 - bend), row])
+    return corners
+
+
+def spine_row(file: str, cobb: tuple[float, float, float] | None = None) -> dict[str, str]:
+    """Return a row of landmarks.csv; without angles the first of them is that of the corners."""
+    row = {"file": file}
+    names = ("cobb_proximal_thoracic", "cobb_main_thoracic", "cobb_thoracolumbar")
+    row |= dict(
+        zip(names, map(str, cobb or (math.degrees(math.atan(0.375) + math.atan(0.1875)), 5, 0)), strict=True)
+    )
+    for level, points in spine_corners().items():
+        for corner, (column, down) in zip(("UL", "UR", "LL", "LR"), points, strict=True):
+            row |= {f"x_{level}_{corner}": f"{column:.3f}", f"y_{level}_{corner}": f"{down:.3f}"}
+    return row
+
+
+@pytest.fixture
+def make_spine_set(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a set of pictures with one bent spine on all of them; `rows` replaces the table's rows."""
+
+    def make(images: int = 2, rows: Sequence[dict[str, str]] | None = None) -> Path:
+        folder = tmp_path / "sets" / "spines"
+        for index in range(images):
+            pixels = np.random.default_rng(index).integers(10, 250, SPINE_SHAPE).astype(np.uint8)
+            write(folder / "images" / f"{index}.png", pixels)
+        table = [spine_row(f"{index}.png") for index in range(images)] if rows is None else rows
+        with (folder / "landmarks.csv").open("w", newline="", encoding="utf-8") as lines:
+            writer = csv.DictWriter(lines, list(table[0]))
+            writer.writeheader()
+            writer.writerows(table)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def landmark_row() -> Callable[..., dict[str, str]]:
+    """Gives a row of the table of `make_spine_set`, to be changed."""
+    return spine_row
 
 
 def write(path: Path, pixels: npt.NDArray[np.uint8]) -> None:

@@ -1,6 +1,6 @@
 """An evaluation as a page of documentation, with what others reached beside it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from pipeline_training.evaluation_report import Evaluation, SetResult, StructureResult, remarks
@@ -24,6 +24,26 @@ ANCHORS: Mapping[tuple[str, str], str] = MappingProxyType(
 )
 """Dice of others, as published (docs/method.md); on all images of a set or on another part of it, so that
 they are marks, not rivals in one race."""
+
+SHOWN: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "dual-energy": ("frontal", "ordinary and bone-suppressed"),
+        "generalblockchain": ("frontal, not stated", "COVID-19"),
+        "jsrt": ("PA", "adults"),
+        "lateral": ("lateral", "facing both ways"),
+        "montgomery": ("frontal, not stated", "some with tuberculosis; pictures squashed to a square"),
+        "not-chest": ("-", "hands, knees, pelves of children"),
+        "paediatric": ("frontal, not stated", "children of 1 to 5 years"),
+        "shenzhen": (
+            "frontal, not stated",
+            "half with tuberculosis; scoliosis, tilted films; squashed to a square",
+        ),
+        "spine": ("AP, whole spine", "scoliosis, some with rods"),
+        "v7-portable": ("AP, portable, supine", "intensive care"),
+        "wingspan": ("frontal, not stated", "pictures squashed to a square"),
+    }
+)
+"""Of sets that we know: views, and who is shown."""
 
 RATIO_ANCHOR = "Published: mean absolute error .018 to .021, limits of agreement about -.026 to +.026."
 
@@ -57,8 +77,19 @@ def _lines(evaluation: Evaluation, trained_on: tuple[str, ...]) -> Iterator[str]
     for found in evaluation.sets:
         yield from _ratio(found, _name(found.name, trained_on))
     yield from spine_lines([(_name(name, trained_on), result) for name, result in evaluation.spines])
+    yield from _shown([found.name for found in evaluation.sets])
     yield from ("", "## Remarks", "")
     yield from (f"* {remark}" for remark in remarks(evaluation))
+
+
+def _shown(names: Sequence[str]) -> Iterator[str]:
+    yield from ("", "## Views and patients", "")
+    yield (
+        "Where a set is of one view, its rows above are figures by view. Sex and age are not known of these\n"
+        "pictures, the children apart: differences between groups of patients were not measured."
+    )
+    yield from ("", "| set | view | shown |", "|---|---|---|")
+    yield from (f"| {name} | {' | '.join(SHOWN.get(name, ('not known', '')))} |" for name in names)
 
 
 def _name(name: str, trained_on: tuple[str, ...]) -> str:

@@ -19,7 +19,8 @@ def evaluation(make_reader_set: Callable[..., Path]) -> Evaluation:
 
 
 def test_every_structure_has_its_row_with_what_others_reached(evaluation: Evaluation) -> None:
-    rows = [line for line in accuracy_page(evaluation).splitlines() if line.startswith("| jsrt")]
+    rows = [line for line in accuracy_page(evaluation).splitlines() if line.startswith("| jsrt |")]
+    rows = [row for row in rows if row.count("|") == 9]
     heart = next(row for row in rows if "| heart |" in row)
     (scores,) = (each.with_refusals for each in evaluation.sets[0].structures if each.structure == "heart")
     assert scores is not None
@@ -31,6 +32,12 @@ def test_every_structure_has_its_row_with_what_others_reached(evaluation: Evalua
 def test_sets_that_the_model_was_trained_on_are_named(evaluation: Evaluation) -> None:
     assert "| jsrt (trained on) | heart |" in accuracy_page(evaluation, ("jsrt",))
     assert "(trained on)" not in accuracy_page(evaluation, ("wingspan",))
+
+
+def test_views_of_the_sets_are_told(evaluation: Evaluation) -> None:
+    lines = accuracy_page(evaluation).splitlines()
+    assert "| jsrt | PA | adults |" in lines
+    assert not any(line.startswith("| wingspan") for line in lines)
 
 
 def test_anchors_are_of_structures_that_are_compared() -> None:

@@ -22,6 +22,7 @@ from pipeline_training.network import OUTPUT_STRIDE
 from pipeline_training.projections import NAMES, StoredProjection, projection_files, read_projection
 from pipeline_training.radiograph_folders import RadiographSet, Structure, read_radiograph
 from pipeline_training.ranks import Ranks
+from pipeline_training.style import histogram_of, in_style
 
 FRONTAL, LATERAL = 0, 1
 GRID = 160
@@ -209,6 +210,7 @@ def make_sample(
     generator: np.random.Generator,
     look: Look | None = None,
     restyled: bool = True,
+    histogram: npt.NDArray[np.float32] | None = None,
 ) -> Sample:
     """Return one look at a source.
 
@@ -219,11 +221,14 @@ def make_sample(
         generator: Draws the look, and the style.
         look: Instead of a drawn one.
         restyled: Whether the picture is shown as another machine would have shown it.
+        histogram: Of a radiograph, whose grey values a projection shall have (`style.histogram_of`).
     """
     theta = (look or draw_look(generator)).theta()
     tissues = _resample(torch.from_numpy(source.tissues.astype(np.float32)), theta, size)
     inside = _resample(torch.from_numpy(source.film)[None].float(), theta, size)[0].numpy() > 0.5
     image = tissues[0].numpy() if source.is_real else compose(tissues.numpy(), generator)
+    if histogram is not None and not source.is_real:
+        image = in_style(image, histogram, generator)
     image = np.where(inside, restyle(image, generator) if restyled else image, 0).astype(np.float32)
     image[inside] = normalise(image[inside])
     row_of = {int(name): row for row, name in enumerate(source.known)}
@@ -290,6 +295,8 @@ class Batches(torch.utils.data.Dataset[Batch]):
             raise DatasetError("there is no projection to train on")
         self.labels, self.size, self.batch, self.seed = labels, size, batch, seed
         self.real_share = real_share if self.real else 0.0
+        self.style_share = 0.0
+        self.histograms: list[npt.NDArray[np.float32]] = []
         self.share = (ranks or Ranks()).share(batch)
         self.workers = 1
         self.fresh: Fresh | None = None
@@ -309,7 +316,20 @@ class Batches(torch.utils.data.Dataset[Batch]):
     def _sample(self, step: int, k: int) -> Sample:
         generator = np.random.default_rng([self.seed, step, k])
         pool = self.real if k < round(self.real_share * self.batch) else self.projections
-        return make_sample(pool[int(generator.integers(len(pool)))], self.labels, self.size, generator)
+        source = pool[int(generator.integers(len(pool)))]
+        style = self._style(generator)
+        return make_sample(source, self.labels, self.size, generator, histogram=style)
+
+    def style_with(self, share: float) -> None:
+        """Let a share of the projections be shown in the grey values of the radiographs."""
+        self.style_share = share if self.real else 0.0
+        taken = self.real if self.style_share else []
+        self.histograms = [histogram_of(each.tissues[0].astype(np.float32), each.film) for each in taken]
+
+    def _style(self, generator: np.random.Generator) -> npt.NDArray[np.float32] | None:
+        if not self.histograms or generator.random() >= self.style_share:
+            return None
+        return self.histograms[int(generator.integers(len(self.histograms)))]
 
     def steps(self, start: int, stop: int) -> Iterator[Batch]:
         """Yield the batches of steps start..stop-1 in order, prepared by `workers` processes of their own."""

@@ -41,7 +41,7 @@ class SelfLabelOptions:
         out: Folder that gets a folder of each set's name.
         surety: Least expected Dice, and least agreement of both looks, of a mask that is written.
         size: Rows and columns of the network's input.
-        labels: Structures wanted; empty takes all.
+        without: Structures whose name holds one of these words are not told.
     """
 
     checkpoint: Path
@@ -49,7 +49,7 @@ class SelfLabelOptions:
     out: Path
     surety: float = 0.8
     size: int = 320
-    labels: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
 
 def self_label(options: SelfLabelOptions) -> Mapping[str, int]:
@@ -58,10 +58,9 @@ def self_label(options: SelfLabelOptions) -> Mapping[str, int]:
     Raises:
         RadiographSetError: If a set cannot be read or its folder in `out` is there already.
         pipeline_training.errors.ExportError: If the checkpoint cannot be read.
-        ai.errors.LabelError: If a structure wanted is none of ours.
     """
     network, names = load_network(options.checkpoint)
-    wanted = {label(name).name for name in options.labels} or set(names)
+    wanted = {name for name in names if not any(word in name for word in options.without)}
     counts: dict[str, int] = {}
     for images in [read_set(folder) for folder in options.radiographs]:
         target = options.out / images.name

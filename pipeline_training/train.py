@@ -75,6 +75,7 @@ class TrainOptions:
         sizes: Input sizes, multiples of 32; starting small saves time.
         batch: Samples in a step.
         real_share: Share of a batch that is real, where there are real ones.
+        style_share: Share of the projections that are shown in the grey values of the radiographs.
         learning_rate: Peak; AdamW with a warm-up and half a cosine.
         widths: Channels at the five strides.
         seed: Draws weights and data.
@@ -101,6 +102,7 @@ class TrainOptions:
     sizes: tuple[int, ...] = (256, 320)
     batch: int = 8
     real_share: float = 0.375
+    style_share: float = 0.0
     learning_rate: float = 2e-3
     widths: tuple[int, ...] = (24, 48, 80, 128, 160)
     seed: int = 1
@@ -182,6 +184,7 @@ def train(options: TrainOptions, tell: Callable[[str], None] = lambda words: Non
         checks = looks(held_back, labels, options.sizes[-1]) if ranks.is_first else []
         batches = Batches(taught, labels, 0, options.batch, options.real_share, options.seed, ranks)
         batches.workers = options.workers
+        batches.style_with(options.style_share)
         if options.online_cases:
             batches.refresh_with(online_of(options), options.online_share)
         if ranks.is_first:

@@ -16,12 +16,15 @@ def self_label(
     surety: Annotated[
         float, typer.Option(min=0, max=1, help="Least expected Dice and least agreement of both looks.")
     ] = 0.8,
+    without: Annotated[
+        list[str] | None, typer.Option(help="Leave out structures whose name holds this; may be repeated.")
+    ] = None,
 ) -> None:
     """Write what a network is sure of on radiographs beside their readers' masks, as sets to learn from."""
     from pipeline_training.self_labels import SelfLabelOptions
     from pipeline_training.self_labels import self_label as tell
 
-    counts = tell(SelfLabelOptions(checkpoint, tuple(radiographs), out, surety))
+    counts = tell(SelfLabelOptions(checkpoint, tuple(radiographs), out, surety, without=tuple(without or ())))
     table = Table("structure", "radiographs")
     for name, count in counts.items():
         table.add_row(name, str(count))

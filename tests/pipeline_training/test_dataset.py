@@ -194,3 +194,24 @@ def test_padding_of_a_radiograph_stays_empty_whatever_is_done_to_the_picture(
         beside = grid[..., 0].abs() > 0.85  # the picture ends at 0.8
         image = make_sample(source, [HEART], 64, np.random.default_rng(seed)).image[0]
         assert not image[beside].any()
+
+
+def test_a_share_of_the_projections_has_the_grey_values_of_radiographs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: list[float] = []
+
+    def noted(image: np.ndarray, histogram: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        taken.append(float(histogram[-1]))
+        return image
+
+    monkeypatch.setattr("pipeline_training.dataset.in_style", noted)
+    batches = Batches([from_projection(stored()), real(disc(160, 160, 60))], [HEART], 64, 4, 0.5, seed=7)
+    plain = batches[0]
+    assert taken == []
+    batches.style_with(0.5)
+    for step in range(20):
+        batches[step]
+    assert 10 <= len(taken) <= 30  # of 40 projections
+    batches.style_with(0.0)
+    assert torch.equal(batches[0].image, plain.image)

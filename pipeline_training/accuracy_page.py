@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+import numpy as np
+
 from pipeline_training.evaluation_report import Evaluation, SetResult, StructureResult, remarks
 from pipeline_training.metrics import Interval
 from pipeline_training.spine_report import spine_lines
@@ -85,8 +87,8 @@ def _lines(evaluation: Evaluation, trained_on: tuple[str, ...]) -> Iterator[str]
 def _shown(names: Sequence[str]) -> Iterator[str]:
     yield from ("", "## Views and patients", "")
     yield (
-        "Where a set is of one view, its rows above are figures by view. Sex and age are not known of these\n"
-        "pictures, the children apart: differences between groups of patients were not measured."
+        "Where a set is of one view, its rows above are figures by view. The tables at hand tell neither sex\n"
+        "nor age: differences between groups of patients were not measured."
     )
     yield from ("", "| set | view | shown |", "|---|---|---|")
     yield from (f"| {name} | {' | '.join(SHOWN.get(name, ('not known', '')))} |" for name in names)
@@ -102,7 +104,10 @@ def _row(found: SetResult, structure: StructureResult, name: str) -> str:
     if scores is None:
         return f"| {name} | {structure.structure} | 0 | | not supported | | | {anchor} |"
     refused = sum(score.refused for score in structure.images)
-    figures = f"{_cell(scores.dice)} | {_cell(scores.iou)} | {_cell(scores.hausdorff95_px, 1)}"
+    whole = [score.uncut_dice for score in structure.images if score.uncut_dice is not None]
+    uncut = f"; not cut {np.mean(whole):.3f}" if whole else ""
+    anchor += " (their masks not cut)" if whole and anchor else ""
+    figures = f"{_cell(scores.dice)}{uncut} | {_cell(scores.iou)} | {_cell(scores.hausdorff95_px, 1)}"
     return f"| {name} | {structure.structure} | {scores.n} | {refused} | {figures} | {anchor} |"
 
 

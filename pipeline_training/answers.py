@@ -41,14 +41,17 @@ def answers(segmenter: Segmenter, images: Sequence[Path]) -> Iterator[Answer]:
 def found_mask(segmentation: Segmentation, structure: Structure) -> npt.NDArray[np.bool_]:
     """Return our mask as the readers of a structure would have drawn it, bool (rows, columns).
 
-    It is the union of the structure's labels, cut as its `Reading` says; what is not found cuts nothing.
+    It is the union of the structure's labels, cut as its `Reading` says. What is not found cuts nothing, nor
+    does the hull where one of its labels is not found.
     """
-    mask = _union(segmentation, structure.labels) & ~_union(segmentation, structure.without)
-    hull = convex_hull(_union(segmentation, structure.inside)) if structure.inside else None
+    mask = union_of(segmentation, structure.labels) & ~union_of(segmentation, structure.without)
+    is_hull = structure.inside and set(structure.inside) <= set(segmentation.masks)
+    hull = convex_hull(union_of(segmentation, structure.inside)) if is_hull else None
     return mask if hull is None or not hull.any() else mask & hull
 
 
-def _union(segmentation: Segmentation, labels: Sequence[str]) -> npt.NDArray[np.bool_]:
+def union_of(segmentation: Segmentation, labels: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Return the union of the masks of those labels, bool (rows, columns); what is not found adds none."""
     union = np.zeros(segmentation.shape, np.bool_)
     for name in labels:
         if name in segmentation.masks:

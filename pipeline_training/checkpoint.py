@@ -18,7 +18,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         TrainingError: If it cannot be read or was not written by `paxnode-train train`.
     """
     try:
-        stored = torch.load(path, weights_only=True)
+        stored = torch.load(path, map_location="cpu", weights_only=True)
         missing = [key for key in NEEDED if key not in stored]
     except (OSError, EOFError, ValueError, LookupError, TypeError, RuntimeError, UnpicklingError) as exc:
         raise TrainingError(f"{path} is not a checkpoint of paxnode-train train: {exc}") from exc

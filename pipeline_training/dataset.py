@@ -37,6 +37,9 @@ LEAST_TOLD = 0.01
 TOLD_SHARE = 0.01
 """A cell of a look teaches nothing when this share of it, or more, comes from where nothing is told."""
 
+QUEUED = 4
+"""Batches that wait, at least one for each worker: at 320 one of 24 samples takes 0.4 GB."""
+
 BOTH_SIDES = (("visible lung right", "visible lung left"), ("right lung", "left lung"))
 """Labels that a reader's mask of both lungs is parted into."""
 
@@ -227,8 +230,8 @@ def make_sample(
     tissues = _resample(torch.from_numpy(source.tissues.astype(np.float32)), theta, size)
     inside = _resample(torch.from_numpy(source.film)[None].float(), theta, size)[0].numpy() > 0.5
     image = tissues[0].numpy() if source.is_real else compose(tissues.numpy(), generator)
-    if histogram is not None and not source.is_real:
-        image = in_style(image, histogram, generator)
+    if histogram is not None and not source.is_real and inside.any():
+        image = in_style(image, inside, histogram, generator)
     image = np.where(inside, restyle(image, generator) if restyled else image, 0).astype(np.float32)
     image[inside] = normalise(image[inside])
     row_of = {int(name): row for row, name in enumerate(source.known)}
@@ -334,7 +337,11 @@ class Batches(torch.utils.data.Dataset[Batch]):
     def steps(self, start: int, stop: int) -> Iterator[Batch]:
         """Yield the batches of steps start..stop-1 in order, prepared by `workers` processes of their own."""
         loader = torch.utils.data.DataLoader(
-            self, batch_size=None, sampler=range(start, stop), num_workers=self.workers, prefetch_factor=4
+            self,
+            batch_size=None,
+            sampler=range(start, stop),
+            num_workers=self.workers,
+            prefetch_factor=max(1, QUEUED // self.workers),
         )
         if self.fresh is None or not self.fresh_count:
             yield from loader

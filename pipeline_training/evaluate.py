@@ -13,7 +13,7 @@ from ai.onnx_segmenter import OnnxSegmenter
 from ai.radiograph import Radiograph
 from ai.segmentation import Mask, Segmentation
 from ai.segmenter import Segmenter
-from pipeline_training.answers import Answer, answers, found_mask
+from pipeline_training.answers import Answer, answers, found_mask, union_of
 from pipeline_training.errors import EvaluationError
 from pipeline_training.evaluation_report import (
     Evaluation,
@@ -183,7 +183,9 @@ def _score(found: RadiographSet, structure: Structure, answer: Answer) -> list[S
     overlap, union, distance = dice(truth, mask), iou(truth, mask), hausdorff95(truth, mask)
     if overlap is None or union is None or distance is None:
         return []
-    return [Score(answer.image.name, overlap, union, distance)]
+    is_cut = structure.without or structure.inside
+    whole = dice(truth, union_of(answer.segmentation, structure.labels)) if is_cut else None
+    return [Score(answer.image.name, overlap, union, distance, uncut_dice=whole)]
 
 
 def _miss(found: RadiographSet, structure: Structure, image: Path) -> list[Score]:
@@ -202,15 +204,17 @@ def _structure_result(
     empty: Sequence[str],
     options: EvaluateOptions,
 ) -> StructureResult:
-    needed = (*structure.labels, *structure.without, *structure.inside)
-    missing = tuple(name for name in needed if name in unsupported)
-    known = not unsupported.issuperset(structure.labels)
+    missing = tuple(name for name in structure.labels if name in unsupported)
+    uncut = [name for name in (*structure.without, *structure.inside) if name in unsupported]
+    known = len(missing) < len(structure.labels)
     counted = tuple(scores) if known else ()
     return StructureResult(
         structure=structure.folder,
         labels=structure.labels,
         unsupported=missing,
-        note=structure.note,
+        note=f"{structure.note}; not cut by what the model does not support: {', '.join(uncut)}"
+        if uncut
+        else structure.note,
         answered=_summary([score for score in counted if not score.refused], options),
         with_refusals=_summary(counted, options),
         images=counted,

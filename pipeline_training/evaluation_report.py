@@ -34,13 +34,17 @@ DEFINITIONS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Score:
-    """One structure of one image; a refused image scores as if nothing had been found."""
+    """One structure of one image; a refused image scores as if nothing had been found.
+
+    `uncut_dice` is that of our whole mask, where a `Reading` cuts it before it is compared.
+    """
 
     image: str
     dice: float
     iou: float
     hausdorff95_px: float
     refused: bool = False
+    uncut_dice: float | None = None
 
 
 @dataclass(frozen=True)

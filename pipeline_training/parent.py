@@ -120,12 +120,23 @@ def _layers(onnx_bytes: bytes) -> tuple[Sequence[Folded], Folded]:
         raise TrainingError(f"the bundle's network cannot be read: {exc!r}") from exc
     convolutions = [layer for kind, layer in found if kind == "Conv"]
     views = [layer for kind, layer in found if kind == "Gemm"]
+    if len(convolutions) == CONVOLUTIONS - CONTEXTS:  # bundles before 0.3.0: strides 8 and 4 say nothing
+        convolutions[-1:-1] = _silent_contexts(convolutions)
     if len(convolutions) != CONVOLUTIONS or len(views) != 1:
         raise TrainingError(
             f"the bundle's network is not of our kind: {len(convolutions)} convolutions and {len(views)} "
             f"linear layers, ours has {CONVOLUTIONS} and 1"
         )
     return convolutions, views[0]
+
+
+def _silent_contexts(convolutions: Sequence[Folded]) -> list[Folded]:
+    """Return contexts that add nothing, of as many channels as the decoder has at strides 8 and 4."""
+    labels = len(convolutions[-1].weight)
+    widths = [len(layer.weight) for layer in convolutions[1 + 2 * DEPTH + 2 : -1 : 2]][:CONTEXTS]
+    return [
+        Folded(np.zeros((labels, width, 1, 1), np.float32), np.zeros(labels, np.float32)) for width in widths
+    ]
 
 
 def _plain(name: str, layer: Folded) -> dict[str, torch.Tensor]:

@@ -1,8 +1,8 @@
 """Where readers of known sets drew something else than our labels mean, and how ours is cut to compare.
 
-Without the cut, a mask would be judged by what another convention leaves out. The cuts were stated after a
-look at these sets' masks, not at what any of our networks makes of them; masks that are cut, or only noted,
-are never learned from.
+Without the cut, a mask would be judged by what another convention leaves out. The cuts were stated after
+networks had been evaluated without them, so that the Dice without the cut is told beside. Masks that are cut,
+or only noted, are never learned from.
 """
 
 from collections.abc import Mapping

@@ -2,15 +2,15 @@
 
 Readers drew three structures on the radiographs that may be learned from; a network that learned bones from
 projections sees them on radiographs as well, surely in places, unsurely in others. What it is sure of is
-written beside the readers' masks as one more set of radiographs. Sure means: its own probabilities promise a
-good Dice, and so does what it says of the negative of the picture, moved (the signs of `ai.uncertainty`).
-What it is not sure of stays unknown, and no reader's mask is replaced. Source of the idea: self-training
-with confidence, as Lee, "Pseudo-Label", ICML workshop 2013.
+written beside the readers' masks as one more set of radiographs, in folders of its own. Sure means: its own
+probabilities promise a good Dice, and so does what it says of the negative of the picture, moved (the signs
+of `ai.uncertainty`). What it is not sure of stays unknown, and no reader's mask is replaced. Source of the
+idea: self-training with confidence, as Lee, "Pseudo-Label", ICML workshop 2013.
 """
 
 import json
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,25 +55,27 @@ class SelfLabelOptions:
 def self_label(options: SelfLabelOptions) -> Mapping[str, int]:
     """Write the sets and return on how many radiographs each structure was told; unsure ones are left out.
 
+    A set NAME becomes NAME_told; what was told lies in folders told_STRUCTURE, which its protocol names.
+
     Raises:
-        RadiographSetError: If a set cannot be read or its folder in `out` is there already.
+        RadiographSetError: If a set cannot be read, its folder in `out` is there already, two sets have one
+            name, or two pictures of a set differ in their suffix alone.
         pipeline_training.errors.ExportError: If the checkpoint cannot be read.
     """
     network, names = load_network(options.checkpoint)
     wanted = {name for name in names if not any(word in name for word in options.without)}
     counts: dict[str, int] = {}
-    for images in [read_set(folder) for folder in options.radiographs]:
-        target = options.out / images.name
-        if target.exists():
-            raise RadiographSetError(f"{target} is there already")
+    sets = [read_set(folder) for folder in options.radiographs]
+    targets = [options.out / f"{images.name}_told" for images in sets]
+    _check(sets, targets)
+    for images, target in zip(sets, targets, strict=True):
         drawn = {name for structure in images.structures for name in structure.labels}
         chosen = tuple(name if name in wanted - drawn else "" for name in names)
-        _copy(images, target)
+        _copy(images, target, chosen)
         for path in images.images:
             for name, mask in told_of(network, chosen, path, options).items():
                 counts[name] = counts.get(name, 0) + 1
-                file = target / "masks" / label(name).slug / f"{path.stem}.png"
-                file.parent.mkdir(exist_ok=True)
+                file = target / "masks" / _folder_of(name) / f"{path.stem}.png"
                 Image.fromarray(np.where(mask, np.uint8(255), np.uint8(0))).save(file)
     return dict(sorted(counts.items()))
 
@@ -109,8 +111,26 @@ def _on_picture(logits: npt.NDArray[np.float32], box: Letterbox) -> npt.NDArray[
     return np.asarray(separable_bilinear(logits, rows, columns) > 0)
 
 
-def _copy(images: RadiographSet, target: Path) -> None:
-    """Link pictures, readers' masks and patients into a new set, which states its own protocol."""
+def _folder_of(name: str) -> str:
+    return f"told_{label(name).slug}"
+
+
+def _check(sets: Sequence[RadiographSet], targets: Sequence[Path]) -> None:
+    for images, target in zip(sets, targets, strict=True):
+        if target.exists() or targets.count(target) > 1:
+            raise RadiographSetError(f"{target} is there already")
+        stems = [path.stem for path in images.images]
+        if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):
+            raise RadiographSetError(
+                f"{images.folder} has two pictures named {twice[0]}: their masks would be one"
+            )
+
+
+def _copy(images: RadiographSet, target: Path, told: Collection[str]) -> None:
+    """Copy pictures, readers' masks and patients into a new set, which states its own protocol.
+
+    Folders for what will be told are made empty: a structure of which nothing is told teaches nothing.
+    """
     (target / "images").mkdir(parents=True)
     for path in images.images:
         shutil.copyfile(path, target / "images" / path.name)
@@ -123,6 +143,9 @@ def _copy(images: RadiographSet, target: Path) -> None:
                 shutil.copyfile(mask, folder / mask.name)
     protocol = {each.folder: list(each.labels) for each in images.structures if not each.note}
     protocol |= {each.folder: [] for each in images.structures if each.note}
+    for name in filter(None, told):
+        (target / "masks" / _folder_of(name)).mkdir(parents=True)
+        protocol[_folder_of(name)] = [name]
     (target / "protocol.json").write_text(json.dumps(protocol, indent=1), encoding="utf-8")
     if (images.folder / PATIENTS_FILE).is_file():
         shutil.copyfile(images.folder / PATIENTS_FILE, target / PATIENTS_FILE)

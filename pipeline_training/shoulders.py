@@ -28,8 +28,9 @@ SLOPE_DEG = (-6.0, 18.0)
 rises by some 6 degrees (Ludewig et al., J Bone Joint Surg Am 91:378, 2009), with it raised by 30 more (Inman
 1944): so does that of a CT with raised arms, and no radiograph's."""
 
-SINK_MM = (-5.0, 35.0)
-"""Towards the feet, of a whole clavicle beside the ribs. Positioning asks for some 25 mm of apex above the
+SINK_MM = (-5.0, 30.0)
+"""Towards the feet, of a whole clavicle, and of what lies within some REACH_MM of it: the upper ends of the
+sternum and of the first ribs, not the lung's apex. Positioning asks for some 25 mm of apex above the
 clavicles; CTs with raised arms show a few. Wider than anatomy, so that a network looks for the bone and does
 not take its place from the lung's."""
 
@@ -102,19 +103,23 @@ def move_shoulders(anatomy: Anatomy, shoulders: tuple[Shoulder, Shoulder]) -> Fi
     """Return the motion of both shoulders; bones that the anatomy does not know stay."""
     stride = coarse_stride(anatomy.spacing_mm)
     shape = [math.ceil(n / stride) for n in anatomy.hu.shape]
-    field = np.zeros((3, *shape), np.float32)
+    field, clavicles = np.zeros((2, 3, *shape), np.float32)
+    nearness = np.zeros(shape, np.float32)
     for side, outwards, shoulder in zip(SIDES, (-1.0, 1.0), shoulders, strict=True):
         scapula = anatomy.organs.mask(f"scapula {side}")
         if scapula.any():
             turn, shift = outwards * shoulder.turn_deg, outwards * shoulder.outwards_mm / anatomy.spacing_mm
             pivot = _pivot(scapula)
-            field += _turned(scapula, pivot, turn, (0.0, shift), anatomy.spacing_mm)
+            near = _nearness(scapula, anatomy.spacing_mm)
+            field += _turned(near, scapula.shape, pivot, turn, (0.0, shift))
         clavicle = anatomy.organs.mask(f"clavicle {side}")
         if clavicle.any():
             pivot = _inner_end(clavicle, outwards)
             sunk = (-shoulder.sink_mm / anatomy.spacing_mm, 0.0)
-            field += _turned(clavicle, pivot, outwards * shoulder.tilt_deg, sunk, anatomy.spacing_mm)
-    return Field(field)
+            near = _nearness(clavicle, anatomy.spacing_mm)
+            clavicles += _turned(near, clavicle.shape, pivot, outwards * shoulder.tilt_deg, sunk)
+            nearness += near
+    return Field(field + clavicles / np.maximum(nearness, 1))  # between both, their mean and not their sum
 
 
 def _pivot(scapula: npt.NDArray[np.bool_]) -> Point:
@@ -133,14 +138,13 @@ def _inner_end(clavicle: npt.NDArray[np.bool_], outwards: float) -> Point:
 
 
 def _turned(
-    bone: npt.NDArray[np.bool_], pivot: Point, degrees: float, shift: tuple[float, float], spacing_mm: float
+    near: Volume, shape: tuple[int, ...], pivot: Point, degrees: float, shift: tuple[float, float]
 ) -> Volume:
     """Return the displacement (3, ...) on the coarse grid of a turn in the frontal plane and a shift (z, x).
 
-    Degrees above 0 take what lies left of the pivot towards the feet.
+    Degrees above 0 take what lies left of the pivot towards the feet; `near` says how far each place follows.
     """
-    near = _nearness(bone, spacing_mm)
-    ends = [np.linspace(0, n - 1, m, dtype=np.float32) for n, m in zip(bone.shape, near.shape, strict=True)]
+    ends = [np.linspace(0, n - 1, m, dtype=np.float32) for n, m in zip(shape, near.shape, strict=True)]
     z, x = ends[0][:, None, None], ends[2][None, None, :]
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     dx, dz = x - shift[1] - pivot[2], z - shift[0] - pivot[0]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -112,7 +112,10 @@ def _models_angle(reading: SpineReading, answer: Answer) -> AngleScore:
     """Return our angle beside the reader's, from the first to the last vertebra that ours was measured on."""
     if answer.radiograph is None or answer.segmentation is None:
         return AngleScore(answer.image.name, None, None, reason=REFUSED)
-    result = spine_angle(answer.radiograph, trusted_part(answer.segmentation))
+    trusted = trusted_part(answer.segmentation)
+    unmarked = set(VERTEBRAE) - set(reading.corners)  # ours may not see more of the spine than the reader
+    seen = {name: mask for name, mask in trusted.masks.items() if name not in unmarked}
+    result = spine_angle(answer.radiograph, replace(trusted, masks=seen))
     return _angle(reading, answer, result)
 
 

@@ -22,15 +22,19 @@ def histogram_of(image: FloatImage, film: npt.NDArray[np.bool_]) -> FloatImage:
     return np.quantile(image[film], LEVELS).astype(np.float32)
 
 
-def in_style(image: FloatImage, histogram: FloatImage, generator: np.random.Generator) -> FloatImage:
+def in_style(
+    image: FloatImage, film: npt.NDArray[np.bool_], histogram: FloatImage, generator: np.random.Generator
+) -> FloatImage:
     """Return the image with its histogram brought near another: a growing curve over its grey values.
 
     Args:
         image: float32 (rows, columns) in [0, 1].
+        film: bool (rows, columns): where it holds picture, whose histogram counts.
         histogram: As `histogram_of` gives it.
         generator: Draws how near.
     """
     share = generator.uniform(LEAST_SHARE, 1)
-    own = np.quantile(image, LEVELS)
-    mapped = np.interp(image, own, histogram)
+    own, level_of = np.unique(np.quantile(image[film], LEVELS), return_inverse=True)
+    wanted = np.bincount(level_of, histogram) / np.bincount(level_of)  # one value where a stretch is flat
+    mapped = np.interp(image, own, wanted)
     return np.asarray((1 - share) * image + share * mapped, np.float32)

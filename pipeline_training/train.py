@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipeline_training.beginning import begin_with
+from pipeline_training.beginning import begin_with, digest_of
 from pipeline_training.checkpoint import read_checkpoint
 from pipeline_training.dataset import Batch, Batches, Sample, read_sources, supported_labels
 from pipeline_training.errors import TrainingError
@@ -75,7 +75,8 @@ class TrainOptions:
         sizes: Input sizes, multiples of 32; starting small saves time.
         batch: Samples in a step.
         real_share: Share of a batch that is real, where there are real ones.
-        style_share: Share of the projections that are shown in the grey values of the radiographs.
+        style_share: Share of the projections (not of those made online) that are brought to the grey values
+            of the radiographs before other changes of the grey scale.
         learning_rate: Peak; AdamW with a warm-up and half a cosine.
         widths: Channels at the five strides.
         seed: Draws weights and data.
@@ -140,8 +141,11 @@ class TrainOptions:
                 "real_share and online_share are shares of one batch: "
                 f"found {self.real_share} and {self.online_share}"
             )
-        if self.workers < 1:
-            raise TrainingError(f"workers are 1 or more, found {self.workers}")
+        if self.workers < 1 or not 0 <= self.style_share <= 1:
+            raise TrainingError(
+                "workers are 1 or more and style_share lies in [0, 1]: "
+                f"found {self.workers} and {self.style_share}"
+            )
         if not 0 <= self.real_share < 1 or self.batch < 2:
             raise TrainingError(
                 "real_share lies in [0, 1) and batch is 2 or more (batch norm): "
@@ -216,6 +220,7 @@ class _Run:
     optimiser: torch.optim.Optimizer
     step: int = 0
     best: float = -1.0
+    begun: str = ""
 
 
 def _learn(run: _Run, batches: Batches, checks: Sequence[Sample], tell: Callable[[str], None]) -> None:
@@ -273,11 +278,12 @@ def _note(run: _Run, parts: dict[str, float], seconds: float, checks: Sequence[S
 def _new_run(options: TrainOptions, labels: list[int], ranks: Ranks, stored: dict[str, Any] | None) -> _Run:
     """Return the run at its start, or where its checkpoint left it."""
     network, average = (_new_network(options, labels, ranks.device) for _ in range(2))
+    begun = str(stored["options"].get("begin") or "") if stored else digest_of(options.begin)
     if options.begin and not stored:
         begin_with(network, labels, options.begin)
     average.load_state_dict(network.state_dict())
     optimiser = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=WEIGHT_DECAY)
-    run = _Run(options, labels, ranks, network.train(), average.train(), optimiser)
+    run = _Run(options, labels, ranks, network.train(), average.train(), optimiser, begun=begun)
     if stored:
         network.load_state_dict(stored["network"])
         average.load_state_dict(stored["average"])
@@ -342,6 +348,7 @@ def _save(run: _Run, name: str) -> None:
     described = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()}
     for key in FOLDERS:
         described[key] = [str(folder) for folder in getattr(options, key)]
+    described["begin"] = run.begun
     torn = options.out / f"{name}.part"
     content = {
         "options": described,
@@ -366,6 +373,8 @@ def _checkpoint_in_hand(options: TrainOptions) -> dict[str, Any] | None:
     for key, ours in asdict(options).items():
         if key not in FREE_TO_CHANGE and theirs.get(key) != ours:
             raise TrainingError(f"{path} was trained with {key} {theirs.get(key)}, not {ours}")
+    if options.begin and theirs.get("begin") != digest_of(options.begin):
+        raise TrainingError(f"{path} did not begin with {options.begin}")
     for key in FOLDERS:
         before, now = (
             [Path(folder).name for folder in each] for each in (theirs[key], getattr(options, key))

@@ -49,3 +49,10 @@ def test_what_was_not_found_cuts_nothing() -> None:
     heart = Structure("heart", ("heart",), "anyhow", without=("aorta",), inside=("right lung",))
     assert np.array_equal(found_mask(found, heart), box(4, 9, 4, 9))
     assert not found_mask(found, Structure("aorta", ("aorta",))).any()
+
+
+def test_hull_of_one_lung_does_not_cut_the_other_side() -> None:
+    found = segmentation(clavicle_left=box(4, 7, 18, 30), visible_lung_right=box(2, 18, 5, 12))
+    inside = ("visible lung right", "visible lung left")
+    clavicle = Structure("left_clavicle", ("clavicle left",), "within the rib cage", inside=inside)
+    assert np.array_equal(found_mask(found, clavicle), box(4, 7, 18, 30))

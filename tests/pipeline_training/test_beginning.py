@@ -54,3 +54,9 @@ def test_network_of_other_widths_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="is not a checkpoint"):
         begin_with(AnatomyNet(3, WIDTHS), indices(*NETWORK), tmp_path / "none.pt")
+
+
+def test_checkpoint_of_other_structures_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, AnatomyNet(3, WIDTHS), NETWORK)
+    with pytest.raises(TrainingError, match="knows none of the structures"):
+        begin_with(AnatomyNet(1, WIDTHS), indices("trachea"), path)

@@ -201,7 +201,7 @@ def test_a_share_of_the_projections_has_the_grey_values_of_radiographs(
 ) -> None:
     taken: list[float] = []
 
-    def noted(image: np.ndarray, histogram: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    def noted(image: np.ndarray, film: object, histogram: np.ndarray, generator: object) -> np.ndarray:
         taken.append(float(histogram[-1]))
         return image
 

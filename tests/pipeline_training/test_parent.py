@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from ai.bundle import Bundle, bundle_digest
+from ai.bundle import DEFAULT_BUNDLE, Bundle, bundle_digest
 from ai.manifest import Manifest
 from pipeline_training.errors import TrainingError
 from pipeline_training.export import PARITY_TOLERANCE, check_parity
@@ -91,3 +91,27 @@ def test_another_kind_of_network_is_refused(tmp_path: Path) -> None:
 
 def test_channels_are_known_by_name() -> None:
     assert [NAMES[i] for i in label_ids(bundle_of(seasoned()))] == list(LABELS)
+
+
+def test_the_default_bundle_can_be_gone_on_from() -> None:
+    bundle = Bundle.load(DEFAULT_BUNDLE)
+    assert load_parent(bundle).labels == len(bundle.manifest.labels)
+
+
+def test_networks_of_before_have_contexts_that_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = seasoned()
+    before.context = nn.ModuleList()
+    with monkeypatch.context() as patched:
+        patched.setattr("pipeline_training.onnx_graph.CONTEXTS", 0)
+        content = to_onnx(before, SIZE)
+    network = network_of(content)
+    silent = bundle_of(network)
+    assert all(not layer.get_parameter("weight").any() for layer in network.context)
+    image = np.random.default_rng(0).random((1, 1, SIZE, SIZE), np.float32)
+    told, again = (
+        onnxruntime.InferenceSession(each, providers=["CPUExecutionProvider"]).run(
+            ["logits"], {"image": image}
+        )
+        for each in (content, silent.onnx_bytes)
+    )
+    np.testing.assert_allclose(np.asarray(told), np.asarray(again), atol=1e-3)

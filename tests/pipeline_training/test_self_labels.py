@@ -14,7 +14,7 @@ from pipeline_training.network import AnatomyNet, Outputs
 from pipeline_training.radiograph_folders import read_mask, read_set
 from pipeline_training.self_labels import SelfLabelOptions, self_label
 
-LABELS = ("heart", "clavicle left", "clavicle right", "trachea")
+LABELS = ("heart", "clavicle left", "clavicle right", "trachea", "right lung")
 SIZE = 64
 
 
@@ -26,6 +26,7 @@ class Edged(AnatomyNet):
         for look, moved in enumerate((0, self_labels_shift())):
             logits[look, :2, 4 + moved : 16 + moved, 6 + moved : 18 + moved] = 9
             logits[look, 2, 4 + moved : 16 + moved, 6 + moved : 18 + moved] = 0.2
+            logits[look, 4, 4 + moved : 30, 2 + moved : 14 + moved] = 9
             logits[look, 3, 4:16, 6:18] = 9  # stays where it was although the picture was moved
         return Outputs(logits, torch.zeros(len(image), 2))
 
@@ -51,13 +52,13 @@ def radiographs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def options(radiographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SelfLabelOptions:
-    monkeypatch.setattr(self_labels, "load_network", lambda path: (Edged(4, (4, 4, 4, 4, 4)).eval(), LABELS))
+    monkeypatch.setattr(self_labels, "load_network", lambda path: (Edged(5, (4, 4, 4, 4, 4)).eval(), LABELS))
     return SelfLabelOptions(tmp_path / "checkpoint.pt", (radiographs,), tmp_path / "told", size=SIZE)
 
 
 def test_what_the_network_is_sure_of_is_written_where_it_lies(options: SelfLabelOptions) -> None:
-    assert self_label(options) == {"clavicle left": 2}
-    mask = read_mask(options.out / "films" / "masks" / "clavicle_left" / "b.png")
+    assert self_label(options) == {"clavicle left": 2, "right lung": 2}
+    mask = read_mask(options.out / "films_told" / "masks" / "told_clavicle_left" / "b.png")
     rows, columns = np.nonzero(mask)
     # the picture of 90 x 120 lies at 0.533 network pixels for each of its own, 8 below the frame's edge
     assert mask.shape == (90, 120)
@@ -67,16 +68,16 @@ def test_what_the_network_is_sure_of_is_written_where_it_lies(options: SelfLabel
 
 def test_the_set_keeps_its_readers_masks_and_patients(options: SelfLabelOptions, radiographs: Path) -> None:
     self_label(options)
-    before, after = read_set(radiographs), read_set(options.out / "films")
+    before, after = read_set(radiographs), read_set(options.out / "films_told")
     assert [path.read_bytes() for path in after.images] == [path.read_bytes() for path in before.images]
     assert after.patients == before.patients
     heart = next(each for each in after.structures if each.folder == "heart")
     assert [after.mask_path(heart, path) is not None for path in after.images] == [True, False]
-    assert {label for each in after.structures for label in each.labels} == {"heart", "clavicle left"}
+    assert {label for each in after.structures for label in each.labels} == set(LABELS)
 
 
 def test_what_is_left_out_is_not_told(options: SelfLabelOptions) -> None:
-    assert self_label(replace(options, without=("left",))) == {}
+    assert self_label(replace(options, without=("left", "lung"))) == {}
 
 
 def test_nothing_is_written_over(options: SelfLabelOptions) -> None:
@@ -91,4 +92,28 @@ def test_command_writes_the_sets(options: SelfLabelOptions, radiographs: Path) -
         ["self-label", "--checkpoint", "x.pt", "--radiographs", str(radiographs), "--out", str(options.out)],
     )
     assert said.exit_code == 0, said.output
-    assert len(list((options.out / "films" / "images").iterdir())) == 2
+    assert len(list((options.out / "films_told" / "images").iterdir())) == 2
+
+
+def test_a_whole_lung_that_is_told_does_not_touch_the_visible_one_that_readers_drew(
+    options: SelfLabelOptions, radiographs: Path
+) -> None:
+    """Both are "right_lung" by their folder's name: in known sets that means the visible lung."""
+    known = radiographs.rename(radiographs.with_name("wingspan"))
+    drawn = known / "masks" / "right_lung" / "a.png"
+    drawn.parent.mkdir()
+    drawn.write_bytes((known / "masks" / "heart" / "a.png").read_bytes())
+    self_label(replace(options, radiographs=(known,)))
+    told = read_set(options.out / "wingspan_told")
+    meaning = {each.folder: each.labels for each in told.structures}
+    assert meaning["right_lung"] == ("visible lung right",)
+    assert meaning["told_right_lung"] == ("right lung",)
+    assert (told.folder / "masks" / "right_lung" / "a.png").read_bytes() == drawn.read_bytes()
+
+
+def test_two_pictures_of_one_stem_are_refused(options: SelfLabelOptions, radiographs: Path) -> None:
+    Image.open(radiographs / "images" / "a.png").save(radiographs / "images" / "a.jpg")
+    (radiographs / "patients.csv").unlink()
+    with pytest.raises(RadiographSetError, match="two pictures named a"):
+        self_label(options)
+    assert not options.out.exists()

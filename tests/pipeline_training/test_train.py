@@ -317,3 +317,19 @@ def test_shipped_run_files_make_two_steps(name: str, options: TrainOptions) -> N
     checkpoint = stored(train(replace(options, **stated | small)))
     assert checkpoint["step"] == 2
     assert tuple(checkpoint["options"]["widths"]) == stated["widths"]
+
+
+def test_a_run_begins_with_the_network_of_another_and_holds_to_it(
+    options: TrainOptions, tmp_path: Path
+) -> None:
+    first = train(options)
+    second = replace(options, out=tmp_path / "second", begin=first, steps=(1, 0), learning_rate=1e-9)
+    begun = stored(train(second))["average"]
+    expected = stored(first)["average"]
+    torch.testing.assert_close(begun["head.weight"], expected["head.weight"])
+    other = tmp_path / "other.pt"
+    torch.save({**stored(first), "step": 0}, other)
+    with pytest.raises(TrainingError, match="did not begin with"):
+        train(replace(second, begin=other, steps=(1, 0)))
+    train(second)  # the same one again, and none at all, go on
+    train(replace(second, begin=None))

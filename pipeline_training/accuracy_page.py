@@ -87,8 +87,8 @@ def _lines(evaluation: Evaluation, trained_on: tuple[str, ...]) -> Iterator[str]
 def _shown(names: Sequence[str]) -> Iterator[str]:
     yield from ("", "## Views and patients", "")
     yield (
-        "Where a set is of one view, its rows above are figures by view. The tables at hand tell neither sex\n"
-        "nor age: differences between groups of patients were not measured."
+        "Where a set is of one view, its rows above are figures by view. The tables at hand tell neither\n"
+        "sex nor age: differences between groups of patients were not measured."
     )
     yield from ("", "| set | view | shown |", "|---|---|---|")
     yield from (f"| {name} | {' | '.join(SHOWN.get(name, ('not known', '')))} |" for name in names)

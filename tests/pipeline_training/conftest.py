@@ -32,6 +32,7 @@ READER_LABELS = {
     "right_lung": ("visible lung right",),
     "left_lung": ("visible lung left",),
     "lungs": ("visible lung right", "visible lung left"),
+    "left_clavicle": ("clavicle left",),
 }
 
 

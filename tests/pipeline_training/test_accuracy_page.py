@@ -34,6 +34,14 @@ def test_sets_that_the_model_was_trained_on_are_named(evaluation: Evaluation) ->
     assert "(trained on)" not in accuracy_page(evaluation, ("wingspan",))
 
 
+def test_dice_without_the_cut_stands_beside(make_reader_set: Callable[..., Path]) -> None:
+    options = EvaluateOptions(make_reader_set("jsrt", structures=("left_clavicle",)), resamples=50)
+    page = accuracy_page(evaluate_sets(StandInSegmenter(), chosen_sets(options), options))
+    row = next(line for line in page.splitlines() if line.startswith("| jsrt | left_clavicle"))
+    assert "; not cut 1.000 |" in row
+    assert "(their masks not cut)" in row
+
+
 def test_views_of_the_sets_are_told(evaluation: Evaluation) -> None:
     lines = accuracy_page(evaluation).splitlines()
     assert "| jsrt | PA | adults |" in lines

@@ -75,6 +75,25 @@ def test_the_union_of_labels_is_compared(make_reader_set: MakeReaderSet) -> None
     assert found.structures[0].answered.dice.mean == 1
 
 
+def test_masks_are_cut_as_readers_of_known_sets_cut_theirs_and_both_dice_are_told(
+    make_reader_set: MakeReaderSet,
+) -> None:
+    """This reader drew the whole clavicle, beyond the hull of both lungs, too: cut, ours is smaller."""
+    (found,) = evaluated(make_reader_set("jsrt", structures=("left_clavicle", "heart"))).sets
+    heart, clavicle = sorted(found.structures, key=lambda each: each.structure)
+    assert clavicle.answered is not None
+    assert 0 < clavicle.answered.dice.mean < 0.5  # nearly all of it lies above these lungs
+    assert [score.uncut_dice for score in clavicle.images] == [1, 1, 1]
+    assert [score.uncut_dice for score in heart.images] == [None] * 3
+
+
+def test_cuts_by_what_is_not_supported_are_told(make_reader_set: MakeReaderSet) -> None:
+    evaluation = evaluated(make_reader_set("generalblockchain", structures=("right_lung",)))
+    (lung,) = evaluation.sets[0].structures
+    assert lung.unsupported == ()
+    assert lung.note.endswith("not cut by what the model does not support: diaphragm, spine")
+
+
 def test_a_refused_image_is_told_and_scores_nothing_in_the_second_line(
     make_reader_set: MakeReaderSet,
 ) -> None:

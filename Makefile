@@ -14,8 +14,8 @@ help: ## list the chores
 demo: .venv/.node-installed ## send a radiograph through a node (DICOM=path takes your own)
 	@$(BIN)/paxnode demo $(if $(DICOM),'$(DICOM)')
 
-test: .venv/.all-installed ## every test, doctests included
-	@$(BIN)/python -m pytest -q
+test: .venv/.all-installed ## every test, doctests included, on two cores
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: .venv/.all-installed ## ruff, mypy strict, import directions
 	@$(BIN)/ruff check --quiet .

@@ -242,7 +242,8 @@ def test_phases_unfreeze_from_the_head_down_and_norms_keep_their_statistics(opti
         moving.append({n.split(".")[0] for n, p in network.named_parameters() if p.requires_grad})
         factors = [group["factor"] for group in optimiser.param_groups]
         assert factors == sorted(factors, reverse=True)
-    assert moving == [{"head"}, {"head", "up"}, {"head", "up", "stem", "down"}]
+    says = {"head", "context"}
+    assert moving == [says, {*says, "up"}, {*says, "up", "stem", "down"}]
     assert not any(module.training for module in network.modules())
 
 

@@ -57,8 +57,8 @@ PHASES = (("head", "context"), ("head", "context", "up"), ("head", "context", "u
 """Parts of `AnatomyNet` that move in each phase; the view's own layer never does."""
 
 RATE_FACTORS = {"head": 1.0, "context": 0.38, "up": 0.38, "stem": 0.15, "down": 0.15}
-"""Each depth learns 2.6 times more slowly than the one above it (Howard and Ruder, section 3.2); contexts read
-the decoder and learn as it does."""
+"""Each depth learns 2.6 times more slowly than the one above it (Howard and Ruder, section 3.2); contexts
+read the decoder and learn as it does."""
 
 WARM_UP_SHARE = 0.1
 """Of a phase's steps; half a cosine follows."""

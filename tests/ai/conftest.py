@@ -12,6 +12,7 @@ from ai.labels import LABELS
 from ai.manifest import Manifest, TrainingData
 from ai.radiograph import PixelSpacing, Radiograph, View
 from ai.segmentation import Mask, ModelIdentity, Segmentation
+from tests.ai.boxes import box
 
 Field = npt.NDArray[np.float32]
 
@@ -131,9 +132,3 @@ def make_chest() -> Callable[..., Segmentation]:
         return Segmentation((600, 500), found, model, (), unsupported, frontal_probability=frontal)
 
     return make
-
-
-def box(rows: tuple[int, int], columns: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    dense = np.zeros((600, 500), np.bool_)
-    dense[slice(*rows), slice(*columns)] = True
-    return dense

@@ -1,23 +1,8 @@
-from collections.abc import Callable
-
-import numpy as np
-import numpy.typing as npt
 import pytest
 
 from ai.field import PARTS, field_findings
 from ai.measurement import Finding
-from ai.radiograph import Radiograph
-from ai.segmentation import Segmentation
-
-MakeFilm = Callable[..., Radiograph]
-MakeChest = Callable[..., Segmentation]
-Field = npt.NDArray[np.bool_]
-
-
-def box(rows: tuple[int, int], columns: tuple[int, int]) -> Field:
-    dense = np.zeros((600, 500), np.bool_)
-    dense[slice(*rows), slice(*columns)] = True
-    return dense
+from tests.ai.boxes import Field, MakeChest, MakeFilm, box
 
 
 def test_lungs_inside_the_picture_have_all_their_parts_inside(

@@ -1,23 +1,10 @@
-from collections.abc import Callable
-
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from ai.measure_mediastinum import aortic_arch_width, mediastinal_ratio, mediastinal_width
 from ai.measurement import Measurement, NotComputed, Unit
-from ai.radiograph import Radiograph, View
-from ai.segmentation import Segmentation
-
-MakeFilm = Callable[..., Radiograph]
-MakeChest = Callable[..., Segmentation]
-Field = npt.NDArray[np.bool_]
-
-
-def box(rows: tuple[int, int], columns: tuple[int, int]) -> Field:
-    dense = np.zeros((600, 500), np.bool_)
-    dense[slice(*rows), slice(*columns)] = True
-    return dense
+from ai.radiograph import View
+from tests.ai.boxes import Field, MakeChest, MakeFilm, box
 
 
 def tapered() -> dict[str, Field]:

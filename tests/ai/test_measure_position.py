@@ -1,23 +1,8 @@
-from collections.abc import Callable
-
-import numpy as np
-import numpy.typing as npt
 import pytest
 
 from ai.measure_position import ORDINALS, anterior_ribs, clavicle_asymmetry, posterior_ribs
 from ai.measurement import Measurement, NotComputed, Unit
-from ai.radiograph import Radiograph
-from ai.segmentation import Segmentation
-
-MakeFilm = Callable[..., Radiograph]
-MakeChest = Callable[..., Segmentation]
-Field = npt.NDArray[np.bool_]
-
-
-def box(rows: tuple[int, int], columns: tuple[int, int]) -> Field:
-    dense = np.zeros((600, 500), np.bool_)
-    dense[slice(*rows), slice(*columns)] = True
-    return dense
+from tests.ai.boxes import Field, MakeChest, MakeFilm, box
 
 
 def clavicles(right: int = 220, left: int = 280) -> dict[str, Field]:

@@ -1,20 +1,8 @@
-from collections.abc import Callable
-
 import numpy as np
-import numpy.typing as npt
 import pytest
 
-from ai.segmentation import Segmentation
 from ai.spine_line import SpineLine, spine_line
-
-MakeChest = Callable[..., Segmentation]
-Field = npt.NDArray[np.bool_]
-
-
-def box(rows: tuple[int, int], columns: tuple[int, int]) -> Field:
-    dense = np.zeros((600, 500), np.bool_)
-    dense[slice(*rows), slice(*columns)] = True
-    return dense
+from tests.ai.boxes import Field, MakeChest, box
 
 
 def vertebra(row: int, column: int) -> Field:

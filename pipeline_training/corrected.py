@@ -18,7 +18,6 @@ from pipeline_training.dataset import (
     FRONTAL,
     STORED_SIZE,
     Source,
-    film_of,
     part_sides,
     quarters,
 )
@@ -79,7 +78,7 @@ def source_of(corrected: Corrected, structures: Sequence[str]) -> Source:
     stack = np.stack(masks) if masks else np.zeros((0, STORED_SIZE, STORED_SIZE), np.bool_)
     image = box.to_network(normalise(pixels))[None].astype(np.float16)
     known = np.array([NAMES.index(name) for name in names], np.intp)
-    return Source(corrected.patient, image, quarters(stack), known, FRONTAL, film=film_of(box))
+    return Source(corrected.patient, image, quarters(stack), known, FRONTAL, film=box.film())
 
 
 def read_pictures(folder: Path) -> tuple[Corrected, ...]:

@@ -117,12 +117,7 @@ def from_radiograph(images: RadiographSet, path: Path) -> Source | None:
     pixels = box.to_network(normalise(radiograph.pixels))[None].astype(np.float16)
     known = np.array([NAMES.index(name) for name in masks])
     drawn = quarters(np.stack(list(masks.values())))
-    return Source(images.patient_of(path), pixels, drawn, known, FRONTAL, film=film_of(box))
-
-
-def film_of(box: Letterbox) -> npt.NDArray[np.bool_]:
-    """Return where a letterbox holds picture, not padding; bool of its size."""
-    return np.asarray(box.to_network(np.ones((box.rows, box.columns), np.float32)) >= 0.5)
+    return Source(images.patient_of(path), pixels, drawn, known, FRONTAL, film=box.film())
 
 
 def _teaching(structure: Structure, mask: npt.NDArray[np.bool_]) -> dict[str, npt.NDArray[np.bool_]]:
@@ -320,8 +315,8 @@ class Batches(torch.utils.data.Dataset[Batch]):
         generator = np.random.default_rng([self.seed, step, k])
         pool = self.real if k < round(self.real_share * self.batch) else self.projections
         source = pool[int(generator.integers(len(pool)))]
-        style = self._style(generator)
-        return make_sample(source, self.labels, self.size, generator, histogram=style)
+        histogram = self._drawn_histogram(generator)
+        return make_sample(source, self.labels, self.size, generator, histogram=histogram)
 
     def style_with(self, share: float) -> None:
         """Let a share of the projections be shown in the grey values of the radiographs."""
@@ -329,7 +324,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
         taken = self.real if self.style_share else []
         self.histograms = [histogram_of(each.tissues[0].astype(np.float32), each.film) for each in taken]
 
-    def _style(self, generator: np.random.Generator) -> npt.NDArray[np.float32] | None:
+    def _drawn_histogram(self, generator: np.random.Generator) -> npt.NDArray[np.float32] | None:
         if not self.histograms or generator.random() >= self.style_share:
             return None
         return self.histograms[int(generator.integers(len(self.histograms)))]

@@ -24,7 +24,7 @@ from ai.preprocess import Letterbox, network_input, separable_bilinear
 from ai.uncertainty import agreement, expected_dice, second_look
 from pipeline_training.errors import RadiographSetError
 from pipeline_training.export import load_network
-from pipeline_training.network import OUTPUT_STRIDE, AnatomyNet
+from pipeline_training.network import AnatomyNet
 from pipeline_training.radiograph_folders import PATIENTS_FILE, RadiographSet, read_radiograph, read_set
 
 LEAST_CELLS = 30
@@ -106,8 +106,8 @@ def told_of(
 
 def _on_picture(logits: npt.NDArray[np.float32], box: Letterbox) -> npt.NDArray[np.bool_]:
     """Return where logits (G, G), interpolated, exceed 0 at the picture's own pixels."""
-    rows = (box.network_rows(0, box.rows) + 0.5) / OUTPUT_STRIDE - 0.5
-    columns = (box.network_columns(0, box.columns) + 0.5) / OUTPUT_STRIDE - 0.5
+    grid = Letterbox(box.rows, box.columns, logits.shape[-1])
+    rows, columns = grid.network_rows(0, box.rows), grid.network_columns(0, box.columns)
     return np.asarray(separable_bilinear(logits, rows, columns) > 0)
 
 

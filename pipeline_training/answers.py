@@ -44,9 +44,10 @@ def found_mask(segmentation: Segmentation, structure: Structure) -> npt.NDArray[
     It is the union of the structure's labels, cut as its `Reading` says. What is not found cuts nothing, nor
     does the hull where one of its labels is not found.
     """
-    mask = union_of(segmentation, structure.labels) & ~union_of(segmentation, structure.without)
-    is_hull = structure.inside and set(structure.inside) <= set(segmentation.masks)
-    hull = convex_hull(union_of(segmentation, structure.inside)) if is_hull else None
+    reading = structure.reading
+    mask = union_of(segmentation, structure.labels) & ~union_of(segmentation, reading.without)
+    is_hull = reading.inside and set(reading.inside) <= set(segmentation.masks)
+    hull = convex_hull(union_of(segmentation, reading.inside)) if is_hull else None
     return mask if hull is None or not hull.any() else mask & hull
 
 

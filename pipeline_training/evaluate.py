@@ -183,7 +183,7 @@ def _score(found: RadiographSet, structure: Structure, answer: Answer) -> list[S
     overlap, union, distance = dice(truth, mask), iou(truth, mask), hausdorff95(truth, mask)
     if overlap is None or union is None or distance is None:
         return []
-    is_cut = structure.without or structure.inside
+    is_cut = bool(structure.reading.cutters)
     whole = dice(truth, union_of(answer.segmentation, structure.labels)) if is_cut else None
     return [Score(answer.image.name, overlap, union, distance, uncut_dice=whole)]
 
@@ -205,7 +205,7 @@ def _structure_result(
     options: EvaluateOptions,
 ) -> StructureResult:
     missing = tuple(name for name in structure.labels if name in unsupported)
-    uncut = [name for name in (*structure.without, *structure.inside) if name in unsupported]
+    uncut = [name for name in structure.reading.cutters if name in unsupported]
     known = len(missing) < len(structure.labels)
     counted = tuple(scores) if known else ()
     return StructureResult(

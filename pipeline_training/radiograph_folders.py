@@ -31,7 +31,7 @@ from ai.errors import LabelError
 from ai.labels import LABELS, label
 from ai.radiograph import Radiograph
 from pipeline_training.errors import RadiographSetError
-from pipeline_training.readings import READINGS, Reading
+from pipeline_training.readings import AS_LABELLED, READINGS, Reading
 from pipeline_training.spine_landmarks import LANDMARKS_FILE, SpineTable, read_spine_table
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
@@ -86,19 +86,21 @@ class Structure:
     Attributes:
         folder: Name of the folder under `masks/`.
         labels: Our label names whose union is compared; one or more.
-        note: Where the reader's drawing differs by intention, or "".
-        without: See `Reading`; so is `inside`.
+        reading: How readers drew it, where that differs from our labels by intention.
     """
 
     folder: str
     labels: tuple[str, ...]
-    note: str = ""
-    without: tuple[str, ...] = ()
-    inside: tuple[str, ...] = ()
+    reading: Reading = AS_LABELLED
 
     def __post_init__(self) -> None:
         if not self.labels:
             raise RadiographSetError(f"mask folder {self.folder!r} is compared with no label")
+
+    @property
+    def note(self) -> str:
+        """Where the readers' drawing differs, in words, or ""."""
+        return self.reading.note
 
 
 @dataclass(frozen=True)
@@ -249,16 +251,10 @@ def _structures(folder: Path) -> tuple[Structure, ...]:
             f'in {folder / "protocol.json"}: {{"{unknown[0]}": ["label name", ...]}}, or [] to leave one out'
         )
     return tuple(
-        _structure(name, protocol[name], READINGS.get((folder.name, name)))
+        Structure(name, protocol[name], READINGS.get((folder.name, name), AS_LABELLED))
         for name in masks
         if protocol[name]
     )
-
-
-def _structure(folder: str, labels: tuple[str, ...], reading: Reading | None) -> Structure:
-    if reading is None:
-        return Structure(folder, labels)
-    return Structure(folder, labels, reading.note, reading.without, reading.inside)
 
 
 def _named_like_labels() -> dict[str, tuple[str, ...]]:

@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from ai.availability import LUNG_PAIRS
 from ai.segmentation import ModelIdentity
 
 READERS = ModelIdentity("readers", "1", "")
 """Stands in for the model where a reader's drawing is measured."""
-
-BOTH_LUNGS = ("visible lung right", "visible lung left")
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,14 @@ class Reading:
     without: tuple[str, ...] = ()
     inside: tuple[str, ...] = ()
 
+    @property
+    def cutters(self) -> tuple[str, ...]:
+        """Labels that our mask is cut by; none where it is compared as it is."""
+        return self.without + self.inside
+
+
+AS_LABELLED = Reading("")
+"""They drew what our label means."""
 
 _WHOLE_LUNG = Reading(
     "readers end the lung at the dome of the diaphragm and beside the spine: compared is our whole lung "
@@ -39,7 +46,7 @@ _WHOLE_LUNG = Reading(
 )
 _CLAVICLE = Reading(
     "drawn only where it crosses the lungs and the rib cage: compared inside the convex hull of both lungs",
-    inside=BOTH_LUNGS,
+    inside=LUNG_PAIRS[0],
 )
 READINGS: Mapping[tuple[str, str], Reading] = MappingProxyType(
     {

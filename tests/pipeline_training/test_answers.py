@@ -4,6 +4,7 @@ import numpy.typing as npt
 from ai.segmentation import Mask, ModelIdentity, Segmentation
 from pipeline_training.answers import found_mask
 from pipeline_training.radiograph_folders import Structure
+from pipeline_training.readings import Reading
 
 SHAPE = (20, 30)
 
@@ -28,7 +29,9 @@ def test_mask_is_the_union_of_the_labels_without_what_readers_leave_out() -> Non
         spine=box(0, 20, 10, 15),
         diaphragm=box(14, 20, 0, 30),
     )
-    lungs = Structure("lungs", ("right lung", "left lung"), "to the dome", without=("diaphragm", "spine"))
+    lungs = Structure(
+        "lungs", ("right lung", "left lung"), Reading("to the dome", without=("diaphragm", "spine"))
+    )
     assert np.array_equal(found_mask(found, lungs), box(2, 14, 1, 10) | box(2, 14, 15, 28))
     assert np.array_equal(found_mask(found, Structure("lung", ("left lung",))), box(2, 18, 11, 28))
 
@@ -40,13 +43,13 @@ def test_mask_is_cut_at_the_hull_of_what_readers_stay_inside() -> None:
         visible_lung_left=box(2, 18, 18, 25),
     )
     inside = ("visible lung right", "visible lung left")
-    clavicle = Structure("left_clavicle", ("clavicle left",), "within the rib cage", inside=inside)
+    clavicle = Structure("left_clavicle", ("clavicle left",), Reading("within the rib cage", inside=inside))
     assert np.array_equal(found_mask(found, clavicle), box(4, 7, 5, 25))
 
 
 def test_what_was_not_found_cuts_nothing() -> None:
     found = segmentation(heart=box(4, 9, 4, 9))
-    heart = Structure("heart", ("heart",), "anyhow", without=("aorta",), inside=("right lung",))
+    heart = Structure("heart", ("heart",), Reading("anyhow", without=("aorta",), inside=("right lung",)))
     assert np.array_equal(found_mask(found, heart), box(4, 9, 4, 9))
     assert not found_mask(found, Structure("aorta", ("aorta",))).any()
 
@@ -54,5 +57,5 @@ def test_what_was_not_found_cuts_nothing() -> None:
 def test_hull_of_one_lung_does_not_cut_the_other_side() -> None:
     found = segmentation(clavicle_left=box(4, 7, 18, 30), visible_lung_right=box(2, 18, 5, 12))
     inside = ("visible lung right", "visible lung left")
-    clavicle = Structure("left_clavicle", ("clavicle left",), "within the rib cage", inside=inside)
+    clavicle = Structure("left_clavicle", ("clavicle left",), Reading("within the rib cage", inside=inside))
     assert np.array_equal(found_mask(found, clavicle), box(4, 7, 18, 30))

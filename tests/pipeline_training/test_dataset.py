@@ -28,6 +28,7 @@ from pipeline_training.dataset import (
 from pipeline_training.errors import DatasetError
 from pipeline_training.projections import NAMES, StoredProjection
 from pipeline_training.radiograph_folders import RadiographSet, Structure, read_set
+from pipeline_training.readings import Reading
 
 HEART, LUNG, VISIBLE = (NAMES.index(name) for name in ("heart", "lung", "visible lung right"))
 
@@ -159,7 +160,7 @@ def test_radiograph_teaches_what_its_reader_drew(make_reader_set: MakeReaderSet)
 
 def test_radiograph_does_not_teach_what_its_reader_drew_otherwise(make_reader_set: MakeReaderSet) -> None:
     images = read_set(make_reader_set("jsrt", images=1))
-    noted = Structure("heart", ("heart",), note="drawn with the great vessels")
+    noted = Structure("heart", ("heart",), reading=Reading("drawn with the great vessels"))
     joined = Structure("heart", ("trachea", "tracheal bifurcation"))
     for structure in (noted, joined):
         others = RadiographSet(images.name, images.folder, images.images, (structure,), {})

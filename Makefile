@@ -38,7 +38,7 @@ files: .venv/.all-installed ## send every file of a folder to a node and tell wh
 	@$(BIN)/python tests/end_to_end/send_files.py --own-uids $(DICOM)
 
 bench: .venv/.node-installed ## time and memory of one image, stage by stage
-	@$(BIN)/paxnode segment $(if $(DICOM),'$(DICOM)',node/sample/radiograph.dcm) --out out/bench --force --profile
+	@$(BIN)/paxnode segment $(if $(DICOM),'$(DICOM)',node/sample/radiograph.dcm) --out out/bench --force --times
 
 projector: .venv/.all-installed ## the projector beside a NumPy sum (CASE=folder, DIFFDRR=python with diffdrr)
 	@$(BIN)/python benchmarks/projector.py $(if $(CASE),--case '$(CASE)') $(if $(DIFFDRR),--diffdrr-python '$(DIFFDRR)')

@@ -4,6 +4,7 @@ import csv
 import difflib
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -115,8 +116,12 @@ def label(name: str) -> Label:
     """
     if name in _BY_NAME:
         return _BY_NAME[name]
-    near = difflib.get_close_matches(name, _BY_NAME, n=1, cutoff=0.0)
-    raise LabelError(f"unknown structure {name!r}; the nearest known one is {near[0]!r}")
+    raise LabelError(f"unknown structure {name!r}; the nearest known one is {nearest(name, _BY_NAME)!r}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the known name that is most like one that is not known."""
+    return difflib.get_close_matches(name, list(known), n=1, cutoff=0.0)[0]
 
 
 @cache

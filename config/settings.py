@@ -13,7 +13,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -24,6 +23,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings import SettingsError as VariableError
 
 from config.errors import SettingsError as SettingsError
+from config.profiles import NAME, Profile, completed, shipped_profiles, unknown
+from config.section import Section
 from config.source import Source, first_problem
 
 DEFAULT_FILE = Path(__file__).with_name("node.toml")
@@ -62,11 +63,7 @@ Port = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=65_535)]
 AeTitle = Annotated[str, AfterValidator(_ae_title)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
-
-
-class NodeSettings(_Section):
+class NodeSettings(Section):
     """`[node]`: how the node is reached, and where it keeps things."""
 
     ae_title: AeTitle = "PAXNODE"
@@ -82,20 +79,20 @@ class NodeSettings(_Section):
     disk_reserve_mb: Annotated[Whole, Field(ge=0)] = 1024
 
 
-class DatabaseSettings(_Section):
+class DatabaseSettings(Section):
     """`[database]`: where jobs and deliveries are kept."""
 
     url: SecretStr = SecretStr("")
 
 
-class ModelSettings(_Section):
+class ModelSettings(Section):
     """`[model]`: which weights segment, and on how many threads."""
 
     bundle: str = ""
     threads: Annotated[Whole, Field(ge=0, le=1024)] = 0
 
 
-class WorkerSettings(_Section):
+class WorkerSettings(Section):
     """`[worker]`: how jobs are worked on."""
 
     count: Annotated[Whole, Field(ge=1, le=64)] = 1
@@ -103,28 +100,27 @@ class WorkerSettings(_Section):
     max_attempts: Annotated[Whole, Field(ge=1, le=100)] = 5
 
 
-class ResultSettings(_Section):
-    """`[results]`: which objects are made, and how they are marked."""
+class ResultSettings(Section):
+    """`[results]`: how objects are marked, and the profile of whoever names none."""
 
-    seg: bool = True
-    sr: bool = True
-    ohif_orientation: bool = True
+    profile: str = "standard"
     series_number_base: Annotated[Whole, Field(ge=1, le=2_000_000_000)] = 9000
     content_qualification: Literal["RESEARCH", "PRODUCT", "SERVICE"] = "RESEARCH"
     uid_root: Annotated[str, AfterValidator(_uid_root)] = ""
 
 
-class Destination(_Section):
+class Destination(Section):
     """`[[destination]]`: an archive that gets every result."""
 
-    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=NAME)]
     ae_title: AeTitle
     host: Annotated[str, Field(min_length=1)]
     port: Port
+    profile: str = ""
     timeout_s: Seconds = 30.0
 
 
-class AppearanceSettings(_Section):
+class AppearanceSettings(Section):
     """`[appearance]`: what is done about a picture that does not look like an upright frontal chest."""
 
     inverted: Literal["correct", "refuse", "note", "ignore"] = "correct"
@@ -142,7 +138,7 @@ class AppearanceSettings(_Section):
         return value
 
 
-class DeliverySettings(_Section):
+class DeliverySettings(Section):
     """`[delivery]`: how often a destination is tried."""
 
     first_retry_s: Seconds = 5.0
@@ -158,7 +154,7 @@ class DeliverySettings(_Section):
         return value
 
 
-class LoggingSettings(_Section):
+class LoggingSettings(Section):
     """`[logging]`: what is written to standard error."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -181,6 +177,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     model: ModelSettings = ModelSettings()
     worker: WorkerSettings = WorkerSettings()
+    profile: tuple[Profile, ...] = ()
     results: ResultSettings = ResultSettings()
     appearance: AppearanceSettings = AppearanceSettings()
     destination: tuple[Destination, ...] = ()
@@ -191,6 +188,44 @@ class Settings(BaseSettings):
     def destinations(self) -> tuple[Destination, ...]:
         """Every `[[destination]]`, in the order of the file."""
         return self.destination
+
+    @property
+    def profiles(self) -> dict[str, Profile]:
+        """Every profile by name: those that come with the program, then every `[[profile]]`."""
+        return {**shipped_profiles(), **{profile.name: profile for profile in self.profile}}
+
+    def profile_named(self, name: str) -> Profile:
+        """Return the profile of that name; "" is the one in `[results]`.
+
+        Raises:
+            SettingsError: There is none.
+        """
+        found = self.profiles.get(name or self.results.profile)
+        if found is None:
+            raise SettingsError(f"'profile' {unknown(name, self.profiles)}")
+        return found
+
+    @field_validator("profile", mode="before")
+    @classmethod
+    def _are_completed(cls, value: object) -> object:
+        tables = isinstance(value, list | tuple) and all(isinstance(table, dict) for table in value)
+        return completed(value) if tables else value  # type: ignore[arg-type]
+
+    @field_validator("results")
+    @classmethod
+    def _profile_is_known(cls, value: ResultSettings, info: ValidationInfo) -> ResultSettings:
+        _check_profile(value.profile, info)
+        return value
+
+    @field_validator("destination")
+    @classmethod
+    def _profiles_are_known(
+        cls, value: tuple[Destination, ...], info: ValidationInfo
+    ) -> tuple[Destination, ...]:
+        for destination in value:
+            if destination.profile:
+                _check_profile(destination.profile, info)
+        return value
 
     @field_validator("destination")
     @classmethod
@@ -212,6 +247,14 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment override the file, and nothing else have a say."""
         return env_settings, init_settings
+
+
+def _check_profile(name: str, info: ValidationInfo) -> None:
+    """Raise ValueError unless a profile has this name, or the profiles are wrong themselves."""
+    own = info.data.get("profile")
+    known = [*shipped_profiles(), *(profile.name for profile in own or ())]
+    if own is not None and name not in known:
+        raise ValueError(f"'profile' {unknown(name, known)}")
 
 
 def load_settings(path: Path | None = None) -> Settings:
@@ -243,6 +286,7 @@ def _known_keys() -> dict[str, list[str]]:
         "database": DatabaseSettings,
         "model": ModelSettings,
         "worker": WorkerSettings,
+        "profile": Profile,
         "results": ResultSettings,
         "appearance": AppearanceSettings,
         "destination": Destination,

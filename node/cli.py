@@ -15,7 +15,7 @@ from node.demo import run_demo
 from node.errors import NodeError
 from node.logs import configure_logs
 from node.model import load_segmenter
-from node.options import OutputOptions
+from node.options import options_of
 from node.service import build_node
 
 EXIT_FAILED = 1
@@ -71,7 +71,10 @@ def segment(
     paths: Annotated[list[Path], typer.Argument(exists=True, help="Files, or folders of any depth.")],
     out: Annotated[Path, typer.Option(help="Folder for the results, one folder in it for each input.")],
     profile: Annotated[
-        bool, typer.Option("--profile", help="Print the time of each stage and the memory.")
+        str, typer.Option(help="Destination profile: which objects, in which form; that of [results].")
+    ] = "",
+    times: Annotated[
+        bool, typer.Option("--times", help="Print the time of each stage and the memory.")
     ] = False,
     bundle: Annotated[str | None, typer.Option(help="Model bundle to use, a folder or .zip.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace results that stand there already.")] = False,
@@ -88,9 +91,9 @@ def segment(
         paths,
         out,
         lambda observe: load_segmenter(model, observe),
-        OutputOptions(**settings.results.model_dump()),
+        options_of(settings.profile_named(profile), settings.results),
         appearance=settings.appearance,
-        with_profile=profile,
+        with_times=times,
         force=force,
     )
     raise typer.Exit(EXIT_FAILED if failed else 0)

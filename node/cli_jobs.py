@@ -79,6 +79,20 @@ def retry_job(job: JobArgument, config: ConfigOption = None) -> None:
     Console().print(f"job {job} is {state} now; a running node takes it from there")
 
 
+@jobs.command("rerun")
+def rerun_job(job: JobArgument, config: ConfigOption = None) -> None:
+    """Run a job again that is done, with the model and the configuration of now.
+
+    What comes out is new where the model or what is written has changed: in series of its own, and the report
+    names the one that it supersedes. Where nothing has changed, nothing is sent.
+    """
+    store = _store(config)
+    if store is None:
+        raise TransitionError(f"there is no job {job}: there is no queue in {_place(config)}")
+    store.rerun(job)
+    Console().print(f"job {job} is queued; a running node takes it from there")
+
+
 def print_rows(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table on a terminal; into a pipe or file, whole values between tabs and no head."""
     console = Console()

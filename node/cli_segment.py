@@ -13,7 +13,6 @@ from ai.segmenter import Segmenter
 from config.settings import AppearanceSettings
 from node.appearance import examiner_of
 from node.options import OutputOptions
-from node.profile import Profile, peak_memory_mb
 from node.segment_files import (
     FailedFile,
     SegmentedFile,
@@ -22,6 +21,7 @@ from node.segment_files import (
     result_folders,
     segment_files,
 )
+from node.stage_times import StageTimes, peak_memory_mb
 
 MAX_IGNORED_NAMED = 3
 
@@ -33,7 +33,7 @@ def segment_and_report(
     options: OutputOptions,
     *,
     appearance: AppearanceSettings,
-    with_profile: bool = False,
+    with_times: bool = False,
     force: bool = False,
 ) -> int:
     """Segment the files below the paths and return how many gave no result.
@@ -44,13 +44,13 @@ def segment_and_report(
         make_segmenter: Makes the segmenter, which tells its stages to the function given to it.
         options: What is written, and how.
         appearance: What is done about pictures that look odd.
-        with_profile: Whether time and memory are printed.
+        with_times: Whether time and memory are printed.
         force: Whether results that stand there already are replaced.
 
     Raises:
         typer.BadParameter: Results stand there already, and nothing was done.
     """
-    console, profile = Console(), Profile()
+    console, times = Console(), StageTimes()
     inputs = find_inputs(paths)
     _say_ignored(console, inputs.ignored)
     if not inputs.files:
@@ -59,7 +59,7 @@ def segment_and_report(
     folders = result_folders(inputs.files, out)
     if not force:
         _refuse_to_replace(occupied(folders.values()))
-    segmenter = make_segmenter(profile.observe)
+    segmenter = make_segmenter(times.observe)
     results = segment_files(folders, segmenter, options, examiner_of(segmenter, appearance))
     failed = 0
     with _progress(console) as progress:
@@ -67,23 +67,23 @@ def segment_and_report(
             failed += isinstance(result, FailedFile)
             _say(progress.console, result)
             if isinstance(result, SegmentedFile):
-                profile.observe_all(result.seconds)
+                times.observe_all(result.seconds)
     console.print(f"{len(inputs.files) - failed} of {len(inputs.files)} segmented; results are in {out}")
-    if with_profile:
-        console.print(profile_table(profile))
+    if with_times:
+        console.print(times_table(times))
         console.print(f"peak memory of the process: {peak_memory_mb():.0f} MB")
     return failed
 
 
-def profile_table(profile: Profile) -> Table:
+def times_table(times: StageTimes) -> Table:
     """Return the mean and the longest time of each stage as a table."""
     table = Table("stage", title="Time for an image")
     table.add_column("mean s", justify="right")
     table.add_column("longest s", justify="right")
-    for stage, mean, longest in profile.rows():
+    for stage, mean, longest in times.rows():
         table.add_row(stage, f"{mean:.3f}", f"{longest:.3f}")
     table.add_section()
-    table.add_row("all", f"{sum(mean for _, mean, _ in profile.rows()):.3f}", "")
+    table.add_row("all", f"{sum(mean for _, mean, _ in times.rows()):.3f}", "")
     return table
 
 

@@ -17,7 +17,7 @@ SCHEME_ORGANIZATION = "paxnode"
 
 SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
 SEGMENTATION = Code("113076", "DCM", "Segmentation")
-ARTIFICIAL_INTELLIGENCE = Code("123109", "DCM", "Artificial Intelligence")
+ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
 
 REPORT_TITLE = Code("126000", "DCM", "Imaging Measurement Report")
 PROCEDURE_REPORTED = Code("399208008", "SCT", "Plain chest X-ray")
@@ -56,6 +56,23 @@ MASK_NOTE = Code("MASK-NOTE", PRIVATE_SCHEME, "Remark on the segmentation")
 NOT_COMPUTED = Code("NOT-COMPUTED", PRIVATE_SCHEME, "Not computed")
 LIMITATION = Code("LIMITATION", PRIVATE_SCHEME, "Limitation of a measurement")
 FIELD = Code("FIELD", PRIVATE_SCHEME, "What the picture shows")
+TRUST = Code("TRUST", PRIVATE_SCHEME, "Probability that the mask is as good as asked for")
+
+YES, NO = Code("373066001", "SCT", "Yes"), Code("373067005", "SCT", "No")
+
+FINDINGS = {
+    "right apex inside the picture": Code("RIGHT-APEX", PRIVATE_SCHEME, "Right apex inside the picture"),
+    "left apex inside the picture": Code("LEFT-APEX", PRIVATE_SCHEME, "Left apex inside the picture"),
+    "right costophrenic base inside the picture": Code(
+        "RIGHT-BASE", PRIVATE_SCHEME, "Right costophrenic base inside the picture"
+    ),
+    "left costophrenic base inside the picture": Code(
+        "LEFT-BASE", PRIVATE_SCHEME, "Left costophrenic base inside the picture"
+    ),
+    "right side inside the picture": Code("RIGHT-SIDE", PRIVATE_SCHEME, "Right side inside the picture"),
+    "left side inside the picture": Code("LEFT-SIDE", PRIVATE_SCHEME, "Left side inside the picture"),
+}
+"""What is asked about the picture, by the finding's name; the answer is `YES` or `NO` (PS3.16 CID 230)."""
 
 CONCEPTS = {
     "cardiothoracic ratio": CARDIOTHORACIC_RATIO,

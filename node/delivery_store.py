@@ -43,12 +43,17 @@ class DeliveryStore(JobRows):
         with writing(self.engine) as connection:
             changes = {"state": DeliveryState.DELIVERED, "status": status, "reason": ""}
             job_id = self._change(connection, delivery_id, changes)
-            left = select(func.count()).where(
-                deliveries.c.job_id == job_id, deliveries.c.state != DeliveryState.DELIVERED
-            )
             row = locked(connection, job_id)  # so that two that end at once see each other
-            if row is not None and row.state != State.DONE and not connection.execute(left).scalar_one():
+            under_way = row is not None and row.state in {State.STORED, State.DELIVERING}
+            if row is not None and under_way and not self.open_deliveries(connection, job_id):
                 self.move(connection, row, Event.COMPLETE)
+
+    def open_deliveries(self, connection: Connection, job_id: int) -> int:
+        """Return how many of a job's deliveries are not done, those of parked ones among them."""
+        left = select(func.count()).where(
+            deliveries.c.job_id == job_id, deliveries.c.state != DeliveryState.DELIVERED
+        )
+        return int(connection.execute(left).scalar_one())
 
     def delivery_failed(
         self, delivery_id: int, reason: str, retry_at: datetime | None, status: int | None = None

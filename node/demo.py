@@ -31,11 +31,11 @@ from node.jobs import Job
 from node.logs import configure_logs
 from node.model import load_segmenter
 from node.outcome import Verdict
-from node.profile import Profile
 from node.read_results import Received, read_results
 from node.reader import read_radiograph
 from node.segment_files import PREFIX
 from node.service import build_node
+from node.stage_times import StageTimes
 from node.states import State
 from node.transport import DimseTransport, Outgoing
 
@@ -86,7 +86,7 @@ class Running:
     node: Destination
     store: JobStore
     archive: Archive
-    profile: Profile
+    times: StageTimes
     examiner: Examiner | None
 
 
@@ -136,15 +136,15 @@ def running_node(folder: Path, bundle: str = "") -> Iterator[Running]:
         text = SETTINGS.format(**{key: json.dumps(value) for key, value in values.items()})
         path.write_text(text, encoding="utf-8")
         settings = load_settings(path)
-        profile = Profile()
-        segmenter = load_segmenter(settings.model, profile.observe)
+        times = StageTimes()
+        segmenter = load_segmenter(settings.model, times.observe)
         examiner = examiner_of(segmenter, settings.appearance)
         node = build_node(settings, segmenter)
         node.start()
         try:
             ae_title = settings.node.ae_title
             address = Destination(name="node", ae_title=ae_title, host=LOOPBACK, port=node.port)
-            yield Running(address, JobStore(node.engine), archive, profile, examiner)
+            yield Running(address, JobStore(node.engine), archive, times, examiner)
         finally:
             node.stop()
 
@@ -197,7 +197,7 @@ def _show(console: Console, image: Path, running: Running, job: Job, folder: Pat
     _draw(image, received, picture, running.examiner)
     print_segments(console, received)
     print_measurements(console, received)
-    print_times(console, running.store.history(job.id), job.created_at, running.profile)
+    print_times(console, running.store.history(job.id), job.created_at, running.times)
     for file in files:
         console.print(f"received  {_shown(file)}", highlight=False, soft_wrap=True)
     console.print(f"[bold]picture   {_shown(picture)}[/]", highlight=False, soft_wrap=True)

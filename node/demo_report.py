@@ -10,8 +10,8 @@ from rich.text import Text
 
 from ai.measurement import Measurement
 from node.jobs import JobEvent
-from node.profile import Profile
 from node.read_results import Received
+from node.stage_times import StageTimes
 from node.states import State
 
 SEGMENT_WIDTH = 38
@@ -63,7 +63,7 @@ def print_measurements(console: Console, received: Received) -> None:
 
 
 def print_times(
-    console: Console, history: Sequence[JobEvent], received_at: datetime, profile: Profile
+    console: Console, history: Sequence[JobEvent], received_at: datetime, times: StageTimes
 ) -> None:
     """Print when the job reached each state, and how long the stages of the network took."""
     table = Table("since it was received", title="Times", title_justify="left")
@@ -73,6 +73,6 @@ def print_times(
             seconds = (event.at - received_at).total_seconds()
             table.add_row(MOMENTS[State(event.to_state)], f"{seconds:.2f}")
     table.add_section()
-    for stage, seconds, _ in profile.rows():
+    for stage, seconds, _ in times.rows():
         table.add_row(f"of it {stage}", f"{seconds:.2f}")
     console.print(table)

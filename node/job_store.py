@@ -4,7 +4,7 @@ Leases are compared with this machine's clock, so the clocks of machines that sh
 to within a small part of a lease.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,16 @@ from node.database import deliveries, job_events, jobs, reading, results, writin
 from node.delivery_store import RESULT_COLUMNS, DeliveryStore
 from node.errors import LeaseLostError, TransitionError
 from node.job_rows import JOB_COLUMNS, NO_LEASE, as_job, locked, utc_now
-from node.jobs import Admission, Delivery, DeliveryState, Job, JobEvent, ReceivedObject, StoredResult
+from node.jobs import (
+    AddressedResult,
+    Admission,
+    Delivery,
+    DeliveryState,
+    Job,
+    JobEvent,
+    ReceivedObject,
+    StoredResult,
+)
 from node.states import Event, State
 
 __all__ = [
@@ -116,37 +125,47 @@ class JobStore(DeliveryStore):
             change = update(jobs).where(held).values(lease_until=self.lease_end(lease_s))
             return connection.execute(change).rowcount == 1
 
-    def finish(
-        self, job_id: int, worker_id: str, results: Sequence[StoredResult], destinations: Sequence[str]
-    ) -> None:
-        """Record a job's results and a delivery of each to each destination, all or nothing.
+    def finish(self, job_id: int, worker_id: str, results: Sequence[AddressedResult]) -> None:
+        """Record a job's results and a delivery of each to each of its destinations, all or nothing.
+
+        What an earlier run of the job has recorded is not recorded again, and not delivered again to whom it
+        was for.
 
         Raises:
             LeaseLostError: Another worker has the job; nothing was recorded.
         """
         with writing(self.engine) as connection:
             row = self.move(connection, self._held(connection, job_id, worker_id), Event.STORE)
-            for result in results:
-                self._insert_result(connection, job_id, result, destinations)
-            if not results or not destinations:
+            for each in results:
+                self._add_result(connection, job_id, each)
+            if not self.open_deliveries(connection, job_id):
                 self.move(connection, row, Event.COMPLETE)
 
-    def _insert_result(
-        self, connection: Connection, job_id: int, result: StoredResult, destinations: Sequence[str]
-    ) -> None:
-        now = self.clock()
-        values = {name: getattr(result, name) for name in result.__dataclass_fields__}
-        query = insert(results).values(job_id=job_id, created_at=now, **values).returning(results.c.id)
-        common = {"job_id": job_id, "result_id": connection.execute(query).scalar_one()}
-        common |= {
+    def _add_result(self, connection: Connection, job_id: int, each: AddressedResult) -> None:
+        now, result_id = self.clock(), self._result_id(connection, job_id, each.result)
+        known = select(deliveries.c.destination).where(deliveries.c.result_id == result_id)
+        there = set(connection.scalars(known))
+        common = {
+            "job_id": job_id,
+            "result_id": result_id,
             "state": DeliveryState.WAITING,
             "attempts": 0,
             "due_at": now,
             "reason": "",
             "updated_at": now,
         }
-        for destination in dict.fromkeys(destinations):
-            connection.execute(insert(deliveries).values(destination=destination, **common))
+        for destination in dict.fromkeys(each.destinations):
+            if destination not in there:
+                connection.execute(insert(deliveries).values(destination=destination, **common))
+
+    def _result_id(self, connection: Connection, job_id: int, result: StoredResult) -> int:
+        same = (results.c.job_id == job_id) & (results.c.sop_instance_uid == result.sop_instance_uid)
+        found = connection.scalar(select(results.c.id).where(same))
+        if found is not None:
+            return int(found)
+        values = {name: getattr(result, name) for name in result.__dataclass_fields__}
+        values |= {"job_id": job_id, "created_at": self.clock()}
+        return int(connection.execute(insert(results).values(values).returning(results.c.id)).scalar_one())
 
     def refuse(self, job_id: int, worker_id: str, reason: str) -> None:
         """Record that the node does not serve such an image; LeaseLostError as in `finish`."""
@@ -235,11 +254,29 @@ class JobStore(DeliveryStore):
         with reading(self.engine) as connection:
             return [JobEvent(*row) for row in connection.execute(query)]
 
-    def results(self, job_id: int) -> list[StoredResult]:
-        """Return a job's results."""
+    def results(self, job_id: int, destinations: Collection[str] = ()) -> list[StoredResult]:
+        """Return a job's results, the oldest first: all, or those for one of the destinations at least."""
         query = select(*RESULT_COLUMNS).where(results.c.job_id == job_id).order_by(results.c.id)
+        if destinations:
+            theirs = select(deliveries.c.result_id).where(deliveries.c.destination.in_(destinations))
+            query = query.where(results.c.id.in_(theirs))
         with reading(self.engine) as connection:
             return [StoredResult(*row) for row in connection.execute(query)]
+
+    def rerun(self, job_id: int) -> Job:
+        """Queue a job that is done again, for another model or another configuration.
+
+        Raises:
+            TransitionError: There is no such job, or it is not done.
+        """
+        with writing(self.engine) as connection:
+            row = locked(connection, job_id)
+            if row is None:
+                raise TransitionError(f"there is no job {job_id}")
+            if State(row.state) is not State.DONE:
+                raise TransitionError(f"job {job_id} is {row.state}; only one that is done is run once more")
+            changes = {"attempts": 0, "not_before": self.clock()}
+            return as_job(self.move(connection, row, Event.RERUN, "", changes))
 
     def retry(self, job_id: int) -> Job:
         """Queue a refused, quarantined or failed job again, or send what of its results is not delivered now.

@@ -96,7 +96,7 @@ class StoredResult:
     """A result object whose bytes are safe in the spool.
 
     Attributes:
-        kind: "SEG" or "SR".
+        kind: What it is, in the words of `node.result_header.ResultKind`, such as "SR".
         sop_class_uid: What it is.
         sop_instance_uid: Its identity.
         path: Its file, relative to the spool's folder.
@@ -108,6 +108,14 @@ class StoredResult:
     sop_instance_uid: str
     path: str
     digest: str
+
+
+@dataclass(frozen=True)
+class AddressedResult:
+    """A result, and the names of the destinations that get it."""
+
+    result: StoredResult
+    destinations: tuple[str, ...]
 
 
 @dataclass(frozen=True)

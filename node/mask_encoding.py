@@ -2,14 +2,16 @@
 
 One bit a pixel, packed without a gap from frame to frame, the first pixel in the lowest bit (PS3.5 8.1.1 and
 8.2). Where a frame then does not end with a byte, viewers draw the later frames shifted, or not at all
-(docs/dicom.md): such frames take a byte a pixel instead, 0 or 255, in RLE Lossless (PS3.5 G), which makes
-them small again.
+(docs/dicom.md): such frames take a byte a pixel instead, 0 or 255. A byte a pixel is written in RLE Lossless
+(PS3.5 G), which makes it small again.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
+import numpy.typing as npt
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, ExplicitVRLittleEndian, RLELossless
 
@@ -24,6 +26,16 @@ LONGEST_RUN = 128
 RLE_HEADER = np.array([1, 64, *[0] * 14], "<u4").tobytes()
 """One segment, which begins after this header (PS3.5 G.5)."""
 
+Bytes2D = npt.NDArray[np.uint8]
+
+
+class SegmentationType(StrEnum):
+    """Segmentation Type (PS3.3 C.8.20.2)."""
+
+    BINARY = "BINARY"
+    FRACTIONAL = "FRACTIONAL"
+    LABELMAP = "LABELMAP"
+
 
 @dataclass(frozen=True, eq=False)
 class EncodedMasks:
@@ -31,21 +43,39 @@ class EncodedMasks:
 
     Attributes:
         pixel_data: The frames one after the other, of an even length, or encapsulated.
-        bits: Bits Allocated: 1 (BINARY), or 8 (FRACTIONAL, 0 or 255).
+        type: BINARY has a bit a pixel; FRACTIONAL (0 or 255) and LABELMAP have a byte.
+        frames: How many there are: one for each mask; a label map has one for all.
         transfer_syntax: In which they are encoded.
     """
 
     pixel_data: bytes
-    bits: int
+    type: SegmentationType
+    frames: int
     transfer_syntax: UID
 
+    @property
+    def bits(self) -> int:
+        """Bits Allocated."""
+        return 1 if self.type is SegmentationType.BINARY else 8
 
-def encode(masks: Sequence[Mask], shape: tuple[int, int]) -> EncodedMasks:
-    """Return the masks as frames of shape (rows, columns), in order."""
-    if is_byte_aligned(len(masks), shape):
-        return EncodedMasks(pack_bits(masks, shape), 1, ExplicitVRLittleEndian)
+
+def encode(masks: Sequence[Mask], shape: tuple[int, int], wanted: str = "binary") -> EncodedMasks:
+    """Return the masks as frames of shape (rows, columns), in order.
+
+    Args:
+        masks: On the stored grid.
+        shape: Of the stored grid.
+        wanted: "binary" where frames of one bit a pixel begin with a byte, fractional otherwise;
+            "fractional"; or "labelmap", for masks of which no two overlap.
+    """
+    if wanted == "labelmap":
+        frame = RLE_HEADER + _row_runs(label_map(masks, shape))
+        return EncodedMasks(encapsulate([frame]), SegmentationType.LABELMAP, 1, RLELossless)
+    if wanted == "binary" and is_byte_aligned(len(masks), shape):
+        packed = pack_bits(masks, shape)
+        return EncodedMasks(packed, SegmentationType.BINARY, len(masks), ExplicitVRLittleEndian)
     frames = [run_lengths(mask, shape) for mask in masks]
-    return EncodedMasks(encapsulate(frames), 8, RLELossless)
+    return EncodedMasks(encapsulate(frames), SegmentationType.FRACTIONAL, len(masks), RLELossless)
 
 
 def is_byte_aligned(frames: int, shape: tuple[int, int]) -> bool:
@@ -58,7 +88,8 @@ def pack_bits(masks: Sequence[Mask], shape: tuple[int, int]) -> bytes:
     rows, columns = shape
     frame_bytes = -(-rows * columns // 8)
     total = frame_bytes * len(masks)
-    data = np.zeros(total + total % 2, np.uint8)
+    content = bytearray(total + total % 2)
+    data = np.frombuffer(content, np.uint8)
     for index, mask in enumerate(masks):
         first_bit = mask.top * columns
         lead = first_bit % 8
@@ -67,7 +98,24 @@ def pack_bits(masks: Sequence[Mask], shape: tuple[int, int]) -> bytes:
         packed = np.packbits(band, bitorder="little")
         start = index * frame_bytes + first_bit // 8
         data[start : start + packed.size] = packed
-    return data.tobytes()
+    return bytes(content)
+
+
+def label_map(masks: Sequence[Mask], shape: tuple[int, int]) -> Bytes2D:
+    """Return (rows, columns): 0 where there is nothing, else the number of the mask, from 1.
+
+    Raises:
+        ValueError: Two masks overlap, or there are more than 255.
+    """
+    if len(masks) > FULL:
+        raise ValueError(f"a label map of bytes holds {FULL} segments, found {len(masks)}")
+    labels = np.zeros(shape, np.uint8)
+    for number, mask in enumerate(masks, start=1):
+        box = labels[mask.top : mask.bottom, mask.left : mask.right]
+        if box[mask.pixels].any():
+            raise ValueError("two structures of a label map overlap")
+        box[mask.pixels] = number
+    return labels
 
 
 def run_lengths(mask: Mask, shape: tuple[int, int]) -> bytes:
@@ -80,7 +128,7 @@ def run_lengths(mask: Mask, shape: tuple[int, int]) -> bytes:
     return RLE_HEADER + segment  # of an even length, for header and pairs are
 
 
-def _row_runs(band: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> bytes:
+def _row_runs(band: Bytes2D) -> bytes:
     """Return rows as (count, value) pairs; no pair reaches from one row into the next."""
     columns = band.shape[1]
     flat = band.ravel()

@@ -1,9 +1,9 @@
 """The way of one image: read, look at it, segment, measure, write, check."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,8 +20,11 @@ from node.conformance import check_conformance
 from node.errors import RefusedImageError, ResultError, UndecodableError
 from node.options import OutputOptions
 from node.reader import Source, read_radiograph
-from node.seg_writer import write_segmentation
+from node.report_frame import Predecessor, ReportFrame
+from node.result_header import REPORT, STRUCTURE_REPORT
+from node.seg_writer import write_segmentations
 from node.sr_writer import write_report
+from node.structure_report import write_structure_report
 
 Observe = Callable[[str, float], None]
 """Told the name of a stage and the seconds that it took."""
@@ -29,29 +32,40 @@ Observe = Callable[[str, float], None]
 
 @dataclass(frozen=True, eq=False)
 class ResultObject:
-    """A finished result: "SEG" or "SR", and its data set with file meta information."""
+    """A finished result: `str(ResultKind)`, and its data set with file meta information."""
 
     kind: str
     dataset: Dataset
 
 
 @dataclass(frozen=True, eq=False)
-class Processed:
-    """What became of one radiograph.
+class Understood:
+    """What was found on one radiograph, before any result is written.
 
     Attributes:
         source: The radiograph.
         segmentation: What was found in it, on `source.radiograph`'s grid.
         measurements: What was measured there.
-        results: To be delivered, each checked.
-        timings: Seconds by stage: read, judge (where one looks), segment, measure, write.
+        judged: Digest of the examiner that looked at the picture; "" where none did.
     """
 
     source: Source
     segmentation: Segmentation
     measurements: Measurements
-    results: tuple[ResultObject, ...]
-    timings: Mapping[str, float]
+    judged: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Processed(Understood):
+    """What became of one radiograph.
+
+    Attributes:
+        results: To be delivered, each checked.
+        timings: Seconds by stage: read, judge (where one looks), segment, measure, write.
+    """
+
+    results: tuple[ResultObject, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
 
 
 def process(
@@ -77,31 +91,49 @@ def process(
         OSError: If the file cannot be read.
     """
     timings: dict[str, float] = {}
-    with _timed("read", timings, observe):
+
+    def note(stage: str, seconds: float) -> None:
+        timings[stage] = seconds
+        if observe is not None:
+            observe(stage, seconds)
+
+    found = understand(path, segmenter, note, examiner)
+    with _timed("write", note):
+        results = write(found, options)
+    return Processed(found.source, found.segmentation, found.measurements, found.judged, results, timings)
+
+
+def understand(
+    path: Path | BinaryIO, segmenter: Segmenter, observe: Observe, examiner: Examiner | None = None
+) -> Understood:
+    """Return what one radiograph shows; arguments and errors as in `process`."""
+    with _timed("read", observe):
         source = read_radiograph(path, guess_polarity=examiner is None)
     if examiner is not None:
-        options = replace(options, judged=examiner.digest)
-        with _timed("judge", timings, observe):
+        with _timed("judge", observe):
             source = examiner.examine(source)
-    with _timed("segment", timings, observe):
+    with _timed("segment", observe):
         segmentation = _segment(segmenter, source)
-    with _timed("measure", timings, observe):
+    with _timed("measure", observe):
         measurements = measure(source.radiograph, segmentation)
-    with _timed("write", timings, observe):
-        results = write(source, segmentation, measurements, options)
-    return Processed(source, segmentation, measurements, results, timings)
+    return Understood(source, segmentation, measurements, examiner.digest if examiner else "")
 
 
 def write(
-    source: Source, segmentation: Segmentation, measurements: Measurements, options: OutputOptions
+    found: Understood, options: OutputOptions, predecessors: Sequence[Predecessor] = ()
 ) -> tuple[ResultObject, ...]:
     """Return the results that the options ask for.
+
+    Args:
+        found: What the radiograph shows.
+        options: What is written, and how.
+        predecessors: Reports on the same radiograph that were made before, the oldest first.
 
     Raises:
         ResultError: If one of them cannot be made or breaks a rule; none is returned then.
     """
     try:
-        results = _write(source, segmentation, measurements, options)
+        results = _write(found, replace(options, judged=found.judged), predecessors)
     except CONVERSION_ERRORS as exc:  # of highdicom and pydicom, for what they cannot express
         raise ResultError(f"a result cannot be made ({type(exc).__name__})") from exc
     for result in results:
@@ -110,14 +142,16 @@ def write(
 
 
 def _write(
-    source: Source, segmentation: Segmentation, measurements: Measurements, options: OutputOptions
+    found: Understood, options: OutputOptions, predecessors: Sequence[Predecessor]
 ) -> list[ResultObject]:
-    results: list[ResultObject] = []
-    seg = write_segmentation(source, segmentation, options) if options.seg and segmentation.masks else None
-    if seg is not None:
-        results.append(ResultObject("SEG", seg))
-    if options.sr:
-        results.append(ResultObject("SR", write_report(source, segmentation, measurements, seg, options)))
+    source, segmentation = found.source, found.segmentation
+    segs = write_segmentations(source, segmentation, options)
+    results = [ResultObject(str(kind), seg) for kind, seg in segs]
+    frame = ReportFrame(source, segmentation, [seg for _, seg in segs], options, predecessors)
+    if options.report != "none":
+        results.append(ResultObject(str(REPORT), write_report(frame, found.measurements)))
+    if options.structure_report and segs:
+        results.append(ResultObject(str(STRUCTURE_REPORT), write_structure_report(frame)))
     return results
 
 
@@ -131,9 +165,7 @@ def _segment(segmenter: Segmenter, source: Source) -> Segmentation:
 
 
 @contextmanager
-def _timed(stage: str, timings: dict[str, float], observe: Observe | None) -> Iterator[None]:
+def _timed(stage: str, observe: Observe) -> Iterator[None]:
     start = time.perf_counter()
     yield
-    timings[stage] = time.perf_counter() - start
-    if observe is not None:
-        observe(stage, timings[stage])
+    observe(stage, time.perf_counter() - start)

@@ -97,21 +97,25 @@ def read_measurements(report: Dataset) -> Measurements:
     """Return the measurements of one of our reports (TID 1500), in the order of `node.codes.CONCEPTS`.
 
     A measurement group's Tracking Identifier names its values in order; its line is the drawing of each.
+    What the second report says of segments is left out.
     """
     texts = [item for item in _content(report) if item.ValueType == "TEXT"]
     results: list[Measurement | NotComputed] = []
     for item in _content(report):
         if item.ValueType == "CONTAINER" and _is(item, MEASUREMENT_GROUP):
             results += _values(item, texts)
-    results += [NotComputed(name, reason) for name, reason in _sentences(texts, NOT_COMPUTED)]
     order = list(CONCEPTS)
+    missing = (each for each in _sentences(texts, NOT_COMPUTED) if each[0] in order)
+    results += [NotComputed(name, reason) for name, reason in missing]
     return Measurements(tuple(sorted(results, key=lambda result: order.index(result.name))))
 
 
 def _values(group: Dataset, texts: Sequence[Dataset]) -> Iterator[Measurement]:
     items = list(_content(group))
     identifier = next(item.TextValue for item in items if _is(item, TRACKING_IDENTIFIER))
-    line = next(item for item in items if item.ValueType == "SCOORD")
+    line = next((item for item in items if item.ValueType == "SCOORD"), None)
+    if line is None:  # of a segment, in the second report
+        return
     drawing = Drawing(identifier, tuple(points_of(line.GraphicData)))
     numbers = [item for item in items if item.ValueType == "NUM"]
     for name, number in zip(identifier.split(", "), numbers, strict=False):

@@ -1,6 +1,7 @@
 """What every result has: identity, equipment, series, times (PS3.3 C.7.1 to C.7.5, C.12.1)."""
 
 import re
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -17,8 +18,53 @@ from node.reader import Source
 
 MANUFACTURER = "paxnode"
 IMPLEMENTATION_VERSION_NAME = "PAXNODE"
-SERIES_OFFSET = {"SEG": 0, "SR": 1}
-"""Added to the Series Number that the options state."""
+KINDS = {"SEG": ("SEG", 0), "SR": ("SR", 1), "PR": ("PR", 3), "SC": ("OT", 4)}
+"""Segmentation, report, presentation state, secondary capture: their Modality, and the Series Number of the
+first, counted from the first of the radiograph's results."""
+
+FURTHER_SEGMENTATIONS = 10
+"""The same of the second of several Segmentations."""
+
+
+@dataclass(frozen=True)
+class ResultKind:
+    """What a result is, among all that are made of one radiograph.
+
+    Attributes:
+        kind: One of `KINDS`.
+        part: What tells it from the others of its kind; "" for the first or only one.
+        place: Its place among those of its kind, from 0.
+    """
+
+    kind: str
+    part: str = ""
+    place: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.part}".strip()
+
+    @property
+    def series_offset(self) -> int:
+        """Its Series Number, counted from the first of the radiograph's results."""
+        if self.kind == "SEG" and self.place > 0:
+            return FURTHER_SEGMENTATIONS + self.place - 1
+        return KINDS[self.kind][1] + self.place
+
+
+SEG, REPORT, STRUCTURE_REPORT = ResultKind("SEG"), ResultKind("SR"), ResultKind("SR", "structures", 1)
+PRESENTATION_STATE, SECONDARY_CAPTURE = ResultKind("PR"), ResultKind("SC")
+
+
+def file_name(kind: str) -> str:
+    """Return what the file of a result is called.
+
+    Args:
+        kind: `str(ResultKind)`.
+
+    >>> file_name("SEG lungs and airways")
+    'seg-lungs_and_airways.dcm'
+    """
+    return f"{kind.lower().replace(' ', '-', 1).replace(' ', '_')}.dcm"
 
 
 @cache
@@ -41,22 +87,22 @@ def model_version(model: ModelIdentity) -> str:
 
 
 def write_header(
-    result: Dataset, kind: str, source: Source, model: ModelIdentity, options: OutputOptions
+    result: Dataset, kind: ResultKind, source: Source, model: ModelIdentity, options: OutputOptions
 ) -> None:
     """Put into a result what is the same for all kinds of them, in place of what it has.
 
     Args:
-        result: A Segmentation or a report.
-        kind: "SEG" or "SR": its Modality, and the kind of its UIDs.
+        result: A result of any kind.
+        kind: What it is; its Modality, series and UIDs follow from it.
         source: The radiograph that it was made of.
         model: The weights that made it.
         options: What is written, and how.
     """
     uids = uids_of(source, model, options)
     copy_identity(source.identity, result)
-    result.SOPInstanceUID, result.SeriesInstanceUID = uids(kind), uids(f"{kind} series")
-    result.Modality = kind
-    result.SeriesNumber = options.series_number_base + SERIES_OFFSET[kind]
+    result.SOPInstanceUID, result.SeriesInstanceUID = uids(str(kind)), uids(f"{kind} series")
+    result.Modality = KINDS[kind.kind][0]
+    result.SeriesNumber = options.series_number_base + kind.series_offset
     result.InstanceNumber = 1
     result.ContentQualification = options.content_qualification
     _write_equipment(result, model)

@@ -1,26 +1,29 @@
-"""From masks to a Segmentation (PS3.3 A.51) on the source image's own grid.
+"""From masks to Segmentations (PS3.3 A.51, A.51.5.1; label maps A.96) on the source image's own grid.
 
 A SEG pixel is a pixel of the source: same Rows and Columns, the source in Derivation Image Sequence, no
 position or orientation that the source does not have (docs/dicom.md has what viewers need beyond that).
 """
 
+import re
 from collections.abc import Sequence
 
 from highdicom.color import CIELabColor
 from pydicom import Dataset
-from pydicom.uid import UID, SegmentationStorage
+from pydicom.uid import SegmentationStorage
 
 from ai.labels import Label, label
-from ai.segmentation import Mask, ModelIdentity, Segmentation
+from ai.segmentation import ModelIdentity, Segmentation
 from node.attributes import texts
 from node.codes import ARTIFICIAL_INTELLIGENCE, SEGMENTATION, SOURCE_IMAGE, code_item
+from node.contexts import LABEL_MAP_STORAGE
 from node.identity import UidMaker
 from node.lossy import write_lossy_compression
-from node.mask_encoding import FULL, encode
+from node.mask_encoding import FULL, EncodedMasks, SegmentationType, encode
 from node.options import OutputOptions
 from node.orientation import frontal_orientation
 from node.reader import Source
-from node.result_header import model_version, uids_of, write_file_meta, write_header
+from node.result_header import ResultKind, model_version, uids_of, write_file_meta, write_header
+from node.seg_parts import SegPart, seg_parts
 
 NOMINAL_THICKNESS_MM = 1.0
 """Slice Thickness, which readers of Pixel Measures expect; a projection has none."""
@@ -28,40 +31,63 @@ NOMINAL_THICKNESS_MM = 1.0
 IDENTITY_ORIENTATION = [1, 0, 0, 0, 1, 0]
 REFERENCED_SEGMENT_NUMBER = 0x0062000B
 SEGMENT_IDENTIFICATION_SEQUENCE = 0x0062000A
+FRAME_LABEL = 0x00209453
+FRAME_CONTENT_SEQUENCE = 0x00209111
+
+CODE_STRING_LENGTH = 16
+"""Characters of Content Label (PS3.5 Table 6.2-1, CS)."""
+
+BACKGROUND = 0
+"""Pixel value of a label map where there is nothing; no segment has it (OHIF 3.13 would shift every name)."""
 
 
-def write_segmentation(source: Source, segmentation: Segmentation, options: OutputOptions) -> Dataset:
-    """Return the Segmentation of a radiograph; empty structures make no segment.
+def write_segmentations(
+    source: Source, segmentation: Segmentation, options: OutputOptions
+) -> list[tuple[ResultKind, Dataset]]:
+    """Return the Segmentations of a radiograph; empty structures make no segment.
 
     Args:
         source: The radiograph that was segmented.
-        segmentation: What was found in it, at least one structure.
-        options: What is written, and how.
+        segmentation: What was found in it.
+        options: What is written, and how; where it chooses nothing that was found there is no Segmentation.
     """
-    labels = [label(name) for name in segmentation.masks]
-    masks = [source.stored_mask(mask) for mask in segmentation.masks.values()]
+    parts = seg_parts(segmentation, options)
+    kinds = [ResultKind("SEG", part.key, place) for place, part in enumerate(parts)]
+    return [
+        (kind, _segmentation(source, part, kind, segmentation.model, options))
+        for kind, part in zip(kinds, parts, strict=True)
+    ]
+
+
+def _segmentation(
+    source: Source, part: SegPart, kind: ResultKind, model: ModelIdentity, options: OutputOptions
+) -> Dataset:
+    labels = [label(name) for name in part.masks]
+    encoded = encode([source.stored_mask(mask) for mask in part.masks.values()], source.shape, options.seg)
+    is_map = encoded.type is SegmentationType.LABELMAP
     result = Dataset()
-    result.SOPClassUID = SegmentationStorage
-    write_header(result, "SEG", source, segmentation.model, options)
-    _write_general_image(result, source)
+    result.SOPClassUID = LABEL_MAP_STORAGE if is_map else SegmentationStorage
+    write_header(result, kind, source, model, options)
+    _write_general_image(result, source, part)
     write_lossy_compression(result, source)
-    uids = uids_of(source, segmentation.model, options)
-    result.SegmentSequence = _segments(labels, segmentation.model, uids)
+    uids = uids_of(source, model, options)
+    result.SegmentSequence = _segments(labels, model, uids)
     _write_references(result, source)
-    _write_dimensions(result, uids("SEG dimensions"))
+    _write_dimensions(result, uids(f"{kind} dimensions"), is_map)
     result.SharedFunctionalGroupsSequence = [_shared_groups(source, options)]
     derivation = _derivation(source)
     result.PerFrameFunctionalGroupsSequence = [
-        _frame_groups(number, derivation) for number in range(1, len(labels) + 1)
+        _frame_groups(number, derivation, is_map) for number in range(1, encoded.frames + 1)
     ]
-    write_file_meta(result, _write_pixels(result, masks, source.shape))
+    _write_pixels(result, encoded, source.shape)
+    write_file_meta(result, encoded.transfer_syntax)
     return result
 
 
-def _write_general_image(result: Dataset, source: Source) -> None:
+def _write_general_image(result: Dataset, source: Source, part: SegPart) -> None:
     result.ImageType = ["DERIVED", "PRIMARY"]
-    result.SeriesDescription = "Chest anatomy (AI)"
-    result.ContentLabel = "CHEST_ANATOMY"
+    result.SeriesDescription = f"{part.title[0].upper()}{part.title[1:]} (AI)"
+    result.ContentLabel = re.sub(r"[^A-Z0-9]+", "_", part.title.upper())[:CODE_STRING_LENGTH].strip("_")
     result.ContentDescription = "Anatomy found by a neural network"
     result.ContentCreatorName = ""
     lies = list(texts(source.dataset, "PatientOrientation"))
@@ -123,23 +149,24 @@ def _derivation(source: Source) -> Dataset:
     return derivation
 
 
-def _write_dimensions(result: Dataset, uid: str) -> None:
+def _write_dimensions(result: Dataset, uid: str, is_map: bool) -> None:
+    """Say what tells frames apart: their segment; the one frame of a label map has its label."""
     organization = Dataset()
     organization.DimensionOrganizationUID = uid
     result.DimensionOrganizationSequence = [organization]
     index = Dataset()
     index.DimensionOrganizationUID = uid
-    index.DimensionIndexPointer = REFERENCED_SEGMENT_NUMBER
-    index.FunctionalGroupPointer = SEGMENT_IDENTIFICATION_SEQUENCE
-    index.DimensionDescriptionLabel = "Segment"
+    index.DimensionIndexPointer = FRAME_LABEL if is_map else REFERENCED_SEGMENT_NUMBER
+    index.FunctionalGroupPointer = FRAME_CONTENT_SEQUENCE if is_map else SEGMENT_IDENTIFICATION_SEQUENCE
+    index.DimensionDescriptionLabel = "Frame Label" if is_map else "Segment"
     result.DimensionIndexSequence = [index]
 
 
 def _shared_groups(source: Source, options: OutputOptions) -> Dataset:
     shared = Dataset()
-    if source.radiograph.spacing is not None or options.ohif_orientation:
+    if source.radiograph.spacing is not None or options.orientation_shim:
         shared.PixelMeasuresSequence = [_pixel_measures(source)]
-    if options.ohif_orientation:
+    if options.orientation_shim:
         orientation = Dataset()
         orientation.ImageOrientationPatient = IDENTITY_ORIENTATION
         shared.PlaneOrientationSequence = [orientation]
@@ -157,30 +184,32 @@ def _pixel_measures(source: Source) -> Dataset:
     return measures
 
 
-def _frame_groups(number: int, derivation: Dataset) -> Dataset:
+def _frame_groups(number: int, derivation: Dataset, is_map: bool) -> Dataset:
     content, identification, groups = Dataset(), Dataset(), Dataset()
     content.DimensionIndexValues = [number]
-    identification.ReferencedSegmentNumber = number
     groups.FrameContentSequence = [content]
-    groups.SegmentIdentificationSequence = [identification]
     groups.DerivationImageSequence = [derivation]
+    if is_map:
+        content.FrameLabel = "Label map"
+    else:  # PS3.3 C.8.20.3.1: a label map's pixels identify the segment
+        identification.ReferencedSegmentNumber = number
+        groups.SegmentIdentificationSequence = [identification]
     return groups
 
 
-def _write_pixels(result: Dataset, masks: Sequence[Mask], shape: tuple[int, int]) -> UID:
-    """Write the Image Pixel attributes; return the transfer syntax of the pixels."""
-    encoded = encode(masks, shape)
+def _write_pixels(result: Dataset, encoded: EncodedMasks, shape: tuple[int, int]) -> None:
     result.Rows, result.Columns = shape
-    result.NumberOfFrames = len(masks)
+    result.NumberOfFrames = encoded.frames
     result.SamplesPerPixel, result.PhotometricInterpretation = 1, "MONOCHROME2"
     result.PixelRepresentation = 0
     result.BitsAllocated = result.BitsStored = encoded.bits
     result.HighBit = encoded.bits - 1
-    result.SegmentsOverlap = "YES"
-    result.SegmentationType = "BINARY" if encoded.bits == 1 else "FRACTIONAL"
-    if encoded.bits == 8:
+    result.SegmentationType = str(encoded.type)
+    result.SegmentsOverlap = "NO" if encoded.type is SegmentationType.LABELMAP else "YES"
+    if encoded.type is SegmentationType.FRACTIONAL:
         result.SegmentationFractionalType, result.MaximumFractionalValue = "OCCUPANCY", FULL
+    if encoded.type is SegmentationType.LABELMAP:
+        result.add_new("PixelPaddingValue", "US", BACKGROUND)
     result.PixelData = encoded.pixel_data
     result["PixelData"].VR = "OB"
     result["PixelData"].is_undefined_length = encoded.transfer_syntax.is_encapsulated
-    return encoded.transfer_syntax

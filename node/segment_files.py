@@ -1,6 +1,7 @@
 """Radiographs from files to files: what `paxnode segment` does, without any network.
 
-For each input a folder is written with seg.dcm, sr.dcm, measurements.json and overlay.png.
+For each input a folder is written with measurements.json, overlay.png and the objects of a destination
+profile, such as seg.dcm and sr.dcm.
 """
 
 import json
@@ -22,12 +23,14 @@ from node.logs import place_of
 from node.measurements_file import measurements_json
 from node.options import OutputOptions
 from node.pipeline import Processed, process
+from node.result_header import file_name
 
 PREAMBLE_BYTES = 128
 PREFIX = b"DICM"
 """A DICOM file holds these 4 bytes after its preamble (PS3.10 7.1)."""
 
-RESULT_FILES = ("seg.dcm", "sr.dcm", "measurements.json", "overlay.png")
+RESULT_FILES = ("*.dcm", "measurements.json", "overlay.png")
+"""Patterns of what a run writes."""
 
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".dic", ".ima"})
 """Files in a folder with one of these are read even without the prefix: some writers leave it out."""
@@ -108,7 +111,7 @@ def result_folders(files: Sequence[Path], out: Path) -> dict[Path, Path]:
 
 def occupied(folders: Iterable[Path]) -> list[Path]:
     """Return those of the folders in which results stand already."""
-    return [folder for folder in folders if any((folder / name).exists() for name in RESULT_FILES)]
+    return [folder for folder in folders if any(any(folder.glob(name)) for name in RESULT_FILES)]
 
 
 def segment_files(
@@ -139,10 +142,15 @@ def segment_files(
 
 
 def write_objects(processed: Processed, folder: Path) -> None:
-    """Write seg.dcm, sr.dcm and measurements.json into the folder, which is made if missing."""
+    """Write the objects and measurements.json into the folder, which is made if missing.
+
+    Objects of an earlier run are removed: another profile may write others.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    for earlier in folder.glob("*.dcm"):
+        earlier.unlink()
     for result in processed.results:
-        result.dataset.save_as(folder / f"{result.kind.lower()}.dcm", enforce_file_format=True)
+        result.dataset.save_as(folder / file_name(result.kind), enforce_file_format=True)
     content = measurements_json(processed.source, processed.segmentation, processed.measurements)
     (folder / "measurements.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 

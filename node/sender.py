@@ -6,6 +6,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from pydicom.uid import UID
+
 from config.settings import Destination
 from node.backoff import Backoff, Breaker, BreakerState
 from node.bell import Bell
@@ -31,18 +33,20 @@ log = get_logger()
 
 @dataclass(frozen=True)
 class DeliveryRules:
-    """How patiently a destination is tried.
+    """How patiently a destination is tried, and in which form it gets objects.
 
     Attributes:
         backoff: The waits after failures.
         breaker_failures: So many failed associations in a row make it count as dead; then one object at a
             time probes it.
         lease_s: How long claimed deliveries stay a sender's, in seconds.
+        syntaxes: Transfer syntaxes that it would have, the best first.
     """
 
     backoff: Backoff
     breaker_failures: int
     lease_s: float
+    syntaxes: tuple[UID, ...] = ()
 
 
 class Sender:
@@ -113,7 +117,10 @@ class Sender:
                 self._store.hurry(self._destination.name, ids[start : start + HURRIED_AT_A_TIME])
 
     def _send(self, due: Sequence[Delivery]) -> None:
-        objects = [Outgoing(d.result.sop_instance_uid, self._spool.path(d.result.path)) for d in due]
+        objects = [
+            Outgoing(d.result.sop_instance_uid, self._spool.path(d.result.path), self._rules.syntaxes)
+            for d in due
+        ]
         left = list(due)
         give_back_at = time.monotonic() + self._rules.lease_s / 2
         unanswered = False

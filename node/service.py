@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from ai.segmenter import Segmenter
-from config.settings import Settings
+from config.settings import Destination, Settings
 from node.appearance import examiner_of
 from node.backoff import Backoff
 from node.bell import Bell
@@ -20,12 +20,13 @@ from node.job_store import JobStore
 from node.listener import Listener
 from node.logs import get_logger
 from node.model import load_segmenter
-from node.options import OutputOptions
-from node.pipeline import ResultObject, process
+from node.options import destinations_by_options
 from node.sender import DeliveryRules, Sender
 from node.spool import Recovery, Spool
+from node.transcode import SYNTAXES
 from node.transport import DimseTransport, Transport
-from node.worker import Worker, WorkRules
+from node.work import Work
+from node.worker import Worker
 
 GRACE_S = 20.0
 """How long the jobs and deliveries in hand may take to end when the node stops."""
@@ -146,27 +147,28 @@ def _tell_of_the_stranded(store: JobStore, known: Collection[str]) -> None:
 def _workers(
     settings: Settings, store: JobStore, spool: Spool, segmenter: Segmenter, received: Bell, finished: Bell
 ) -> tuple[Worker, ...]:
-    options = OutputOptions(**settings.results.model_dump())
     examiner = examiner_of(segmenter, settings.appearance)
-
-    def work(path: Path) -> Sequence[ResultObject]:
-        return process(path, segmenter, options, examiner=examiner).results
-
-    rules = WorkRules(tuple(d.name for d in settings.destinations), settings.worker.lease_s)
+    work = Work(segmenter, examiner, destinations_by_options(settings), store, spool)
+    lease_s = settings.worker.lease_s
     names = [_holder(f"worker-{number}") for number in range(settings.worker.count)]
-    return tuple(Worker(name, store, spool, work, rules, received, finished) for name in names)
+    return tuple(Worker(name, store, spool, work, lease_s, received, finished) for name in names)
 
 
 def _senders(
     settings: Settings, store: JobStore, spool: Spool, carrier: Transport, finished: Bell
 ) -> tuple[Sender, ...]:
-    delivery = settings.delivery
-    backoff = Backoff(delivery.first_retry_s, delivery.longest_retry_s)
-    rules = DeliveryRules(backoff, delivery.breaker_failures, settings.worker.lease_s)
     return tuple(
-        Sender(_holder(f"sender-{d.name}"), d, store, spool, carrier, rules, finished)
+        Sender(_holder(f"sender-{d.name}"), d, store, spool, carrier, _rules(settings, d), finished)
         for d in settings.destinations
     )
+
+
+def _rules(settings: Settings, destination: Destination) -> DeliveryRules:
+    delivery = settings.delivery
+    backoff = Backoff(delivery.first_retry_s, delivery.longest_retry_s)
+    wanted = settings.profile_named(destination.profile).transfer_syntaxes
+    syntaxes = tuple(SYNTAXES[word] for word in wanted)
+    return DeliveryRules(backoff, delivery.breaker_failures, settings.worker.lease_s, syntaxes)
 
 
 def _holder(role: str) -> str:

@@ -32,6 +32,7 @@ class Event(StrEnum):
     DELIVER = "deliver"
     COMPLETE = "complete"
     RETRY = "retry"
+    RERUN = "run once more"
 
 
 TRANSITIONS = {
@@ -52,6 +53,7 @@ TRANSITIONS = {
     (State.REFUSED, Event.RETRY): State.QUEUED,
     (State.QUARANTINED, Event.RETRY): State.QUEUED,
     (State.FAILED, Event.RETRY): State.QUEUED,
+    (State.DONE, Event.RERUN): State.QUEUED,  # for another model or configuration
 }
 """(state, event) -> state; every other pair is an error."""
 

@@ -9,23 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+from pydicom.uid import UID
 from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.presentation import PresentationContext
 
 from config.settings import Destination
-from node.implicit_vr import to_implicit_vr
 from node.late_abort import close_on_late_abort
 from node.outcome import Outcome, Verdict, judge
+from node.transcode import offers, transcoded
 
 MAX_OBJECTS = 64
-"""Objects in one association: each may need two of the 128 presentation contexts (PS3.8 9.3.2.2)."""
+"""Objects in one association."""
 
-PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
-"""The transfer syntaxes for any native object; the second is the default one (PS3.5 10.1)."""
+MAX_CONTEXTS = 128
+"""Presentation contexts of one association: they have odd numbers below 256 (PS3.8 9.3.2.2)."""
 
 DIAGNOSIS_S = 2.0
 """How long to look for the reason why a connection failed."""
@@ -37,10 +37,17 @@ close_on_late_abort()
 
 @dataclass(frozen=True)
 class Outgoing:
-    """An object to be sent: its identity, and the DICOM file that holds it."""
+    """An object to be sent.
+
+    Attributes:
+        sop_instance_uid: Its identity.
+        path: The DICOM file that holds it.
+        preferred: Transfer syntaxes that the destination would have it in, the best first.
+    """
 
     sop_instance_uid: str
     path: Path
+    preferred: tuple[UID, ...] = ()
 
 
 class Transport(Protocol):
@@ -64,11 +71,7 @@ class _Encoded:
     outgoing: Outgoing
     sop_class: UID
     transfer_syntax: UID
-
-    @property
-    def can_be_plain(self) -> bool:
-        """Whether it can be encoded in any plain syntax: its pixel data are native, or in RLE."""
-        return not self.transfer_syntax.is_compressed or self.transfer_syntax == RLELossless
+    offers: tuple[UID, ...]
 
     def outcome(self, verdict: Verdict, reason: str) -> Outcome:
         """Return an outcome for which the peer gave no status."""
@@ -78,8 +81,9 @@ class _Encoded:
 class DimseTransport:
     """A C-STORE SCU.
 
-    It proposes each SOP class in the transfer syntax that the file has and, for pixel data that are native or
-    in RLE, in the plain ones, into which it re-encodes when the peer accepts no other (PS3.5 10.1).
+    It proposes each SOP class in every transfer syntax that its objects may be sent in, each in a
+    presentation context of its own, and sends an object in the first of its preferred ones that the peer
+    accepts (PS3.5 10).
 
     Args:
         ae_title: The calling AE title.
@@ -113,7 +117,9 @@ class DimseTransport:
 def _read(outgoing: Outgoing) -> _Encoded | Outcome:
     try:
         meta = read_file_meta_info(outgoing.path)
-        return _Encoded(outgoing, UID(meta.MediaStorageSOPClassUID), UID(meta.TransferSyntaxUID))
+        own = UID(meta.TransferSyntaxUID)
+        possible = offers(outgoing.path, own, outgoing.preferred)
+        return _Encoded(outgoing, UID(meta.MediaStorageSOPClassUID), own, possible)
     except (OSError, InvalidDicomError, AttributeError) as error:
         reason = f"the result's file cannot be read ({type(error).__name__})"
         return Outcome(outgoing.sop_instance_uid, Verdict.PERMANENT, None, reason)
@@ -157,10 +163,11 @@ class _Call:
         """Send one object and return its outcome."""
         if self._ended:
             return self._not_sent(item)
-        if not self._fits(item):
+        syntax = next((s for s in item.offers if s in self._accepted(item.sop_class)), None)
+        if syntax is None:
             return self._refused_context(item)
         try:
-            answer = self._association.send_c_store(self._payload(item))
+            answer = self._association.send_c_store(_payload(item, syntax))
         except (OSError, RuntimeError, ValueError, AttributeError, InvalidDicomError) as error:
             return self._unsendable(item, error)
         if "Status" not in answer:
@@ -180,20 +187,6 @@ class _Call:
     def _accepted(self, sop_class: UID) -> set[UID]:
         contexts = self._association.accepted_contexts
         return {context.transfer_syntax[0] for context in contexts if context.abstract_syntax == sop_class}
-
-    def _fits(self, item: _Encoded) -> bool:
-        accepted = self._accepted(item.sop_class)
-        return item.transfer_syntax in accepted or (item.can_be_plain and bool(accepted))
-
-    def _payload(self, item: _Encoded) -> Path | Dataset:
-        if item.transfer_syntax in self._accepted(item.sop_class):
-            return item.outgoing.path
-        dataset = dcmread(item.outgoing.path)  # pynetdicom encodes it in the syntax that was accepted
-        if item.transfer_syntax.is_compressed:
-            dataset.decompress(decoding_plugin="pydicom", generate_instance_uid=False)  # lossless: the same
-        if ExplicitVRLittleEndian not in self._accepted(item.sop_class):
-            to_implicit_vr(dataset)
-        return dataset
 
     def _not_sent(self, item: _Encoded) -> Outcome:
         if self._association.rejected_contexts and not self._association.accepted_contexts:
@@ -219,11 +212,15 @@ class _Call:
         return item.outcome(Verdict.PERMANENT, f"it cannot be encoded for the peer ({type(error).__name__})")
 
 
+def _payload(item: _Encoded, syntax: UID) -> Path | Dataset:
+    """Return the file, to be sent as it lies on disk, or what it becomes in another syntax."""
+    return item.outgoing.path if syntax == item.transfer_syntax else transcoded(item.outgoing.path, syntax)
+
+
 def _contexts(objects: Sequence[_Encoded]) -> list[PresentationContext]:
-    as_it_is = [(item.sop_class, (item.transfer_syntax,)) for item in objects]
-    plain = [item for item in objects if item.can_be_plain]
-    otherwise = [(i.sop_class, tuple(s for s in PLAIN if s != i.transfer_syntax)) for i in plain]
-    return [build_context(sop_class, list(syntaxes)) for sop_class, syntaxes in {*as_it_is, *otherwise}]
+    """Return a context for each SOP class and syntax; where there are too many, native ones are kept."""
+    pairs = dict.fromkeys((item.sop_class, syntax) for item in objects for syntax in reversed(item.offers))
+    return [build_context(sop_class, [syntax]) for sop_class, syntax in list(pairs)[:MAX_CONTEXTS]]
 
 
 class PlainTransport:

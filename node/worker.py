@@ -3,21 +3,20 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
-from pathlib import Path
 from types import TracebackType
 
 from ai.errors import NotAChestError, RadiographError
 from node.bell import Bell
 from node.errors import LeaseLostError, RefusedImageError, ResultError, StorageError, UndecodableError
 from node.job_store import JobStore
-from node.jobs import Job, StoredResult
+from node.jobs import AddressedResult, Job, StoredResult
 from node.logs import get_logger, place_of, reason_for_log
 from node.loop import Loop
 from node.pipeline import ResultObject
 from node.spool import Spool
+from node.work import AddressedObject
 
 IDLE_S = 2.0
 """Work that another process put into the database is seen after so many seconds at the latest."""
@@ -31,19 +30,6 @@ STORAGE_RETRY_S = 10.0
 log = get_logger()
 
 
-@dataclass(frozen=True)
-class WorkRules:
-    """How jobs are worked on.
-
-    Attributes:
-        destinations: Names of those that get every result.
-        lease_s: How long a job stays a worker's without a sign of life, in seconds.
-    """
-
-    destinations: tuple[str, ...]
-    lease_s: float
-
-
 class Worker:
     """Runs jobs one after the other in a thread.
 
@@ -51,8 +37,8 @@ class Worker:
         name: Who holds the lease; different in every worker of every process.
         job_store: Where jobs are.
         spool: Where images and results lie.
-        process: Makes results of an image: `node.pipeline.process` with its segmenter and options.
-        rules: For whom, and for how long a job stays this worker's.
+        work: Makes the results of a job: `node.work.Work`.
+        lease_s: How long a job stays this worker's without a sign of life, in seconds.
         received: Rings when an image was received.
         finished: Rung when there are results to deliver.
     """
@@ -62,28 +48,28 @@ class Worker:
         name: str,
         job_store: JobStore,
         spool: Spool,
-        process: Callable[[Path], Sequence[ResultObject]],
-        rules: WorkRules,
+        work: Callable[[Job], Sequence[AddressedObject]],
+        lease_s: float,
         received: Bell,
         finished: Bell,
     ) -> None:
         self._name = name
         self._store = job_store
         self._spool = spool
-        self._process = process
-        self._rules = rules
+        self._work = work
+        self._lease_s = lease_s
         self._finished = finished
         self._in_hand: Job | None = None
         self.loop = Loop(name, self.step, received)
 
     def step(self) -> float:
         """Take one job and end it; return for how many seconds there is nothing to do."""
-        job = self._store.claim(self._name, self._rules.lease_s)
+        job = self._store.claim(self._name, self._lease_s)
         if job is None:
             return IDLE_S
         self._in_hand = job
         try:
-            with _Heartbeat(lambda: self._beat(job), self._rules.lease_s):
+            with _Heartbeat(lambda: self._beat(job), self._lease_s):
                 self._end(job)
         except LeaseLostError:
             log.warning("lease lost", job_id=job.id, worker_id=self._name)
@@ -99,7 +85,7 @@ class Worker:
             log.warning("job given back", job_id=job.id, worker_id=self._name)
 
     def _beat(self, job: Job) -> bool:
-        return self._store.heartbeat(job.id, self._name, self._rules.lease_s)
+        return self._store.heartbeat(job.id, self._name, self._lease_s)
 
     def _end(self, job: Job) -> None:
         try:
@@ -122,9 +108,9 @@ class Worker:
 
     def _finish(self, job: Job) -> None:
         start = time.monotonic()
-        made = self._process(self._spool.path(job.path))
-        results = [self._keep(result) for result in made]
-        self._store.finish(job.id, self._name, results, self._rules.destinations)
+        made = self._work(job)
+        results = [AddressedResult(self._keep(each.result), each.destinations) for each in made]
+        self._store.finish(job.id, self._name, results)
         self._finished.ring()
         log.info(
             "job finished", job_id=job.id, seconds=round(time.monotonic() - start, 3), count=len(results)

@@ -78,12 +78,12 @@ def test_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
 
 def test_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAXNODE_NODE__PORT", "105")
-    monkeypatch.setenv("PAXNODE_RESULTS__SEG", "false")
+    monkeypatch.setenv("PAXNODE_RESULTS__PROFILE", "ohif")
     monkeypatch.setenv("PAXNODE_NODE__CALLING_AE_TITLES", '["A", "B"]')
 
     settings = load(tmp_path, '[node]\nport = 104\nae_title = "FILE"')
 
-    assert (settings.node.port, settings.node.ae_title, settings.results.seg) == (105, "FILE", False)
+    assert (settings.node.port, settings.node.ae_title, settings.results.profile) == (105, "FILE", "ohif")
     assert settings.node.calling_ae_titles == ("A", "B")
 
 
@@ -128,7 +128,7 @@ def test_database_url_prints_as_stars(tmp_path: Path) -> None:
         ('[node]\nae_title = " "', "must be an AE title"),
         ('[node]\ncalled_ae_titles = "A"', "must be a list"),
         ('[node]\ncalled_ae_titles = [\n  "A",\n  5,\n]', "my-node.toml, line 2: 'called_ae_titles'"),
-        ("[results]\nseg = 3", "line 2: 'seg' in [results] must be true or false, found 3"),
+        ("[results]\nprofile = 3", "line 2: 'profile' in [results] must be text in quotation marks, found 3"),
         (
             '[results]\ncontent_qualification = "X"',
             "must be 'RESEARCH', 'PRODUCT' or 'SERVICE', found 'X'",

@@ -31,12 +31,12 @@ from node.archive import Archive
 from node.database import engine_for
 from node.job_store import JobStore
 from node.logs import configure_logs
-from node.options import OutputOptions
+from node.options import options_of
 from node.pipeline import process
 from node.states import State
 
 HOST = "127.0.0.1"
-RESULTS_PER_IMAGE = 2  # SEG and SR
+RESULTS_PER_IMAGE = 3  # SEG and two reports
 LONGEST_WAIT_S = 600.0
 STARTING_SHARE = 0.2  # of the kills come at any moment after the start, the others once it listens
 SETTINGS = """
@@ -188,7 +188,8 @@ def write_images(folder: Path, count: int) -> list[Path]:
 
 def expected_uids(images: Sequence[Path], config: Path) -> frozenset[str]:
     """Return the UIDs that the results must have, computed without the node."""
-    options = OutputOptions(**load_settings(config).results.model_dump())
+    settings = load_settings(config)
+    options = options_of(settings.profile_named(""), settings.results)
     segmenter = StandInSegmenter()
     results = [result for path in images for result in process(path, segmenter, options).results]
     return frozenset(str(result.dataset.SOPInstanceUID) for result in results)

@@ -24,8 +24,8 @@ from node.statuses import SUCCESS
 
 MakeDx = Callable[..., Dataset]
 DEADLINE_S = 60.0
-RESULTS = 2
-"""A SEG and an SR."""
+RESULTS = 3
+"""A SEG and two SR."""
 
 
 @pytest.fixture

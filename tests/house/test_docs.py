@@ -14,17 +14,23 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, SecretStr
 
+from ai.anatomy import Group
 from ai.labels import LABELS, Code
 from ai.measure import measure
 from ai.radiograph import PixelSpacing, Radiograph
 from ai.stand_in import StandInSegmenter
+from config.profiles import Profile, shipped_profiles
 from config.settings import Destination, Settings
 from node import codes, statuses
+from node.gate import RULES
 from node.states import State
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+TABLES: dict[str, type[BaseModel]] = {"destination": Destination, "profile": Profile}
+"""Sections that may stand in the settings several times."""
+
 COMMAND = re.compile(r"\bmake ([a-z]+)")
 
 
@@ -52,7 +58,7 @@ def settings_of_the_packaged_file() -> Iterator[tuple[str, str]]:
 def settings_with_defaults() -> Iterator[tuple[str, str, str]]:
     """Yield section, key and default, the latter as the documentation writes it."""
     sections: dict[str, type[BaseModel]] = {
-        name: Destination if name == "destination" else type(field.default)
+        name: TABLES[name] if name in TABLES else type(field.default)
         for name, field in Settings.model_fields.items()
     }
     for section, model in sections.items():
@@ -125,7 +131,7 @@ def test_label_table_is_counted_right() -> None:
 
 
 def test_private_codes_are_all_in_their_table_and_no_others() -> None:
-    named = [*vars(codes).values(), *codes.BY_UNIT.values()]
+    named = [*vars(codes).values(), *codes.BY_UNIT.values(), *codes.FINDINGS.values()]
     own = {
         (code.value, code.meaning)
         for code in named
@@ -162,3 +168,26 @@ def test_python_in_the_docs_runs(page: str, block: str) -> None:
     )
 
     assert done.returncode == 0, f"{page}: {done.stderr}"
+
+
+@pytest.mark.parametrize(("code", "rule"), list(RULES.items()))
+def test_rule_of_the_gate_has_its_row(code: str, rule: str) -> None:
+    assert f"| `{code}` | {rule} |" in text("conformance.md")
+
+
+@pytest.mark.parametrize("profile", shipped_profiles().values(), ids=lambda profile: profile.name)
+def test_shipped_profile_is_described_as_it_is(profile: Profile) -> None:
+    reports = {"comprehensive-3d": "Comprehensive 3D", "comprehensive": "Comprehensive"}[profile.report]
+    reports += ", structures" if profile.structure_report else ""
+    seg = {"one": "one", "anatomy": "by anatomy"}[profile.grouping] if profile.seg != "none" else "none"
+    yes = {True: "yes", False: "no"}
+    syntaxes = ", ".join(profile.transfer_syntaxes).replace("rle", "RLE")
+    cells = (seg, yes[profile.orientation_shim], reports, yes[profile.presentation_state])
+    row = " | ".join((*cells, yes[profile.secondary_capture], syntaxes))
+    (line,) = re.findall(rf"^\| `{profile.name}` \| .*", text("profiles.md"), re.MULTILINE)
+    assert line.endswith(f"| {row} |")
+
+
+@pytest.mark.parametrize("group", list(Group))
+def test_group_of_structures_is_named(group: Group) -> None:
+    assert f"`{group}`" in " ".join(text("profiles.md").split())

@@ -27,7 +27,7 @@ from sqlalchemy import Engine, create_engine, make_url
 from config.settings import NodeSettings
 from node.database import engine_for, upgrade
 from node.job_store import JobStore
-from node.jobs import Job, ReceivedObject, StoredResult
+from node.jobs import AddressedResult, Job, ReceivedObject, StoredResult
 from node.listener import Listener
 from node.logs import configure_logs
 from node.spool import Spool
@@ -148,7 +148,7 @@ def finished(make_received: MakeReceived, results: list[StoredResult]) -> Finish
         store.add_received(make_received())
         job = store.claim("worker", lease_s=60.0)
         assert job is not None
-        store.finish(job.id, "worker", results, destinations)
+        store.finish(job.id, "worker", [AddressedResult(result, destinations) for result in results])
         return job
 
     return finish

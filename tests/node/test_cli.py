@@ -39,8 +39,8 @@ def paxnode(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
     return run
 
 
-def test_segment_profiles_each_stage(paxnode: Run, tmp_path: Path, dx_file: Path) -> None:
-    done = paxnode("segment", dx_file, "--out", tmp_path / "out", "--bundle", STAND_IN, "--profile")
+def test_segment_times_each_stage(paxnode: Run, tmp_path: Path, dx_file: Path) -> None:
+    done = paxnode("segment", dx_file, "--out", tmp_path / "out", "--bundle", STAND_IN, "--times")
 
     assert done.status == 0
     for words in ("read", "measure", "write", "overlay", "peak memory", "1 of 1 segmented"):

@@ -8,7 +8,7 @@ from node.cli_jobs import jobs
 from node.database import engine_for, shown_url, upgrade
 from node.errors import TransitionError
 from node.job_store import JobStore
-from node.jobs import ReceivedObject, StoredResult
+from node.jobs import AddressedResult, ReceivedObject, StoredResult
 from node.states import State
 
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.1.1"
@@ -65,7 +65,7 @@ def test_show_tells_history_results_and_deliveries(settings_file: Path, store: J
     job = receive(store, "1.2.3.1")
     store.claim("w", 60)
     result = StoredResult("SEG", "1.2.840.10008.5.1.4.1.1.66.4", "1.2.3.9", "results/9", "00")
-    store.finish(job, "w", [result], ["pacs"])
+    store.finish(job, "w", [AddressedResult(result, ("pacs",))])
     output = run(settings_file, "show", str(job)).output
 
     for words in ("Digital X-Ray Image Storage", "MODALITY", "claim", "1.2.3.9", "pacs", "waiting"):
@@ -143,7 +143,8 @@ def test_show_into_a_pipe_cuts_nothing(settings_file: Path, store: JobStore) -> 
 def test_delivery_that_went_well_at_once_has_no_failed_tries(settings_file: Path, store: JobStore) -> None:
     job = receive(store, "1.2.3.1")
     store.claim("w", 60)
-    store.finish(job, "w", [StoredResult("SEG", SOP_CLASS, "1.2.3.9", "results/9", "00")], ["pacs"])
+    result = StoredResult("SEG", SOP_CLASS, "1.2.3.9", "results/9", "00")
+    store.finish(job, "w", [AddressedResult(result, ("pacs",))])
     [delivery] = store.claim_deliveries("pacs", "s", 60, 1)
     store.delivered(delivery.id, 0)
 

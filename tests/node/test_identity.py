@@ -35,7 +35,7 @@ def test_the_same_input_has_the_same_uid_and_any_other_another() -> None:
         UidMaker("1.2.3", replace(MODEL, version="2"), OutputOptions())("SEG"),
         UidMaker("1.2.3", replace(MODEL, sha256="cd" * 32), OutputOptions())("SEG"),
         UidMaker("1.2.3", replace(MODEL, rules="ef" * 32), OutputOptions())("SEG"),
-        UidMaker("1.2.3", MODEL, OutputOptions(sr=False))("SEG"),
+        UidMaker("1.2.3", MODEL, OutputOptions(report="none"))("SEG"),
         UidMaker("1.2.3", MODEL, OutputOptions())("SR"),
     }
     assert first == UidMaker("1.2.3", MODEL, OutputOptions())("SEG")

@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlalchemy import Engine
 
 from node.errors import LeaseLostError
 from node.job_store import JobStore
-from node.jobs import Admission, DeliveryState, Job, StoredResult
+from node.jobs import AddressedResult, Admission, DeliveryState, Job, StoredResult
 from node.states import State
 
 RESULT = StoredResult("SEG", "1.2.840.10008.5.1.4.1.1.66.4", "2.25.502", "results/cc/cc.dcm", "cc")
@@ -171,7 +172,7 @@ def test_heartbeat_keeps_the_lease(store: JobStore, make_received: Any, clock: A
 @pytest.mark.parametrize(
     "end",
     [
-        lambda store, job: store.finish(job.id, "first", [RESULT], ["pacs"]),
+        lambda store, job: store.finish(job.id, "first", [AddressedResult(RESULT, ("pacs",))]),
         lambda store, job: store.refuse(job.id, "first", "a hand"),
         lambda store, job: store.quarantine(job.id, "first", "no pixels"),
         lambda store, job: store.give_back(job.id, "first", "the node stops"),
@@ -214,8 +215,9 @@ def test_finish_writes_nothing_when_a_part_of_it_fails(store: JobStore, make_rec
     store.add_received(make_received())
     job = claimed(store)
 
-    with pytest.raises(Exception, match=r"UNIQUE|unique"):
-        store.finish(job.id, "worker", [RESULT, RESULT], ["pacs"])
+    broken = replace(RESULT, sop_instance_uid="1.2.9", path=None)  # type: ignore[arg-type]
+    with pytest.raises(Exception, match=r"NOT NULL|not-null"):
+        store.finish(job.id, "worker", [AddressedResult(each, ("pacs",)) for each in (RESULT, broken)])
 
     assert state(store) is State.SEGMENTING
     assert store.results(job.id) == []

@@ -37,6 +37,8 @@ from node.pipeline import Processed, process, write
 
 MakeDx = Callable[..., Dataset]
 
+SHIMMED = OutputOptions(orientation_shim=True)
+
 TYPE_2 = ("PatientID", "PatientBirthDate", "AccessionNumber", "StudyID", "StudyDate")
 
 
@@ -48,7 +50,7 @@ def _bytes(dataset: Dataset) -> BytesIO:
 
 
 def _process(dataset: Dataset, options: OutputOptions | None = None) -> Processed:
-    return process(_bytes(dataset), StandInSegmenter(), options or OutputOptions())
+    return process(_bytes(dataset), StandInSegmenter(), options or SHIMMED)
 
 
 def _again(processed: Processed, kind: str) -> Dataset:
@@ -212,10 +214,10 @@ def test_a_mirrored_source_has_its_right_lung_on_its_right(make_dx: MakeDx) -> N
 
 
 def test_without_the_shim_no_orientation_is_invented(make_dx: MakeDx) -> None:
-    seg = _again(_process(make_dx(), OutputOptions(ohif_orientation=False)), "SEG")
+    seg = _again(_process(make_dx(), OutputOptions(orientation_shim=False)), "SEG")
     assert "PlaneOrientationSequence" not in seg.SharedFunctionalGroupsSequence[0]
     assert "FrameOfReferenceUID" not in seg
-    bare = _process(_without(make_dx(), ["ImagerPixelSpacing"]), OutputOptions(ohif_orientation=False))
+    bare = _process(_without(make_dx(), ["ImagerPixelSpacing"]), OutputOptions(orientation_shim=False))
     assert len(_again(bare, "SEG").SharedFunctionalGroupsSequence[0]) == 0
 
 
@@ -241,7 +243,8 @@ def test_the_same_image_gives_the_same_uids_and_other_options_other_ones(make_dx
 
 @pytest.mark.parametrize(("seg", "sr"), [(True, False), (False, True), (False, False)])
 def test_only_what_is_asked_for_is_written(make_dx: MakeDx, seg: bool, sr: bool) -> None:
-    results = _process(make_dx(), OutputOptions(seg=seg, sr=sr)).results
+    options = OutputOptions(seg="binary" if seg else "none", report="comprehensive-3d" if sr else "none")
+    results = _process(make_dx(), options).results
     assert [result.dataset.SOPClassUID for result in results] == [
         *([SegmentationStorage] if seg else []),
         *([Comprehensive3DSRStorage] if sr else []),
@@ -307,9 +310,10 @@ def test_a_report_of_which_nothing_can_be_computed_conforms_and_holds_every_reas
 
 def test_a_result_that_the_libraries_cannot_make_is_a_result_error(make_dx: MakeDx) -> None:
     processed = _process(make_dx())
-    unknown = replace(processed.segmentation, model=replace(processed.segmentation.model, id="x" * 70))
+    nameless = replace(processed.segmentation.model, id=None)  # type: ignore[arg-type]
+    unknown = replace(processed, segmentation=replace(processed.segmentation, model=nameless))
     with pytest.raises(ResultError, match="cannot be made"):
-        write(processed.source, unknown, processed.measurements, OutputOptions(series_number_base=-5))
+        write(unknown, SHIMMED)
 
 
 ORIENTATIONS = ["LF", "RF", "LH", "RH", "FL", "FR", "HL", "HR"]

@@ -10,7 +10,15 @@ from pydicom.uid import RLELossless, SegmentationStorage
 from ai.segmentation import ModelIdentity
 from node.options import OutputOptions
 from node.reader import Source, read_radiograph
-from node.result_header import model_version, software_version, write_file_meta, write_header
+from node.result_header import (
+    REPORT,
+    SEG,
+    ResultKind,
+    model_version,
+    software_version,
+    write_file_meta,
+    write_header,
+)
 
 MakeDx = Callable[..., Dataset]
 MODEL = ModelIdentity("chest", "1.2", "ab12" * 16)
@@ -24,7 +32,7 @@ def _source(make_dx: MakeDx, **attributes: object) -> Source:
 
 
 def _header(
-    source: Source, kind: str = "SEG", model: ModelIdentity = MODEL, options: OutputOptions | None = None
+    source: Source, kind: ResultKind = SEG, model: ModelIdentity = MODEL, options: OutputOptions | None = None
 ) -> Dataset:
     result = Dataset()
     write_header(result, kind, source, model, options or OutputOptions())
@@ -50,7 +58,7 @@ def test_a_long_model_name_is_cut_to_what_a_long_string_holds(make_dx: MakeDx) -
 
 def test_each_kind_has_a_series_of_its_own(make_dx: MakeDx) -> None:
     source, options = _source(make_dx), OutputOptions(series_number_base=700)
-    seg, sr = _header(source, "SEG", options=options), _header(source, "SR", options=options)
+    seg, sr = _header(source, options=options), _header(source, REPORT, options=options)
     assert (seg.SeriesNumber, sr.SeriesNumber) == (700, 701)
     assert (seg.Modality, sr.Modality) == ("SEG", "SR")
     assert len({seg.SeriesInstanceUID, sr.SeriesInstanceUID, source.dataset.SeriesInstanceUID}) == 3

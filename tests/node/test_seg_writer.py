@@ -14,7 +14,7 @@ from ai.segmentation import Segmentation
 from ai.stand_in import StandInSegmenter
 from node.options import OutputOptions
 from node.reader import Source, read_radiograph
-from node.seg_writer import write_segmentation
+from node.seg_writer import write_segmentations
 
 MakeDx = Callable[..., Dataset]
 Found = tuple[Source, Segmentation]
@@ -44,7 +44,8 @@ def _found(dataset: Dataset) -> Found:
 
 
 def _seg(found: Found, options: OutputOptions | None = None) -> Dataset:
-    return dcmread(_through_bytes(write_segmentation(*found, options or OutputOptions())))
+    ((_, seg),) = write_segmentations(*found, options or OutputOptions(orientation_shim=True))
+    return dcmread(_through_bytes(seg))
 
 
 def _only(found: Found, names: Iterable[str]) -> Found:

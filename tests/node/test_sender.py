@@ -22,7 +22,7 @@ from node.backoff import Backoff, BreakerState
 from node.bell import Bell
 from node.database import engine_for, upgrade
 from node.job_store import JobStore
-from node.jobs import Delivery, DeliveryState, ReceivedObject, StoredResult
+from node.jobs import AddressedResult, Delivery, DeliveryState, ReceivedObject, StoredResult
 from node.outcome import Outcome, Verdict, judge
 from node.sender import BATCH, DeliveryRules, Sender
 from node.spool import Spool
@@ -54,7 +54,7 @@ class Bench:
         job = self.store.claim("worker", 30)
         assert job is not None
         kept = [self._keep(_segmentation()) for _ in range(results)]
-        self.store.finish(job.id, "worker", kept, destinations)
+        self.store.finish(job.id, "worker", [AddressedResult(each, destinations) for each in kept])
         return [result.sop_instance_uid for result in kept]
 
     def _keep(self, dataset: Dataset) -> StoredResult:

@@ -26,6 +26,9 @@ from node.service import Node, build_node
 from node.spool import Spool
 from node.states import State
 
+RESULTS = 3
+"""That the profile "standard" makes of one radiograph: a SEG and two SR."""
+
 MakeDx = Callable[..., Dataset]
 
 
@@ -105,7 +108,7 @@ def test_radiograph_goes_in_and_segmentation_and_report_come_out(
     node.start()
     sent = make_dx()
     assert _send(node.port, sent) == 0x0000
-    assert archive.wait_for(2, timeout_s=30)
+    assert archive.wait_for(RESULTS, timeout_s=30)
     assert _until(lambda: _states(settings) == [State.DONE])
     node.stop()
     results = [dcmread(archive.path(arrival.sop_instance_uid)) for arrival in archive.arrivals]
@@ -124,10 +127,10 @@ def test_same_image_again_is_acknowledged_and_makes_nothing_new(
     sent, other = make_dx(), make_dx()
     assert [_send(node.port, sent) for _ in range(2)] == [0x0000, 0x0000]
     assert _send(node.port, other) == 0x0000
-    assert archive.wait_for(4, timeout_s=30)
+    assert archive.wait_for(2 * RESULTS, timeout_s=30)
     assert _until(lambda: _states(settings) == [State.DONE] * 2)
     node.stop()
-    assert sorted(archive.counts.values()) == [1] * 4
+    assert sorted(archive.counts.values()) == [1] * 2 * RESULTS
 
 
 def test_two_nodes_share_their_work_and_do_nothing_twice(
@@ -139,11 +142,11 @@ def test_two_nodes_share_their_work_and_do_nothing_twice(
         node.start()
     for number in range(6):
         assert _send(nodes[number % 2].port, make_dx()) == 0x0000
-    assert archive.wait_for(12, timeout_s=60)
+    assert archive.wait_for(6 * RESULTS, timeout_s=60)
     assert _until(lambda: _states(settings) == [State.DONE] * 6)
     for node in nodes:
         node.stop()
-    assert sorted(archive.counts.values()) == [1] * 12
+    assert sorted(archive.counts.values()) == [1] * 6 * RESULTS
 
 
 def test_job_in_hand_ends_before_the_node_has_stopped(
@@ -176,10 +179,10 @@ def test_what_a_stopped_node_left_is_done_by_the_next(
     assert State.QUEUED in _states(settings)
     successor = build_node(settings, StandInSegmenter())
     successor.start()
-    assert archive.wait_for(6, timeout_s=30)
+    assert archive.wait_for(3 * RESULTS, timeout_s=30)
     assert _until(lambda: _states(settings) == [State.DONE] * 3)
     successor.stop()
-    assert sorted(archive.counts.values()) == [1] * 6
+    assert sorted(archive.counts.values()) == [1] * 3 * RESULTS
 
 
 def test_stopped_node_takes_no_connection(tmp_path: Path, archive: Archive) -> None:
@@ -239,4 +242,4 @@ def test_results_that_wait_for_a_removed_destination_are_told_at_the_start(
     later.engine.dispose()
     logged = [json.loads(line) for line in lines.getvalue().splitlines()]
     [told] = [line for line in logged if "destination that is not set" in line["event"]]
-    assert (told["destination"], told["count"]) == ("archive", 2)
+    assert (told["destination"], told["count"]) == ("archive", RESULTS)

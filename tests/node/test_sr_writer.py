@@ -17,7 +17,8 @@ from node.conformance import violations
 from node.options import OutputOptions
 from node.read_results import read_measurements
 from node.reader import read_radiograph
-from node.seg_writer import write_segmentation
+from node.report_frame import ReportFrame
+from node.seg_writer import write_segmentations
 from node.sr_writer import write_report
 
 MakeDx = Callable[..., Dataset]
@@ -39,11 +40,14 @@ class Written:
         segmentation = StandInSegmenter().segment([self.source.radiograph])[0]
         self.segmentation = segmentation if finds else replace(segmentation, masks={})
         self.measurements = measure(self.source.radiograph, self.segmentation)
-        self.seg = write_segmentation(self.source, segmentation, OPTIONS) if with_seg and finds else None
+        segs = write_segmentations(self.source, self.segmentation, OPTIONS) if with_seg else []
+        self.segs = [seg for _, seg in segs]
         self.report = self.again()
 
     def again(self) -> Dataset:
-        made = write_report(self.source, self.segmentation, self.measurements, self.seg, OPTIONS)
+        made = write_report(
+            ReportFrame(self.source, self.segmentation, self.segs, OPTIONS), self.measurements
+        )
         return dcmread(_through_bytes(made))
 
 
@@ -76,8 +80,8 @@ def _of_type(item: Dataset, value_type: str) -> list[Dataset]:
 
 
 def test_a_value_refers_to_the_segments_of_its_structures(written: Written) -> None:
-    assert written.seg is not None
-    labels = {segment.SegmentNumber: segment.SegmentLabel for segment in written.seg.SegmentSequence}
+    (seg,) = written.segs
+    labels = {segment.SegmentNumber: segment.SegmentLabel for segment in seg.SegmentSequence}
     structures = sorted(
         (each.rounded, sorted(set(each.structures) & set(labels.values())))
         for each in written.measurements.computed
@@ -86,7 +90,7 @@ def test_a_value_refers_to_the_segments_of_its_structures(written: Written) -> N
     for item in _of_type(written.report, "NUM"):
         (reference,) = _named(item, codes.SOURCE_OF_MEASUREMENT)
         (target,) = reference.ReferencedSOPSequence
-        assert target.ReferencedSOPInstanceUID == written.seg.SOPInstanceUID
+        assert target.ReferencedSOPInstanceUID == seg.SOPInstanceUID
         stated = np.atleast_1d(target.ReferencedSegmentNumber)
         value = float(item.MeasuredValueSequence[0].NumericValue)
         told.append((value, sorted(labels[int(number)] for number in stated)))
@@ -172,10 +176,20 @@ def test_signs_and_counts_survive_and_have_names_of_their_own(make_dx: MakeDx) -
     assert [each.text for each in again] == ["-12.3 mm", "9", "-7.1 %"]
 
 
-def test_what_the_picture_shows_stands_as_text_under_its_code(written: Written) -> None:
-    texts = [item.TextValue for item in _named(written.report, codes.FIELD)]
-    assert texts == [f"{each.name}: {each.text}" for each in written.measurements.findings]
-    assert "left apex inside the picture: yes" in texts
+def test_what_the_picture_shows_is_answered_with_yes_and_no_as_codes(written: Written) -> None:
+    found = written.measurements.findings
+    assert found
+    assert {each.name for each in found} == set(codes.FINDINGS)
+    for each in found:
+        (item,) = _named(written.report, codes.FINDINGS[each.name])
+        answer = codes.YES if each.holds else codes.NO
+        assert (item.ValueType, item.ConceptCodeSequence[0].CodeValue) == ("CODE", answer.value)
+
+
+def test_what_cannot_be_told_of_the_picture_stands_as_text_with_its_reason(make_dx: MakeDx) -> None:
+    report = Written(make_dx(), finds=False)
+    texts = [item.TextValue for item in _named(report.report, codes.FIELD)]
+    assert texts == [f"{each.name}: {each.text}" for each in report.measurements.findings]
 
 
 def test_a_report_on_an_image_in_which_nothing_was_found_has_no_group_and_every_reason(

@@ -23,7 +23,8 @@ from node.jobs import Job, ReceivedObject
 from node.pipeline import ResultObject
 from node.spool import Spool
 from node.states import State
-from node.worker import STORAGE_RETRY_S, Worker, WorkRules
+from node.work import AddressedObject
+from node.worker import STORAGE_RETRY_S, Worker
 
 Process = Callable[[Path], Sequence[ResultObject]]
 
@@ -54,8 +55,11 @@ class Bench:
     def worker(
         self, process: Process, name: str = "worker", lease_s: float = 30, destinations: tuple[str, ...] = ()
     ) -> Worker:
-        rules = WorkRules(destinations, lease_s)
-        return Worker(name, self.store, self.spool, process, rules, self.received, self.finished)
+        def work(job: Job) -> Sequence[AddressedObject]:
+            made = process(self.spool.path(job.path))
+            return [AddressedObject(result, destinations) for result in made]
+
+        return Worker(name, self.store, self.spool, work, lease_s, self.received, self.finished)
 
     def job(self, job: Job) -> Job:
         found = self.store.job(job.id)

@@ -12,7 +12,7 @@ STAGES = ("read", "judge", *NETWORK_STAGES, "segment", "measure", "write", "file
 """In the order in which they run; "write" makes the SEG and the SR, "files" puts them on disk."""
 
 
-class Profile:
+class StageTimes:
     """Collects seconds by stage over all images."""
 
     def __init__(self) -> None:

@@ -1,0 +1,170 @@
+"""Rules that every result keeps before it leaves, and how a broken one is told."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+
+from pydicom import DataElement, Dataset, dcmwrite
+from pydicom.config import RAISE
+from pydicom.datadict import tag_for_keyword
+from pydicom.tag import BaseTag
+from pydicom.valuerep import validate_value
+
+from node.attributes import CONVERSION_ERRORS
+from node.identity import OPTIONAL, PATIENT_TYPE_2, STUDY_TYPE_2
+
+RULES: Mapping[str, str] = {
+    "GEN-CLASS": "the SOP Class is one that this program makes",
+    "GEN-TYPE-1": "attributes that must have a value have one",
+    "GEN-TYPE-2": "attributes that must be there are there",
+    "GEN-UID": "its own UIDs are valid (PS3.5 9.1)",
+    "GEN-META": "the file meta information agrees with the data set",
+    "GEN-VALUE": "values fit their value representation (PS3.5 6.2)",
+    "GEN-ENCODE": "the data set can be encoded",
+    "GEN-SCHEME": "a private coding scheme that is used is identified (PS3.3 C.12.1)",
+    "GEN-CODE": "codes have value, scheme and meaning (PS3.3 8.8)",
+    "SEG-NUMBERS": "Segment Numbers run from 1 without a gap (PS3.3 C.8.20.2)",
+    "SEG-FRAMES": "each frame has a functional group, and each segment a frame; OHIF hangs otherwise",
+    "SEG-EMPTY": "no frame is empty; OHIF hangs otherwise",
+    "SEG-SOURCE": "each frame names its source image (Derivation Image); OHIF shows nothing otherwise",
+    "SEG-ALIGNED": "frames of one bit a pixel begin with a byte; OHIF draws them shifted otherwise",
+    "SEG-LENGTH": "Pixel Data holds as many bytes or frames as belong there",
+    "SEG-ENCAPSULATED": "one bit a pixel is not encapsulated; Orthanc breaks down on it",
+    "SEG-ORIENTATION": "no orientation in space is stated that the source does not have, but the neutral one",
+    "SEG-OVERLAP": "Segments Overlap is stated, and a label map has none",
+    "SEG-BACKGROUND": "no segment of a label map is its background; OHIF shifts every name otherwise",
+    "SEG-PIXELS": "pixels of a label map are the background or a segment's number, each at least once",
+    "SR-VERIFIED": "Verification Flag is UNVERIFIED: nobody has verified it",
+    "SR-DRAWING": "every measurement group has a drawing, or none has; OHIF shows black otherwise",
+    "SR-RECTANGLE": "no polyline has 4 or 5 points; OHIF takes it for a rectangle and shows no line at all",
+    "SR-BOUNDS": "no drawing has negative coordinates",
+    "SR-VALUE": "a number has a value and a unit, and a text has words",
+    "SR-EVIDENCE": "whatever the report refers to is in its evidence (PS3.3 C.17.2)",
+    "SR-REFERENCE": "a reference has a frame or a segment, not both (PS3.3 C.17.3)",
+    "SR-PREDECESSOR": "the report does not supersede itself",
+    "PR-REFERENCE": "the image that is shown is referred to, and every graphic refers to it (PS3.3 C.11.11)",
+    "PR-LAYER": "every graphic lies in a layer that is described (PS3.3 C.10.7)",
+    "PR-GRAPHIC": "Graphic Data holds as many points as it says, inside the image",
+    "PR-GRAYSCALE": "Presentation LUT Shape is IDENTITY or INVERSE (PS3.3 C.11.6)",
+    "SC-PIXELS": "Pixel Data holds as many bytes as belong there, and they are no blank picture",
+    "SC-SOURCE": "the picture names the radiograph that it was made of",
+    "SC-MARK": "the picture says that it was derived and identifies nobody",
+}
+"""Every rule by its code; docs/conformance.md has the same table."""
+
+TYPE_1 = (
+    *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "InstanceNumber"),
+    *("SeriesNumber", "Manufacturer", "ManufacturerModelName", "DeviceSerialNumber", "SoftwareVersions"),
+)
+TYPE_2 = (*PATIENT_TYPE_2, *STUDY_TYPE_2)
+"""Attributes of every composite object: present with a value, and present (PS3.3 A.51.3, A.35.13.3)."""
+
+OWN_UIDS = ("SOPInstanceUID", "SeriesInstanceUID")
+"""Made by us; those of the source may break a rule and are copied all the same."""
+
+COPIED = frozenset(tag_for_keyword(word) for word in (*OPTIONAL, *PATIENT_TYPE_2, *STUDY_TYPE_2))
+"""Top-level attributes that come from the source as they are."""
+
+PIXEL_DATA = BaseTag(0x7FE00010)
+CODE_TYPE_1 = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
+PRIVATE_PREFIX = "99"
+
+_UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
+_AS_TEXT = frozenset({"DS", "IS", "PN", "UI"})  # pydicom has classes of its own for their values
+_UNCHECKED = frozenset({"SQ", "OB", "OW", "OF", "UN", "AT"})
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A rule that a result breaks.
+
+    Attributes:
+        code: One of `RULES`.
+        words: What is wrong, for people; nothing about the patient.
+    """
+
+    code: str
+    words: str
+
+    def __post_init__(self) -> None:
+        if self.code not in RULES:
+            raise ValueError(f"no rule has the code {self.code!r}")
+
+    def __str__(self) -> str:
+        """Return both: "SEG-EMPTY frame 3 is empty"."""
+        return f"{self.code} {self.words}"
+
+
+def missing(dataset: Dataset, keywords: Sequence[str], where: str = "") -> Iterator[Violation]:
+    """Yield what is absent or has no value."""
+    for keyword in keywords:
+        if dataset.get(keyword) in (None, "", b"", []):
+            yield Violation("GEN-TYPE-1", f"{where}{keyword} is missing or empty")
+
+
+def general(dataset: Dataset) -> Iterator[Violation]:
+    """Yield what breaks the rules of all results."""
+    yield from missing(dataset, TYPE_1)
+    absent = (keyword for keyword in TYPE_2 if keyword not in dataset)
+    yield from (Violation("GEN-TYPE-2", f"{keyword} is missing") for keyword in absent)
+    bad = (keyword for keyword in OWN_UIDS if not is_uid(str(dataset.get(keyword))))
+    yield from (Violation("GEN-UID", f"{keyword} is no valid UID") for keyword in bad)
+    meta = getattr(dataset, "file_meta", Dataset())
+    if meta.get("MediaStorageSOPInstanceUID") != dataset.get("SOPInstanceUID"):
+        yield Violation("GEN-META", "the file meta information names another SOP Instance UID")
+    if not meta.get("TransferSyntaxUID"):
+        yield Violation("GEN-META", "the file meta information names no transfer syntax")
+
+
+def is_uid(value: str) -> bool:
+    """Whether a text is a UID (PS3.5 9.1)."""
+    return len(value) <= 64 and _UID.fullmatch(value) is not None
+
+
+def contents(dataset: Dataset) -> Iterator[Violation]:
+    """Yield what is wrong with values, codes and encoding, at any depth; the source's own are left alone."""
+    schemes: set[str] = set()
+    yield from _values(dataset, COPIED, schemes)
+    known = {item.CodingSchemeDesignator for item in dataset.get("CodingSchemeIdentificationSequence") or []}
+    private = {scheme for scheme in schemes if scheme.startswith(PRIVATE_PREFIX)}
+    yield from (Violation("GEN-SCHEME", f"{scheme} is used and not identified") for scheme in private - known)
+    yield from _encodes(dataset)
+
+
+def _values(dataset: Dataset, skipped: frozenset[int | None], schemes: set[str]) -> Iterator[Violation]:
+    if "CodeValue" in dataset or "CodeMeaning" in dataset:
+        schemes.add(str(dataset.get("CodingSchemeDesignator")))
+        for keyword in CODE_TYPE_1:
+            if not dataset.get(keyword):
+                yield Violation(
+                    "GEN-CODE", f"code {dataset.get('CodeValue')!s}: {keyword} is missing or empty"
+                )
+    for tag in dataset.keys():  # noqa: SIM118 - a Dataset iterates over its elements, decoding each
+        if tag in skipped or tag == PIXEL_DATA:
+            continue
+        element = dataset[tag]
+        if element.VR == "SQ":
+            for item in element.value:
+                yield from _values(item, frozenset(), schemes)
+        else:
+            yield from _value(element)
+
+
+def _value(element: DataElement) -> Iterator[Violation]:
+    if element.VR in _UNCHECKED or element.is_empty:
+        return
+    for value in element.value if element.VM > 1 else [element.value]:
+        try:
+            validate_value(element.VR, str(value) if element.VR in _AS_TEXT else value, RAISE)
+        except (ValueError, TypeError):
+            yield Violation("GEN-VALUE", f"{element.keyword} does not fit {element.VR}")
+
+
+def _encodes(dataset: Dataset) -> Iterator[Violation]:
+    header = Dataset()
+    header.update({tag: dataset.get_item(tag) for tag in dataset.keys() if tag != PIXEL_DATA})  # noqa: SIM118
+    try:
+        dcmwrite(BytesIO(), header, implicit_vr=False, little_endian=True)
+    except CONVERSION_ERRORS as exc:
+        yield Violation("GEN-ENCODE", f"it cannot be encoded ({type(exc).__name__})")

@@ -1,0 +1,185 @@
+"""What a worker makes of a job: one understanding, several forms; a later model supersedes an earlier one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset, dcmread
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
+from ai.radiograph import Radiograph
+from ai.segmentation import ModelIdentity, Segmentation
+from ai.stand_in import StandInSegmenter
+from node.database import engine_for, upgrade
+from node.errors import TransitionError
+from node.job_store import JobStore
+from node.jobs import AddressedResult, ReceivedObject, StoredResult
+from node.options import OutputOptions
+from node.spool import Spool
+from node.states import State
+from node.work import AddressedObject, Work
+
+MakeDx = Callable[..., Dataset]
+PLAIN, SHIMMED = OutputOptions(), OutputOptions(orientation_shim=True)
+
+
+class Versioned(StandInSegmenter):
+    """The stand-in, under another version; it counts how often it was asked."""
+
+    def __init__(self, version: str) -> None:
+        self.model = ModelIdentity("stand-in", version, version.encode().hex().ljust(64, "0"))
+        self.asked = 0
+
+    def segment(self, radiographs: Sequence[Radiograph]) -> list[Segmentation]:
+        self.asked += 1
+        return [replace(found, model=self.model) for found in super().segment(radiographs)]
+
+
+class Node:
+    """A queue with one image, on which several models work one after the other."""
+
+    def __init__(self, folder: Path, image: Dataset) -> None:
+        engine = engine_for("", folder)
+        upgrade(engine)
+        self.store, self.spool = JobStore(engine), Spool(folder)
+        incoming, content = self.spool.begin(), BytesIO()
+        image.save_as(content, enforce_file_format=True)
+        incoming.write(content.getvalue())
+        kept, uid = incoming.keep(), UID(image.SOPInstanceUID)
+        received = ReceivedObject(
+            image.SOPClassUID, uid, uid, uid, ExplicitVRLittleEndian, kept.digest, kept.path, 1, "TEST"
+        )
+        self.store.add_received(received)
+
+    def run(
+        self, segmenter: Versioned, outputs: Mapping[OutputOptions, tuple[str, ...]]
+    ) -> list[AddressedObject]:
+        """Work on the image as a worker would, deliver everything, and return what was made."""
+        job = self.store.claim("worker", 60)
+        assert job is not None
+        made = list(Work(segmenter, None, outputs, self.store, self.spool)(job))
+        self.store.finish(job.id, "worker", [AddressedResult(self._keep(m), m.destinations) for m in made])
+        for delivery in self.store.deliveries(job.id):
+            self.store.delivered(delivery.id, 0)
+        return made
+
+    def _keep(self, made: AddressedObject) -> StoredResult:
+        content, dataset = BytesIO(), made.result.dataset
+        dataset.save_as(content, enforce_file_format=True)
+        kept = self.spool.store_result(content.getvalue())
+        uids = (str(dataset.SOPClassUID), str(dataset.SOPInstanceUID))
+        return StoredResult(made.result.kind, *uids, kept.path, kept.digest)
+
+    def again(self) -> None:
+        """Queue the image once more."""
+        self.store.rerun(self.store.jobs()[0].id)
+
+
+@pytest.fixture
+def node(tmp_path: Path, make_dx: MakeDx) -> Node:
+    return Node(tmp_path, make_dx())
+
+
+def _superseded(made: list[AddressedObject], kind: str = "SR") -> list[list[str]]:
+    found = []
+    for each in made:
+        if each.result.kind == kind:
+            studies = each.result.dataset.get("PredecessorDocumentsSequence") or []
+            series = [series for study in studies for series in study.ReferencedSeriesSequence]
+            found.append(
+                [sop.ReferencedSOPInstanceUID for one in series for sop in one.ReferencedSOPSequence]
+            )
+    return found
+
+
+def _uids(made: list[AddressedObject], kind: str) -> list[str]:
+    return [str(each.result.dataset.SOPInstanceUID) for each in made if each.result.kind == kind]
+
+
+def test_an_image_is_segmented_once_and_written_in_each_form(node: Node) -> None:
+    segmenter = Versioned("1")
+    made = node.run(segmenter, {PLAIN: ("a", "b"), SHIMMED: ("c",)})
+    assert segmenter.asked == 1
+    assert [(each.result.kind, each.destinations) for each in made] == [
+        ("SEG", ("a", "b")),
+        ("SR", ("a", "b")),
+        ("SEG", ("c",)),
+        ("SR", ("c",)),
+    ]
+    assert len(set(_uids(made, "SEG") + _uids(made, "SR"))) == 4
+    sent = {(d.destination, d.result.sop_instance_uid) for d in node.store.deliveries()}
+    assert sent == {(name, str(e.result.dataset.SOPInstanceUID)) for e in made for name in e.destinations}
+
+
+def test_a_first_report_supersedes_nothing_and_a_new_models_report_the_one_before(node: Node) -> None:
+    first = node.run(Versioned("1"), {PLAIN: ("a",)})
+    node.again()
+    second = node.run(Versioned("2"), {PLAIN: ("a",)})
+    node.again()
+    third = node.run(Versioned("3"), {PLAIN: ("a",)})
+    assert _superseded(first) == [[]]
+    assert _superseded(second) == [_uids(first, "SR")]
+    assert _superseded(third) == [_uids(second, "SR")]
+    series = {e.result.dataset.SeriesInstanceUID for made in (first, second, third) for e in made}
+    assert len(series) == 6
+
+
+def test_the_same_model_again_makes_the_same_results_and_nothing_is_sent(node: Node) -> None:
+    first = node.run(Versioned("1"), {PLAIN: ("a",)})
+    node.again()
+    newer = node.run(Versioned("2"), {PLAIN: ("a",)})
+    before = len(node.store.deliveries())
+    for version, made in (("2", newer), ("1", first)):
+        node.again()
+        repeated = node.run(Versioned(version), {PLAIN: ("a",)})
+        assert [_bytes(each) for each in repeated] == [_bytes(each) for each in made]
+    assert len(node.store.deliveries()) == before
+    assert node.store.jobs()[0].state is State.DONE
+
+
+MOMENTS = (
+    "ContentDate",
+    "ContentTime",
+    "SeriesDate",
+    "SeriesTime",
+    "InstanceCreationDate",
+    "InstanceCreationTime",
+)
+
+
+def _bytes(made: AddressedObject) -> bytes:
+    """Return a result as a file, without the moments at which it was made."""
+    content = BytesIO()
+    made.result.dataset.save_as(content, enforce_file_format=True)
+    content.seek(0)
+    dataset, again = dcmread(content), BytesIO()
+    for keyword in MOMENTS:
+        setattr(dataset, keyword, "")
+    for step in dataset.get("ContributingEquipmentSequence") or []:
+        step.ContributionDateTime = ""
+    dataset.save_as(again, enforce_file_format=True)
+    return again.getvalue()
+
+
+def test_each_destination_is_told_of_the_report_that_it_has(node: Node) -> None:
+    first = node.run(Versioned("1"), {PLAIN: ("a",), SHIMMED: ("b",)})
+    node.again()
+    second = node.run(Versioned("2"), {PLAIN: ("a",), SHIMMED: ("b",)})
+    assert _superseded(second) == [[uid] for uid in _uids(first, "SR")]
+
+
+def test_a_new_destination_gets_what_it_does_not_have_and_the_others_nothing_again(node: Node) -> None:
+    node.run(Versioned("1"), {PLAIN: ("a",)})
+    node.again()
+    node.run(Versioned("1"), {PLAIN: ("a", "b")})
+    sent = [(d.destination, d.result.kind) for d in node.store.deliveries()]
+    assert sorted(sent) == [("a", "SEG"), ("a", "SR"), ("b", "SEG"), ("b", "SR")]
+
+
+def test_only_a_job_that_is_done_is_run_once_more(node: Node) -> None:
+    with pytest.raises(TransitionError, match="is queued; only one that is done"):
+        node.again()
+    with pytest.raises(TransitionError, match="there is no job 99"):
+        node.store.rerun(99)

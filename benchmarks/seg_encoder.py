@@ -1,0 +1,175 @@
+"""Our Segmentation writer beside highdicom's constructor: seconds, memory, and whether the bytes are the same.
+
+    python benchmarks/seg_encoder.py [--rows 2500 --columns 2048 --structures 159]
+
+Each runs in a process of its own, which begins with the same masks in their bounding boxes. Memory is what the
+process needs at most above what it had then. highdicom is given what it asks for, one array of rows x columns x
+structures; the time to fill it is not counted, its memory is, for without it there is no highdicom Segmentation.
+"""
+
+import argparse
+import hashlib
+import json
+import multiprocessing
+import resource
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from io import BytesIO
+
+import highdicom as hd
+import numpy as np
+from pydicom import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+
+from ai.labels import LABELS
+from ai.segmentation import Mask, ModelIdentity, Segmentation
+from node.conformance import check_conformance
+from node.options import OutputOptions
+from node.reader import Source, read_radiograph
+from node.seg_writer import write_segmentations
+
+MEGABYTE = 1e6
+SEED = 5
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one writer needed.
+
+    Attributes:
+        seconds: Until the data set with its Pixel Data was there.
+        peak_mb: Resident memory at most, above what the process had with the masks.
+        pixel_mb: Length of Pixel Data.
+        digest: SHA-256 of Pixel Data.
+    """
+
+    seconds: float
+    peak_mb: float
+    pixel_mb: float
+    digest: str
+
+
+def film(rows: int, columns: int) -> Source:
+    """Return a synthetic digital radiograph, read as the node reads one."""
+    dataset = Dataset()
+    dataset.SOPClassUID, dataset.Modality = DigitalXRayImageStorageForPresentation, "DX"
+    dataset.SOPInstanceUID, dataset.StudyInstanceUID = generate_uid(), generate_uid()
+    dataset.SeriesInstanceUID = generate_uid()
+    for keyword in ("PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"):
+        setattr(dataset, keyword, "")
+    dataset.PatientID, dataset.AccessionNumber, dataset.ReferringPhysicianName = "BENCHMARK", "", ""
+    dataset.ViewPosition, dataset.BodyPartExamined, dataset.PatientOrientation = "PA", "CHEST", ["L", "F"]
+    dataset.ImagerPixelSpacing, dataset.PresentationIntentType = [0.14, 0.14], "FOR PRESENTATION"
+    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = rows, columns, 1
+    dataset.PhotometricInterpretation, dataset.PixelRepresentation = "MONOCHROME2", 0
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
+    across = np.linspace(0, 4095, columns, dtype=np.uint16)
+    dataset.PixelData = np.broadcast_to(across, (rows, columns)).tobytes()
+    dataset["PixelData"].VR = "OW"
+    dataset.InstanceNumber, dataset.SeriesNumber = 1, 1
+    dataset.file_meta = hd.base.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    content = BytesIO()
+    dataset.save_as(content, enforce_file_format=True)
+    content.seek(0)
+    return read_radiograph(content)
+
+
+def overlapping_masks(count: int, rows: int, columns: int) -> dict[str, Mask]:
+    """Return ellipses from rib to lung size by label name, many of which overlap."""
+    draw = np.random.default_rng(SEED)
+    masks = {}
+    for item in LABELS[:count]:
+        height, width = (int(size * draw.uniform(0.02, 0.3)) for size in (rows, columns))
+        y, x = np.ogrid[-height : height + 1, -width : width + 1]
+        inside = (y / height) ** 2 + (x / width) ** 2 <= 1
+        top = int(draw.integers(0, rows - inside.shape[0]))
+        left = int(draw.integers(0, columns - inside.shape[1]))
+        masks[item.name] = Mask(np.asarray(inside), top, left)
+    return masks
+
+
+def ours(source: Source, masks: dict[str, Mask]) -> tuple[float, Dataset]:
+    """Write the Segmentation as the node does, the conformance gate included."""
+    found = Segmentation(source.shape, masks, ModelIdentity("benchmark", "1", "0" * 64))
+    start = time.perf_counter()
+    ((_, seg),) = write_segmentations(source, found, OutputOptions())
+    check_conformance(seg)
+    return time.perf_counter() - start, seg
+
+
+def highdicoms(source: Source, masks: dict[str, Mask]) -> tuple[float, Dataset]:
+    """Let highdicom write the same."""
+    dense = np.zeros((1, *source.shape, len(masks)), np.uint8)
+    for index, mask in enumerate(masks.values()):
+        dense[0, mask.top : mask.bottom, mask.left : mask.right, index] = mask.pixels
+    algorithm = hd.AlgorithmIdentificationSequence("benchmark", codes.DCM.ArtificialIntelligence, "1")
+    described = [
+        hd.seg.SegmentDescription(
+            segment_number=number,
+            segment_label=name,
+            segmented_property_category=codes.SCT.AnatomicalStructure,
+            segmented_property_type=codes.SCT.Lung,
+            algorithm_type="AUTOMATIC",
+            algorithm_identification=algorithm,
+        )
+        for number, name in enumerate(masks, start=1)
+    ]
+    start = time.perf_counter()
+    seg = hd.seg.Segmentation(
+        source_images=[source.dataset],
+        pixel_array=dense,
+        segmentation_type="BINARY",
+        segment_descriptions=described,
+        series_instance_uid=generate_uid(),
+        series_number=1,
+        sop_instance_uid=generate_uid(),
+        instance_number=1,
+        manufacturer="benchmark",
+        manufacturer_model_name="benchmark",
+        software_versions="1",
+        device_serial_number="1",
+    )
+    return time.perf_counter() - start, seg
+
+
+def measured(write: Callable[[Source, dict[str, Mask]], tuple[float, Dataset]], size: tuple[int, ...]) -> Run:
+    """Run one writer in this process."""
+    warnings.simplefilter("ignore")
+    count, rows, columns = size
+    source, masks = film(rows, columns), overlapping_masks(count, rows, columns)
+    before = peak_mb()
+    seconds, seg = write(source, masks)
+    digest = hashlib.sha256(seg.PixelData).hexdigest()
+    return Run(seconds, peak_mb() - before, len(seg.PixelData) / MEGABYTE, digest)
+
+
+def peak_mb() -> float:
+    """Return the largest resident set so far, in MB; Linux counts in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MEGABYTE
+
+
+def main() -> None:
+    """Measure both, and print seconds, memory and ratios."""
+    parser = argparse.ArgumentParser(description="our Segmentation writer beside highdicom's")
+    for name, default in (("structures", 159), ("rows", 2500), ("columns", 2048)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    arguments = parser.parse_args()
+    size = (arguments.structures, arguments.rows, arguments.columns)
+    runs = {}
+    for name, write in (("highdicom", highdicoms), ("paxnode", ours)):
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            runs[name] = pool.apply(measured, (write, size))
+        print(name, json.dumps(asdict(runs[name])))
+    theirs, own = runs["highdicom"], runs["paxnode"]
+    print(f"time: highdicom / paxnode = {theirs.seconds / own.seconds:.1f}")
+    print(f"memory: paxnode / highdicom = {own.peak_mb / theirs.peak_mb:.2f}")
+    print(f"Pixel Data: {'the same bytes' if own.digest == theirs.digest else 'DIFFERENT'}")
+    raise SystemExit(own.digest != theirs.digest)
+
+
+if __name__ == "__main__":
+    main()

@@ -33,7 +33,7 @@ class Grayscale:
     """The way to the display values, as a presentation state tells it (PS3.4 N.2).
 
     Attributes:
-        window: On modality values; None where the VOI LUT was taken, or where no window can say what was done.
+        window: On modality values; None where the VOI LUT was taken, or where no window says what was done.
         voi_lut: Whether the source's VOI LUT was taken.
         inverted: Whether the lowest value is the brightest: Presentation LUT Shape INVERSE.
     """

@@ -1,7 +1,7 @@
 """From a file to a radiograph: parse, admit, decode, display values, spacing, view."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -63,7 +63,7 @@ class Source:
     transfer_syntax: UID
     compression_ratio: float = 1.0
     appearance: Appearance | None = None
-    grayscale: Grayscale = Grayscale()
+    grayscale: Grayscale = field(default_factory=Grayscale)
 
     def stored_mask(self, mask: Mask) -> Mask:
         """Return a mask of the radiograph on the stored grid."""

@@ -17,8 +17,11 @@ from node.reader import Source
 
 MANUFACTURER = "paxnode"
 IMPLEMENTATION_VERSION_NAME = "PAXNODE"
-SERIES_OFFSET = {"SEG": 0, "SR": 1}
-"""Added to the Series Number that the options state."""
+SERIES_OFFSET = {"SEG": 0, "SR": 1, "PR": 2, "SC": 3}
+"""Added to the Series Number that the options state, by kind of result."""
+
+MODALITY = {"SEG": "SEG", "SR": "SR", "PR": "PR", "SC": "OT"}
+"""By kind of result (PS3.3 C.7.3.1.1.1); no modality made a picture of results."""
 
 
 @cache
@@ -46,8 +49,8 @@ def write_header(
     """Put into a result what is the same for all kinds of them, in place of what it has.
 
     Args:
-        result: A Segmentation or a report.
-        kind: "SEG" or "SR": its Modality, and the kind of its UIDs.
+        result: A Segmentation, a report, a presentation state or a secondary capture.
+        kind: "SEG", "SR", "PR" or "SC", a key of `MODALITY`: the kind of its UIDs too.
         source: The radiograph that it was made of.
         model: The weights that made it.
         options: What is written, and how.
@@ -55,7 +58,7 @@ def write_header(
     uids = uids_of(source, model, options)
     copy_identity(source.identity, result)
     result.SOPInstanceUID, result.SeriesInstanceUID = uids(kind), uids(f"{kind} series")
-    result.Modality = kind
+    result.Modality = MODALITY[kind]
     result.SeriesNumber = options.series_number_base + SERIES_OFFSET[kind]
     result.InstanceNumber = 1
     result.ContentQualification = options.content_qualification

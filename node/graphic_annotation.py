@@ -42,8 +42,10 @@ PIXEL, DISPLAY = AnnotationUnitsValues.PIXEL, AnnotationUnitsValues.DISPLAY
 MARK_TOP = 0.96
 """Where the mark begins, over the height of the displayed area; it reaches to the bottom."""
 
-LINE_THICKNESS = 2.0
-"""In pixels of the screen: "relative to a display with one thousand pixels" (PS3.3 C.10.5.1.3.13)."""
+LINE_THICKNESS = 0.001
+"""Over the longer side of the image, and a pixel at least: thin and visible for viewers that count Line
+Thickness (0070,0253) in pixels of the image, as the points are, and for those that count pixels of the screen.
+"""
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,8 @@ class Annotations:
 
     def _outline(self, ring: Points, item: Label) -> GraphicObject:
         outline = self._polyline(ring, item.name, self._uids(f"structure {item.name}"))
-        outline.LineStyleSequence = [_line_style(item.colour)]
+        thickness = max(1.0, LINE_THICKNESS * max(self._source.shape))
+        outline.LineStyleSequence = [_line_style(item.colour, thickness)]
         return outline
 
     def _line(self, figure: Figure) -> GraphicObject:
@@ -198,12 +201,12 @@ def _annotation(layer: Layer, graphics: Sequence[Dataset], texts: Sequence[Datas
     return annotation
 
 
-def _line_style(colour: tuple[int, int, int]) -> Dataset:
+def _line_style(colour: tuple[int, int, int], thickness: float) -> Dataset:
     """Return the Line Style macro of a plain line (PS3.3 Table C.10-5b); all its attributes are type 1."""
     style = Dataset()
     style.PatternOnColorCIELabValue = list(CIELabColor.from_rgb(*colour).value)
     style.PatternOnOpacity = 1.0
-    style.LineThickness, style.LineDashingStyle = LINE_THICKNESS, "SOLID"
+    style.LineThickness, style.LineDashingStyle = thickness, "SOLID"
     style.ShadowStyle, style.ShadowOffsetX, style.ShadowOffsetY = "OFF", 0.0, 0.0
     style.ShadowColorCIELabValue, style.ShadowOpacity = list(CIELabColor.from_rgb(0, 0, 0).value), 0.0
     return style

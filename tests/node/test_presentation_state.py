@@ -177,14 +177,11 @@ def _at_the_edge(points: npt.NDArray[np.float64], dense: npt.NDArray[np.bool_]) 
         yield bool(around.any() and not around.all())
 
 
-@pytest.mark.parametrize("lies", ORIENTATIONS)
-@pytest.mark.parametrize("size", [(256, 224), (251, 223)], ids=str)
-def test_outlines_lie_on_the_edges_of_the_stored_masks(
-    make_dx: MakeDx, lies: str, size: tuple[int, int]
-) -> None:
+@pytest.mark.parametrize("lies", ["LF", "RF", "LH", "FL", "HR"])
+def test_outlines_lie_on_the_edges_of_the_stored_masks(make_dx: MakeDx, lies: str) -> None:
     orientation = frontal_orientation(*lies)
     assert orientation is not None
-    stored = orientation.to_stored(make_dx(*size).pixel_array)
+    stored = orientation.to_stored(make_dx(251, 223).pixel_array)
     turned = make_dx(*stored.shape, PatientOrientation=list(lies), PixelData=stored.tobytes())
     written = Written(turned)
     shown = readable_subset(written.segmentation)

@@ -25,6 +25,7 @@ from ai.overlay import draw_overlay
 from ai.radiograph import View
 from ai.segmentation import Segmentation
 from ai.stand_in import StandInSegmenter
+from node.errors import RefusedImageError
 from node.options import OutputOptions
 from node.orientation import frontal_orientation
 from node.reader import Source, read_radiograph
@@ -199,6 +200,11 @@ def test_what_is_burnt_into_the_source_is_burnt_into_the_picture(make_dx: MakeDx
     capture = Written(dataset).capture
     assert capture.get("BurnedInAnnotation") == stated
     assert capture.RecognizableVisualFeatures == (stated or "NO")
+
+
+def test_a_picture_that_is_sent_back_is_not_segmented_again(written: Written) -> None:
+    with pytest.raises(RefusedImageError, match="coloured"):
+        read_radiograph(_through_bytes(written.capture))
 
 
 def test_nothing_can_be_measured_in_it(written: Written) -> None:

@@ -43,9 +43,8 @@ MARK_TOP = 0.96
 """Where the mark begins, over the height of the displayed area; it reaches to the bottom."""
 
 LINE_THICKNESS = 0.001
-"""Over the longer side of the image, and a pixel at least: thin and visible for viewers that count Line
-Thickness (0070,0253) in pixels of the image, as the points are, and for those that count pixels of the screen.
-"""
+"""Over the longer side of the image, and a pixel at least: thin and visible whether a viewer counts Line
+Thickness (0070,0253) in pixels of the image, as it does the points, or of the screen."""
 
 
 @dataclass(frozen=True)

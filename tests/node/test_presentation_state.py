@@ -61,7 +61,8 @@ class Written:
         return write_presentation_state(self.source, self.segmentation, self.measurements, options)
 
     def on(self, layer: str) -> Dataset:
-        (item,) = (item for item in self.state.GraphicAnnotationSequence if item.GraphicLayer == layer)
+        items: list[Dataset] = list(self.state.GraphicAnnotationSequence)
+        (item,) = (item for item in items if item.GraphicLayer == layer)
         return item
 
     def outlines(self, name: str) -> list[npt.NDArray[np.float64]]:

@@ -68,6 +68,7 @@ ANATOMY = Layer("ANATOMY", 1, "Outlines of organs", (90, 200, 250))
 BONES = Layer("BONES", 2, "Outlines of bones", (235, 215, 160))
 MEASUREMENTS = Layer("MEASUREMENTS", 3, "Lines and values of measurements", (255, 226, 64))
 MARK = Layer("MARK", 4, "Says that a neural network made this", (255, 140, 60))
+OVERLAYS = Layer("OVERLAYS", 5, "Overlay planes of the image itself", (255, 255, 255))
 """Bones have a layer of their own: there may be dozens of them."""
 
 
@@ -111,9 +112,13 @@ class Annotations:
         box = (0.0, MARK_TOP, 1.0, 1.0)
         texts.append(TextObject(words, DISPLAY, box, text_justification=CENTER))
 
+    def add_overlays(self) -> None:
+        """Add the layer on which the overlay planes of the image itself are shown; it holds nothing here."""
+        self._on(OVERLAYS)
+
     @property
     def layers(self) -> list[GraphicLayer]:
-        """The layers that hold something: items of Graphic Layer Sequence."""
+        """The layers that are used: items of Graphic Layer Sequence."""
         return [
             GraphicLayer(layer.name, layer.order, layer.description, CIELabColor.from_rgb(*layer.colour))
             for layer in self._objects
@@ -121,11 +126,11 @@ class Annotations:
 
     @property
     def items(self) -> list[Dataset]:
-        """What stands on them, an item of Graphic Annotation Sequence for each layer.
+        """What stands on them, an item of Graphic Annotation Sequence for each layer that holds something.
 
         They apply to the only image of the presentation state and so name none.
         """
-        return [_annotation(layer, *objects) for layer, objects in self._objects.items()]
+        return [_annotation(layer, *objects) for layer, objects in self._objects.items() if any(objects)]
 
     def _on(self, layer: Layer) -> tuple[list[GraphicObject], list[TextObject]]:
         return self._objects.setdefault(layer, ([], []))

@@ -12,11 +12,15 @@ from ai.overlay import readable_subset
 from ai.segmentation import ModelIdentity, Segmentation
 from node.attributes import number, numbers
 from node.display_shutter import write_display_shutter
-from node.graphic_annotation import Annotations
+from node.graphic_annotation import OVERLAYS, Annotations
 from node.options import OutputOptions
 from node.reader import Source
 from node.result_header import model_version, uids_of, write_file_meta, write_header
 from node.softcopy_lut import write_softcopy_luts
+
+OVERLAY_GROUPS = range(0x6000, 0x6020, 2)
+OVERLAY_DATA, OVERLAY_ACTIVATION_LAYER = 0x3000, 0x1001
+"""Elements of the repeating group 60xx (PS3.3 C.9.2, C.11.7). Some films have their side marker in it."""
 
 SQUARE = (1, 1)
 """Presentation Pixel Aspect Ratio where nothing tells another."""
@@ -101,6 +105,12 @@ def _aspect_ratio(dataset: Dataset) -> tuple[int, int]:
     return SQUARE
 
 
+def _overlay_groups(dataset: Dataset) -> list[int]:
+    """Return the groups of the image's overlay planes; a viewer shows those that are activated (C.11.7)."""
+    found = (group for group in OVERLAY_GROUPS if (group, OVERLAY_DATA) in dataset)
+    return [group for group in found if dataset.get_item((group, OVERLAY_DATA)).value]
+
+
 def _write_annotations(
     result: Dataset,
     source: Source,
@@ -113,5 +123,8 @@ def _write_annotations(
     drawn = {item.name for item in readable_subset(segmentation)}
     annotations.add_measurements(measurements, drawn)
     annotations.add_mark(mark(segmentation.model, options))
+    for group in _overlay_groups(source.dataset):
+        annotations.add_overlays()
+        result.add_new((group, OVERLAY_ACTIVATION_LAYER), "CS", OVERLAYS.name)
     result.GraphicAnnotationSequence = annotations.items
     result.GraphicLayerSequence = annotations.layers

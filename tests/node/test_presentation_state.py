@@ -20,12 +20,14 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from ai.appearance import Presentation
 from ai.measure import measure
 from ai.measurement import Measurements
 from ai.overlay import readable_subset
 from ai.rings import rings
 from ai.segmentation import Mask, Segmentation
 from ai.stand_in import StandInSegmenter
+from node.appearance import corrected
 from node.drawings import Points
 from node.options import OutputOptions
 from node.orientation import frontal_orientation
@@ -349,6 +351,37 @@ def test_without_structures_the_mark_remains(written: Written) -> None:
     state = write_presentation_state(written.source, nothing, Measurements(()), OPTIONS)
     assert [item.GraphicLayer for item in state.GraphicAnnotationSequence] == ["MARK"]
     assert [layer.GraphicLayer for layer in state.GraphicLayerSequence] == ["MARK"]
+
+
+def test_overlay_planes_of_the_image_stay_visible(make_dx: MakeDx, tmp_path: Path) -> None:
+    dataset = make_dx()
+    for element, vr, value in (
+        (0x0010, "US", 256),
+        (0x0011, "US", 224),
+        (0x0040, "CS", "G"),
+        (0x0050, "SS", [1, 1]),
+        (0x0100, "US", 1),
+        (0x0102, "US", 0),
+        (0x3000, "OW", bytes(256 * 224 // 8)),
+    ):
+        dataset.add_new((0x6002, element), vr, value)
+    state = Written(dataset).state
+    assert state[0x6002, 0x1001].value == "OVERLAYS"
+    assert "OVERLAYS" in [layer.GraphicLayer for layer in state.GraphicLayerSequence]
+    assert "OVERLAYS" not in [item.GraphicLayer for item in state.GraphicAnnotationSequence]
+    assert (0x6000, 0x1001) not in state
+    path = tmp_path / "state.dcm"
+    state.save_as(path, enforce_file_format=True)
+    assert not [line for line in _said_by("dciodvfy", path) if line.startswith("Error")]
+    assert not [line for line in _said_by("dcmpschk", path) if "Test" not in line]
+
+
+def test_a_picture_that_was_put_right_is_shown_as_its_tags_have_it(make_dx: MakeDx, written: Written) -> None:
+    put_right = corrected(written.source, Presentation(turn=180, inverted=True), ())
+    state = write_presentation_state(put_right, written.segmentation, written.measurements, OPTIONS)
+    assert state.PresentationLUTShape == written.state.PresentationLUTShape == "IDENTITY"
+    for turned, usual in zip(_graphics(state), _graphics(written.state), strict=True):
+        assert _points(turned) == pytest.approx(np.array([224, 256]) - _points(usual), abs=1e-3)
 
 
 def test_a_picture_in_colour_is_not_presented(make_dx: MakeDx) -> None:

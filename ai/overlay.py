@@ -96,10 +96,11 @@ def readable_subset(segmentation: Segmentation) -> tuple[Label, ...]:
 def _is_landmark(item: Label, segmentation: Segmentation) -> bool:
     if item.name in lungs(segmentation) or item.name in LANDMARKS:
         return True
-    return _is_bone(item)
+    return is_bone(item)
 
 
-def _is_bone(item: Label) -> bool:
+def is_bone(item: Label) -> bool:
+    """Whether a structure is one of the bones that a reader looks for, or a part of one."""
     return bool(BONES.intersection((item.name, *_ancestors(item.name))))
 
 
@@ -137,7 +138,7 @@ def _tint(light: Light, layers: Sequence[tuple[Label, tuple[Light, slice, slice]
     """Return the picture with every structure tinted and outlined in its colour."""
     colour, weight = np.zeros_like(light), np.zeros_like(light[..., :1])
     for item, (coverage, rows, columns) in layers:
-        tint = (BONE_TINT if _is_bone(item) else TINT) * coverage[..., None]
+        tint = (BONE_TINT if is_bone(item) else TINT) * coverage[..., None]
         colour[rows, columns] += tint * np.array(item.colour, np.float32)
         weight[rows, columns] += tint
     opacity = np.minimum(weight, MAX_TINT)

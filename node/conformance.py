@@ -6,11 +6,18 @@ These checks are fast and ours; tests hold them against dciodvfy where it is ins
 from collections.abc import Callable, Iterator, Mapping
 
 from pydicom import Dataset
-from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, SegmentationStorage
+from pydicom.uid import (
+    Comprehensive3DSRStorage,
+    ComprehensiveSRStorage,
+    GrayscaleSoftcopyPresentationStateStorage,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
 
 from node.contexts import LABEL_MAP_STORAGE
 from node.errors import ResultError
 from node.gate import Violation, contents, general
+from node.gate_image import presentation_state, secondary_capture
 from node.gate_report import report
 from node.gate_seg import segmentation
 
@@ -22,6 +29,8 @@ CHECKS: Mapping[str, Callable[[Dataset], Iterator[Violation]]] = {
     LABEL_MAP_STORAGE: segmentation,
     ComprehensiveSRStorage: report,
     Comprehensive3DSRStorage: report,
+    GrayscaleSoftcopyPresentationStateStorage: presentation_state,
+    SecondaryCaptureImageStorage: secondary_capture,
 }
 """What is looked at in an object, by its SOP class."""
 

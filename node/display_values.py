@@ -13,7 +13,7 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi
 from pydicom.uid import DigitalXRayImageStorageForProcessing
 
 from node.attributes import CONVERSION_ERRORS, items, number, numbers, text
-from node.voi_window import windows
+from node.voi_window import Window, windows
 
 Values = npt.NDArray[np.float32]
 
@@ -28,6 +28,21 @@ SAMPLE_STEP = 4
 """Percentiles are taken over every fourth row and column."""
 
 
+@dataclass(frozen=True)
+class Grayscale:
+    """The way to the display values, as a presentation state tells it (PS3.4 N.2).
+
+    Attributes:
+        window: On modality values; None where the VOI LUT was taken, or where no window says what was done.
+        voi_lut: Whether the source's VOI LUT was taken.
+        inverted: Whether the lowest value is the brightest: Presentation LUT Shape INVERSE.
+    """
+
+    window: Window | None = None
+    voi_lut: bool = False
+    inverted: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class DisplayValues:
     """What a display would show, and what was odd on the way there.
@@ -35,10 +50,12 @@ class DisplayValues:
     Attributes:
         pixels: float32 (rows, columns) in [0, 1], white where the source says that bone is.
         notes: One sentence each.
+        grayscale: How they came about.
     """
 
     pixels: Values
     notes: tuple[str, ...]
+    grayscale: Grayscale
 
 
 def display_values(stored: npt.NDArray[np.generic], dataset: Dataset) -> DisplayValues:
@@ -47,15 +64,14 @@ def display_values(stored: npt.NDArray[np.generic], dataset: Dataset) -> Display
     padded = _padding(stored, dataset, notes)
     values = _modality_values(stored, dataset, notes)
     if is_for_processing(dataset):
-        shown, inverted = _attenuation(values, padded, dataset, notes)
+        shown, grayscale = _attenuation(values, padded, dataset, notes)
     else:
-        shown = _voi_values(values, padded, dataset, notes)
-        inverted = _is_inverted(dataset, notes)
-    if inverted:
-        shown = 1 - shown
+        shown, window = _voi_values(values, padded, dataset, notes)
+        grayscale = Grayscale(window, window is None, _is_inverted(dataset, notes))
+        shown = 1 - shown if grayscale.inverted else shown
     if padded is not None:
         shown[padded] = 0
-    return DisplayValues(shown, tuple(notes))
+    return DisplayValues(shown, tuple(notes), grayscale)
 
 
 def is_for_processing(dataset: Dataset) -> bool:
@@ -100,18 +116,21 @@ def _modality_values(stored: npt.NDArray[np.generic], dataset: Dataset, notes: l
 
 def _voi_values(
     values: Values, padded: npt.NDArray[np.bool_] | None, dataset: Dataset, notes: list[str]
-) -> Values:
-    """Return values in [0, 1] through the VOI LUT, else the first window that shows anything, else all."""
+) -> tuple[Values, Window | None]:
+    """Return values in [0, 1] through the VOI LUT, else the first window that shows anything, else all.
+
+    The window comes with them, None for the VOI LUT.
+    """
     if items(dataset, "VOILUTSequence"):
         try:
-            return _through_voi_lut(values, dataset)
+            return _through_voi_lut(values, dataset), None
         except CONVERSION_ERRORS:
             notes.append("the VOI LUT cannot be read and was ignored")
     sample = _sample(values, padded)
     stated = windows(dataset)
     for window in stated:
         if window.shows(sample):
-            return window.apply(values)
+            return window.apply(values), window
     if stated:
         notes.append(f"the stored window ({stated[0]}) clips almost the whole picture and was ignored")
     return _stretched(values, sample)
@@ -130,13 +149,14 @@ def _sample(values: Values, padded: npt.NDArray[np.bool_] | None) -> Values:
     return coarse if padded is None else coarse[~padded[::SAMPLE_STEP, ::SAMPLE_STEP]]
 
 
-def _stretched(values: Values, sample: Values) -> Values:
+def _stretched(values: Values, sample: Values) -> tuple[Values, Window]:
     low, high = np.percentile(sample, [LOWEST_PERCENTILE, HIGHEST_PERCENTILE]) if sample.size else (0.0, 0.0)
     if high <= low:
         low, high = float(values.min()), float(values.max())
+    window = Window(float(low + high) / 2 + 0.5, float(high - low) + 1)  # PS3.3 C.11.2.1.2.1
     return np.asarray(
         np.clip((values - np.float32(low)) / np.float32(max(high - low, 1e-6)), 0, 1), np.float32
-    )
+    ), window
 
 
 def _is_inverted(dataset: Dataset, notes: list[str]) -> bool:
@@ -152,13 +172,16 @@ def _is_inverted(dataset: Dataset, notes: list[str]) -> bool:
 
 def _attenuation(
     values: Values, padded: npt.NDArray[np.bool_] | None, dataset: Dataset, notes: list[str]
-) -> tuple[Values, bool]:
-    """Return values in [0, 1] of an image for processing, and whether bone is dark in them."""
+) -> tuple[Values, Grayscale]:
+    """Return values in [0, 1] of an image for processing, bone bright, and what a display can do of it."""
     sign = number(dataset, "PixelIntensityRelationshipSign", 0)
     more_is_brighter_beam = sign > 0 if sign else text(dataset, "PhotometricInterpretation") == "MONOCHROME1"
     if text(dataset, "PixelIntensityRelationship") != "LIN":
-        return _stretched(values, _sample(values, padded)), more_is_brighter_beam
+        shown, window = _stretched(values, _sample(values, padded))
+        shown = 1 - shown if more_is_brighter_beam else shown
+        return shown, Grayscale(window, inverted=more_is_brighter_beam)
     notes.append("an image for processing, linear in X-ray intensity: its logarithm was taken")
     intensity = values - values.min() if more_is_brighter_beam else values.max() - values
     attenuation = -np.log1p(intensity)
-    return _stretched(attenuation, _sample(attenuation, padded)), False
+    shown, _ = _stretched(attenuation, _sample(attenuation, padded))
+    return shown, Grayscale(inverted=more_is_brighter_beam)

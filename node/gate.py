@@ -49,7 +49,7 @@ RULES: Mapping[str, str] = {
     "PR-GRAYSCALE": "Presentation LUT Shape is IDENTITY or INVERSE (PS3.3 C.11.6)",
     "SC-PIXELS": "Pixel Data holds as many bytes as belong there, and they are no blank picture",
     "SC-SOURCE": "the picture names the radiograph that it was made of",
-    "SC-MARK": "the picture says that it was derived and identifies nobody",
+    "SC-MARK": "the picture says that it was derived, and states no pixel spacing",
 }
 """Every rule by its code; docs/conformance.md has the same table."""
 
@@ -166,5 +166,5 @@ def _encodes(dataset: Dataset) -> Iterator[Violation]:
     header.update({tag: dataset.get_item(tag) for tag in dataset.keys() if tag != PIXEL_DATA})  # noqa: SIM118
     try:
         dcmwrite(BytesIO(), header, implicit_vr=False, little_endian=True)
-    except CONVERSION_ERRORS as exc:
+    except (*CONVERSION_ERRORS, OSError) as exc:  # pydicom makes an OSError of what it cannot pack
         yield Violation("GEN-ENCODE", f"it cannot be encoded ({type(exc).__name__})")

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from pydicom import Dataset
 
+from ai.anatomy import chosen
 from ai.errors import NotAChestError, RadiographError
 from ai.measure import measure
 from ai.measurement import Measurements
@@ -19,9 +20,11 @@ from node.attributes import CONVERSION_ERRORS
 from node.conformance import check_conformance
 from node.errors import RefusedImageError, ResultError, UndecodableError
 from node.options import OutputOptions
+from node.presentation_state import can_be_presented, write_presentation_state
 from node.reader import Source, read_radiograph
 from node.report_frame import Predecessor, ReportFrame
-from node.result_header import REPORT, STRUCTURE_REPORT
+from node.result_header import PRESENTATION_STATE, REPORT, SECONDARY_CAPTURE, STRUCTURE_REPORT
+from node.secondary_capture import write_secondary_capture
 from node.seg_writer import write_segmentations
 from node.sr_writer import write_report
 from node.structure_report import write_structure_report
@@ -152,7 +155,18 @@ def _write(
         results.append(ResultObject(str(REPORT), write_report(frame, found.measurements)))
     if options.structure_report and segs:
         results.append(ResultObject(str(STRUCTURE_REPORT), write_structure_report(frame)))
-    return results
+    return [*results, *_pictures(found, options)]
+
+
+def _pictures(found: Understood, options: OutputOptions) -> Iterator[ResultObject]:
+    """Yield what shows the chosen structures to viewers without SEG."""
+    wanted = chosen(options.structures)
+    masks = {name: mask for name, mask in found.segmentation.masks.items() if name in wanted}
+    shown = (found.source, replace(found.segmentation, masks=masks), found.measurements, options)
+    if options.presentation_state and can_be_presented(found.source):
+        yield ResultObject(str(PRESENTATION_STATE), write_presentation_state(*shown))
+    if options.secondary_capture:
+        yield ResultObject(str(SECONDARY_CAPTURE), write_secondary_capture(*shown))
 
 
 def _segment(segmenter: Segmenter, source: Source) -> Segmentation:

@@ -1,7 +1,7 @@
 """From a file to a radiograph: parse, admit, decode, display values, spacing, view."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,7 +17,7 @@ from ai.segmentation import Mask
 from node.admission import check_admission
 from node.attributes import text
 from node.decode import decode, parse, transfer_syntax
-from node.display_values import display_values
+from node.display_values import DisplayValues, Grayscale, display_values
 from node.errors import RefusedImageError, UndecodableError
 from node.identity import identity_of
 from node.orientation import Orientation, Point
@@ -51,6 +51,8 @@ class Source:
         transfer_syntax: In which the pixels were decoded.
         compression_ratio: Bytes of the pixels over bytes of Pixel Data.
         appearance: What a judge saw in the pixels; None where none looked.
+        grayscale: How the source itself wants its values shown; turning over what contradicts the pixels is
+            no part of it.
     """
 
     radiograph: Radiograph
@@ -61,6 +63,7 @@ class Source:
     transfer_syntax: UID
     compression_ratio: float = 1.0
     appearance: Appearance | None = None
+    grayscale: Grayscale = field(default_factory=Grayscale)
 
     def stored_mask(self, mask: Mask) -> Mask:
         """Return a mask of the radiograph on the stored grid."""
@@ -90,24 +93,24 @@ def read_radiograph(file: Path | BinaryIO, guess_polarity: bool = True) -> Sourc
     view = stated_view(dataset)
     stored = _gray(decode(dataset))
     _check_size(stored.shape)
+    if stored.min() == stored.max():
+        raise UndecodableError(f"every pixel has the value {stored.min()}: nothing was exposed or decoded")
     syntax = transfer_syntax(dataset)
-    radiograph = _radiograph(stored, dataset, view, guess_polarity)
+    shown = display_values(stored, dataset)
+    radiograph = _radiograph(shown, dataset, view, guess_polarity)
     ratio = dataset.Rows * dataset.Columns * dataset.BitsAllocated / 8 / len(dataset.PixelData)
     for keyword in BULK:
         if keyword in dataset:
             delattr(dataset, keyword)
     shape = (int(stored.shape[0]), int(stored.shape[1]))
-    return Source(radiograph, dataset, identity, shape, view.orientation, syntax, ratio)
+    return Source(
+        radiograph, dataset, identity, shape, view.orientation, syntax, ratio, grayscale=shown.grayscale
+    )
 
 
-def _radiograph(
-    stored: npt.NDArray[np.generic], dataset: Dataset, view: StatedView, guess_polarity: bool
-) -> Radiograph:
-    if stored.min() == stored.max():
-        raise UndecodableError(f"every pixel has the value {stored.min()}: nothing was exposed or decoded")
-    shown = display_values(stored, dataset)
+def _radiograph(shown: DisplayValues, dataset: Dataset, view: StatedView, guess_polarity: bool) -> Radiograph:
     is_child = _is_child(dataset)
-    shape = (int(stored.shape[0]), int(stored.shape[1]))
+    shape = (int(shown.pixels.shape[0]), int(shown.pixels.shape[1]))
     spacing, spacing_notes = pixel_spacing(dataset, shape, is_child)
     lies = view.orientation.to_usual(shown.pixels)
     pixels, polarity_notes = _right_way_up(lies, view.view) if guess_polarity else (lies, ())

@@ -12,9 +12,11 @@ from pydicom import DataElement, Dataset
 from ai.measurement import Drawing, Finding, Measurement, Measurements, NotComputed, Unit
 from ai.segmentation import Mask, ModelIdentity, Segmentation
 from node.options import WRITER_REVISION, OutputOptions
+from node.presentation_state import write_presentation_state
 from node.reader import read_radiograph
 from node.report_frame import ReportFrame
 from node.result_header import software_version
+from node.secondary_capture import write_secondary_capture
 from node.seg_writer import write_segmentations
 from node.sr_writer import write_report
 from node.structure_report import write_structure_report
@@ -23,7 +25,13 @@ MakeDx = Callable[..., Dataset]
 
 GOLDEN = {
     7: {"SEG": "5bdaa56ca56a70a3", "SR": "34004c7b28ae05f4"},
-    8: {"SEG": "25aca2af493075b5", "SR": "57ecd246edd4d649", "SR structures": "b1100696114ff4b9"},
+    8: {
+        "SEG": "25aca2af493075b5",
+        "SR": "57ecd246edd4d649",
+        "SR structures": "b1100696114ff4b9",
+        "PR": "57b49acd29650da0",
+        "SC": "ae1b9853c5777e6a",
+    },
 }
 """By revision, the digests of what is written for the input below. A new revision gets a new line here."""
 
@@ -58,7 +66,16 @@ def _written(make_dx: MakeDx) -> dict[str, Dataset]:
     options = OutputOptions()
     ((_, seg),) = write_segmentations(source, found, options)
     frame = ReportFrame(source, found, [seg], options)
-    return {"SEG": seg, "SR": write_report(frame, values), "SR structures": write_structure_report(frame)}
+    shown = (source, found, values, options)
+    capture = write_secondary_capture(*shown)
+    del capture.PixelData  # letters look otherwise with another version of Pillow
+    return {
+        "SEG": seg,
+        "SR": write_report(frame, values),
+        "SR structures": write_structure_report(frame),
+        "PR": write_presentation_state(*shown),
+        "SC": capture,
+    }
 
 
 def _lines(dataset: Dataset, depth: int = 0) -> Iterator[str]:
@@ -97,7 +114,7 @@ def test_writers_write_what_their_revision_wrote(make_dx: MakeDx) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["SEG", "SR", "SR structures"])
+@pytest.mark.parametrize("kind", ["SEG", "SR", "SR structures", "PR", "SC"])
 def test_digest_notices_a_change_and_not_another_day(make_dx: MakeDx, kind: str) -> None:
     made, again = _written(make_dx)[kind], _written(make_dx)[kind]
     again.ContentDate, again.SOPInstanceUID = "19000101", "2.25.1"

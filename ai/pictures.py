@@ -215,4 +215,5 @@ def _decoding() -> Iterator[None]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
     except _DECODING_ERRORS as exc:
-        raise RadiographError(f"cannot be decoded as PNG, JPEG or TIFF ({type(exc).__name__})") from exc
+        why = ": it is cut off" if "truncated" in str(exc).lower() else f" ({type(exc).__name__})"
+        raise RadiographError(f"cannot be decoded as PNG, JPEG or TIFF{why}") from exc

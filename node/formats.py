@@ -43,7 +43,7 @@ def parse_formats(words: Sequence[str]) -> frozenset[Format]:
         if name not in set(Format):
             near = difflib.get_close_matches(name, list(Format), n=1, cutoff=0.0)[0]
             known = ", ".join(Format)
-            raise ValueError(f"unknown format {name!r}; the nearest of {known} is {near!r}")
+            raise ValueError(f"unknown format {name!r}; the nearest of {known} is {str(near)!r}")
     return frozenset(map(Format, named))
 
 

@@ -170,6 +170,16 @@ def test_no_cut_or_damaged_file_raises_anything_else(tmp_path: Path, gray: Bytes
             continue
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_file_that_is_cut_off_says_so(tmp_path: Path, kind: str) -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (100, 100)).astype(np.uint8)
+    path = saved(tmp_path / "cut", noise, format=kind)
+    path.write_bytes(path.read_bytes()[:-800])
+
+    with pytest.raises(RadiographError, match="cut off"):
+        read_picture(path)
+
+
 def test_missing_file_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_picture(tmp_path / "gone.png")

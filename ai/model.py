@@ -73,7 +73,9 @@ class _Seen:
 
 
 class Model:
-    """Looks at films, segments and measures them, as the node does.
+    """Looks at films, segments and measures them, as the node does with what it receives.
+
+    Without a judge bone has to be bright: the node's own look at the grey scale is not made here.
 
     Args:
         segmenter: Finds the anatomy.

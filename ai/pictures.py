@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ai.errors import ConstantImageError, NotAChestError, RadiographError
 from ai.film import Film
@@ -215,5 +215,17 @@ def _decoding() -> Iterator[None]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
     except _DECODING_ERRORS as exc:
-        why = ": it is cut off" if "truncated" in str(exc).lower() else f" ({type(exc).__name__})"
-        raise RadiographError(f"cannot be decoded as PNG, JPEG or TIFF{why}") from exc
+        raise RadiographError(f"cannot be decoded as PNG, JPEG or TIFF: {_why(exc)}") from exc
+
+
+def _why(error: Exception) -> str:
+    if "truncated" in str(error).lower():
+        return "it is cut off"
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return f"it has more than {Image.MAX_IMAGE_PIXELS:,} pixels"
+    is_none = isinstance(error, UnidentifiedImageError)
+    return (
+        "it is none of them, or its beginning is damaged"
+        if is_none
+        else f"it is damaged ({type(error).__name__})"
+    )

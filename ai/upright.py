@@ -7,7 +7,7 @@ and its `ai.film.Film` leads masks and points back to the stored grid, whatever 
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -20,6 +20,8 @@ LATERAL = "lateral"
 
 Action = Literal["correct", "refuse", "note", "ignore"]
 Gate = Literal["refuse", "ignore"]
+ACTIONS: tuple[str, ...] = get_args(Action)
+GATES: tuple[str, ...] = get_args(Gate)
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,15 @@ class Rules:
     lateral: Gate = "refuse"
     not_chest: Gate = "refuse"
     called: str = "the rule"
+
+    def __post_init__(self) -> None:
+        for name in ("inverted", "turned", "mirrored", "lateral", "not_chest"):
+            known = GATES if name in ("lateral", "not_chest") else ACTIONS
+            value = getattr(self, name)
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, found {value!r}")
+        if self.mirrored == "correct" and self.turned in ("note", "ignore"):
+            raise ValueError(f"a mirror is corrected only where turns are, found turned = {self.turned!r}")
 
 
 @dataclass(frozen=True)

@@ -123,9 +123,16 @@ def _say(console: Console, result: SegmentedFile | FailedFile) -> None:
 
 
 def _check_spacing(inputs: Sequence[Path], files: FileOptions) -> None:
-    if files.spacing and not any(map(is_read_as_picture, inputs)):
+    if files.spacing and not any(map(_may_be_picture, inputs)):
         words = "every input is a DICOM object, which states its own; a spacing is for pictures"
         raise typer.BadParameter(words, param_hint="--spacing")
+
+
+def _may_be_picture(path: Path) -> bool:
+    try:
+        return is_read_as_picture(path)
+    except OSError:  # told when its turn comes
+        return True
 
 
 def _standing(folders: Collection[Path], out: Path, files: FileOptions) -> list[Path]:

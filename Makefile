@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint format gates kill files bench projector quickstart clean
+.PHONY: help demo test lint format gates kill files conformance encoder bench projector quickstart clean
 .DEFAULT_GOAL := help
 
 help: ## list the chores
@@ -36,6 +36,12 @@ kill: .venv/.all-installed ## SIGKILL the node at random moments under a stream 
 
 files: .venv/.all-installed ## send every file of a folder to a node and tell what became of each (DICOM=folder)
 	@$(BIN)/python tests/end_to_end/send_files.py --own-uids $(DICOM)
+
+conformance: .venv/.all-installed ## every profile on every kind of source, looked at by dciodvfy and others (DICOM=folder)
+	@$(BIN)/python -m tests.end_to_end.conformance_proof $(DICOM)
+
+encoder: .venv/.all-installed ## our Segmentation writer beside highdicom's: time, memory, bytes
+	@PYTHONPATH=. $(BIN)/python benchmarks/seg_encoder.py
 
 bench: .venv/.node-installed ## time and memory of one image, stage by stage
 	@$(BIN)/paxnode segment $(if $(DICOM),'$(DICOM)',node/sample/radiograph.dcm) --out out/bench --force --times

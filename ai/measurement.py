@@ -101,6 +101,15 @@ class NotComputed:
     reason: str
     structures: tuple[str, ...] = ()
 
+    @property
+    def text(self) -> str:
+        """What stands in the place of a value, for a person.
+
+        >>> NotComputed("heart width", "no pixel spacing").text
+        'not computed: no pixel spacing'
+        """
+        return f"not computed: {self.reason}"
+
 
 @dataclass(frozen=True)
 class Finding:

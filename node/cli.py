@@ -10,7 +10,7 @@ from ai.errors import AiError
 from config.settings import SettingsError, load_settings
 from node.check import run_checks
 from node.cli_jobs import jobs
-from node.cli_segment import segment_and_report
+from node.cli_segment import file_options, segment_and_report
 from node.demo import run_demo
 from node.errors import NodeError
 from node.logs import configure_logs
@@ -31,6 +31,15 @@ app.add_typer(jobs, name="jobs")
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="Settings file; the packaged one if left out.")
+]
+
+FormatOption = Annotated[
+    list[str] | None,
+    typer.Option("--format", help="Write npz, png, coco or csv as well; several times, or with commas."),
+]
+SpacingOption = Annotated[
+    str | None,
+    typer.Option("--spacing", metavar="MM|ROW,COLUMN", help="Pixel spacing of pictures that are not DICOM."),
 ]
 
 
@@ -67,7 +76,7 @@ def check(config: ConfigOption = None) -> None:
 
 
 @app.command()
-def segment(
+def segment(  # noqa: PLR0913 - one for each option of the command
     paths: Annotated[list[Path], typer.Argument(exists=True, help="Files, or folders of any depth.")],
     out: Annotated[Path, typer.Option(help="Folder for the results, one folder in it for each input.")],
     profile: Annotated[
@@ -78,9 +87,11 @@ def segment(
     ] = False,
     bundle: Annotated[str | None, typer.Option(help="Model bundle to use, a folder or .zip.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace results that stand there already.")] = False,
+    formats: FormatOption = None,
+    spacing: SpacingOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Segment and measure radiographs from files, without any network.
+    """Segment and measure radiographs from files, DICOM, PNG, JPEG or TIFF, without any network.
 
     Exit status: 0 all went well, 1 some inputs were refused or failed, 2 wrong usage or results in the way.
     """
@@ -94,7 +105,7 @@ def segment(
         options_of(settings.profile_named(profile), settings.results),
         appearance=settings.appearance,
         with_times=times,
-        force=force,
+        files=file_options(force, formats or (), spacing),
     )
     raise typer.Exit(EXIT_FAILED if failed else 0)
 

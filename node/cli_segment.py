@@ -1,6 +1,6 @@
-"""What `paxnode segment` shows on the terminal: progress, a line for each failure, the profile."""
+"""What `paxnode segment` shows on the terminal: progress, a line for each failure, the times."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import typer
@@ -12,18 +12,37 @@ from ai.onnx_segmenter import Observe
 from ai.segmenter import Segmenter
 from config.settings import AppearanceSettings
 from node.appearance import examiner_of
+from node.formats import FileOptions, Format, occupied, parse_formats
+from node.measurements_table import TABLE, MeasurementsTable
 from node.options import OutputOptions
+from node.picture_files import parse_spacing
 from node.segment_files import (
     FailedFile,
     SegmentedFile,
     find_inputs,
-    occupied,
+    is_read_as_picture,
     result_folders,
     segment_files,
 )
 from node.stage_times import StageTimes, peak_memory_mb
 
 MAX_IGNORED_NAMED = 3
+
+
+def file_options(force: bool, formats: Sequence[str], spacing: str | None) -> FileOptions:
+    """Return what the user says about the files of a run.
+
+    Raises:
+        typer.BadParameter: A format or the spacing cannot be understood.
+    """
+    try:
+        wanted = parse_formats(formats)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--format") from exc
+    try:
+        return FileOptions(force, wanted, None if spacing is None else parse_spacing(spacing))
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--spacing") from exc
 
 
 def segment_and_report(
@@ -34,7 +53,7 @@ def segment_and_report(
     *,
     appearance: AppearanceSettings,
     with_times: bool = False,
-    force: bool = False,
+    files: FileOptions,
 ) -> int:
     """Segment the files below the paths and return how many gave no result.
 
@@ -45,22 +64,25 @@ def segment_and_report(
         options: What is written, and how.
         appearance: What is done about pictures that look odd.
         with_times: Whether time and memory are printed.
-        force: Whether results that stand there already are replaced.
+        files: What the user says about inputs and results.
 
     Raises:
-        typer.BadParameter: Results stand there already, and nothing was done.
+        typer.BadParameter: Results stand there already, or a spacing is given for no picture.
     """
     console, times = Console(), StageTimes()
     inputs = find_inputs(paths)
     _say_ignored(console, inputs.ignored)
     if not inputs.files:
-        Console(stderr=True).print("no DICOM file was found", markup=False)
+        Console(stderr=True).print("no DICOM file and no picture was found", markup=False)
         return 1
     folders = result_folders(inputs.files, out)
-    if not force:
-        _refuse_to_replace(occupied(folders.values()))
+    _check_spacing(inputs.files, files)
+    if not files.force:
+        _refuse_to_replace(_standing(folders.values(), out, files))
     segmenter = make_segmenter(times.observe)
-    results = segment_files(folders, segmenter, options, examiner_of(segmenter, appearance))
+    table = MeasurementsTable(out) if Format.CSV in files.formats else None
+    examiner = examiner_of(segmenter, appearance)
+    results = segment_files(folders, segmenter, options, examiner, files, table)
     failed = 0
     with _progress(console) as progress:
         for result in progress.track(results, total=len(inputs.files), description="segmenting"):
@@ -100,6 +122,25 @@ def _say(console: Console, result: SegmentedFile | FailedFile) -> None:
     console.print(words, markup=False, highlight=False, soft_wrap=True)
 
 
+def _check_spacing(inputs: Sequence[Path], files: FileOptions) -> None:
+    if files.spacing and not any(map(_may_be_picture, inputs)):
+        words = "every input is a DICOM object, which states its own; a spacing is for pictures"
+        raise typer.BadParameter(words, param_hint="--spacing")
+
+
+def _may_be_picture(path: Path) -> bool:
+    try:
+        return is_read_as_picture(path)
+    except OSError:  # told when its turn comes
+        return True
+
+
+def _standing(folders: Collection[Path], out: Path, files: FileOptions) -> list[Path]:
+    standing = occupied(folders, files.formats)
+    table = out / TABLE
+    return [*standing, table] if Format.CSV in files.formats and table.exists() else standing
+
+
 def _refuse_to_replace(standing: Sequence[Path]) -> None:
     if standing:
         more = f" and in {len(standing) - 1} more" if len(standing) > 1 else ""
@@ -112,4 +153,5 @@ def _say_ignored(console: Console, ignored: Sequence[Path]) -> None:
         return
     named = ", ".join(str(path) for path in ignored[:MAX_IGNORED_NAMED])
     more = f" and {len(ignored) - MAX_IGNORED_NAMED} more" if len(ignored) > MAX_IGNORED_NAMED else ""
-    console.print(f"ignored, not DICOM: {named}{more}", markup=False, highlight=False, soft_wrap=True)
+    words = f"ignored, neither DICOM nor a picture: {named}{more}"
+    console.print(words, markup=False, highlight=False, soft_wrap=True)

@@ -23,12 +23,12 @@ from pydicom import Dataset
 
 from ai.labels import Label
 from ai.measurement import Measurements
+from ai.orientation import Point
 from ai.overlay import is_bone, readable_subset
 from ai.rings import rings
 from ai.segmentation import Segmentation
 from node.drawings import Figure, Points, figures
 from node.identity import UidMaker
-from node.orientation import Point
 from node.reader import Source
 from node.text_layout import TextLayout
 

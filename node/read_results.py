@@ -9,9 +9,9 @@ from pydicom.uid import SegmentationStorage
 
 from ai.labels import Code
 from ai.measurement import Drawing, Measurement, Measurements, NotComputed, Unit
+from ai.orientation import Orientation
 from ai.segmentation import Mask, ModelIdentity, Segmentation
 from node.codes import CONCEPTS, LIMITATION, MASK_NOTE, MEASUREMENT_GROUP, NOT_COMPUTED, SOURCE_NOTE
-from node.orientation import Orientation
 
 TRACKING_IDENTIFIER = Code("112039", "DCM", "Tracking Identifier")
 

@@ -12,6 +12,8 @@ from pydicom.uid import UID
 
 from ai.appearance import Appearance
 from ai.errors import ConstantImageError, RadiographError
+from ai.gray import GRAY_SHARE, coloured_share
+from ai.orientation import Orientation, Point
 from ai.radiograph import Radiograph, View
 from ai.segmentation import Mask
 from node.admission import check_admission
@@ -20,17 +22,12 @@ from node.decode import decode, parse, transfer_syntax
 from node.display_values import DisplayValues, Grayscale, display_values
 from node.errors import RefusedImageError, UndecodableError
 from node.identity import identity_of
-from node.orientation import Orientation, Point
 from node.polarity import looks_turned_over
 from node.spacing import pixel_spacing, why_none
 from node.view import StatedView, stated_view
 
 MIN_SIDE = 64
 """Fewer rows or columns are no radiograph (`ai.radiograph.Radiograph`)."""
-
-GRAY_TOLERANCE = 8
-GRAY_SHARE = 0.001
-"""Three channels are a gray picture if no larger share of the pixels differs by more than the tolerance."""
 
 CHILD_BELOW_YEARS = 16
 """Younger patients count as children: the report says so, and a small field is believed."""
@@ -131,14 +128,12 @@ def _gray(stored: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
         return stored
     if stored.ndim != 3 or stored.shape[2] != 3:
         raise RefusedImageError(f"pixels of shape {stored.shape}: not one grayscale frame")
-    wide = stored.astype(np.int32)
-    differs = np.ptp(wide, axis=2) > GRAY_TOLERANCE
-    if float(differs.mean()) > GRAY_SHARE:
+    share = coloured_share(stored)
+    if share > GRAY_SHARE:
         raise RefusedImageError(
-            f"Samples per Pixel 3, and {100 * float(differs.mean()):.1f} % of the pixels are coloured: "
-            "not a radiograph"
+            f"Samples per Pixel 3, and {100 * share:.1f} % of the pixels are coloured: not a radiograph"
         )
-    return wide[:, :, 1]
+    return stored[:, :, 1].astype(np.int32)
 
 
 def _check_size(shape: tuple[int, ...]) -> None:

@@ -9,13 +9,13 @@ from pydicom.uid import SecondaryCaptureImageStorage
 
 from ai.caption import Rgb, with_caption
 from ai.measurement import Measurements
+from ai.orientation import USUAL
 from ai.overlay import draw_overlay
 from ai.segmentation import ModelIdentity, Segmentation
 from node.attributes import text, texts
 from node.codes import SEGMENTATION, SOURCE_IMAGE, code_item
 from node.lossy import write_lossy_compression
 from node.options import OutputOptions
-from node.orientation import USUAL
 from node.reader import Source
 from node.result_header import (
     MANUFACTURER,

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 NETWORK_STAGES = ("preprocess", "inference", "postprocess")
 """Parts of "segment", where the segmenter tells them."""
 
-STAGES = ("read", "judge", *NETWORK_STAGES, "segment", "measure", "write", "files", "overlay")
-"""In the order in which they run; "write" makes the SEG and the SR, "files" puts them on disk."""
+STAGES = ("read", "judge", *NETWORK_STAGES, "segment", "measure", "write", "files", "overlay", "formats")
+"""In the order in which they run; "write" makes the SEG and the SR, "files" puts them on disk, "formats" what
+else was asked for."""
 
 
 class StageTimes:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from node.orientation import Point
+from ai.orientation import Point
 
 LINE_HEIGHT = 0.018
 """Height of a line of text over the longer side of the image: about 18 pixels of a screen of 1000."""

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from pydicom import Dataset
 
+from ai.orientation import USUAL, Orientation
 from ai.radiograph import View
 from node.attributes import codes, text, texts
 from node.errors import RefusedImageError
-from node.orientation import USUAL, Orientation, frontal_orientation
+from node.orientation import frontal_orientation
 
 BY_POSITION = {
     "PA": View.PA,

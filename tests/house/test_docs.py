@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, SecretStr
 
+import ai
 from ai.anatomy import Group
 from ai.labels import LABELS, Code
 from ai.measure import measure
@@ -22,7 +23,9 @@ from ai.stand_in import StandInSegmenter
 from config.profiles import Profile, shipped_profiles
 from config.settings import Destination, Settings
 from node import codes, statuses
+from node.formats import Format
 from node.gate import RULES
+from node.measurements_table import COLUMNS
 from node.states import State
 
 ROOT = Path(__file__).parents[2]
@@ -124,6 +127,23 @@ def test_dimse_status_has_a_row(name: str) -> None:
 @pytest.mark.parametrize(("package", "name"), sorted(set(error_classes())))
 def test_error_class_is_listed(package: str, name: str) -> None:
     assert f"| `{name}` |" in text("errors.md"), f"{package}'s {name} is not in docs/errors.md"
+
+
+@pytest.mark.parametrize("wanted", list(Format))
+def test_format_has_a_heading(wanted: Format) -> None:
+    assert f"### {wanted}\n" in text("formats.md")
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_column_of_the_table_has_a_row(column: str) -> None:
+    rows = re.findall(r"^\| ([^|]*) \|", text("formats.md").split("### csv")[1], re.MULTILINE)
+
+    assert f"`{column}`" in ", ".join(rows).split(", ")
+
+
+@pytest.mark.parametrize("name", ai.__all__)
+def test_name_for_python_has_a_row(name: str) -> None:
+    assert re.search(rf"^\| `{name}\b", text("python.md"), re.MULTILINE), f"{name} is not in docs/python.md"
 
 
 def test_label_table_is_counted_right() -> None:

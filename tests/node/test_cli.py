@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from pydicom import Dataset
 
 from node.cli import main
@@ -91,6 +92,63 @@ def test_segment_of_a_folder_without_dicom_says_so(paxnode: Run, tmp_path: Path)
     assert done.status == 1
     assert "no DICOM file" in done.err
     assert "notes.txt" in done.out
+
+
+def test_segment_takes_pictures_beside_dicom_and_writes_what_is_asked_for(
+    paxnode: Run, tmp_path: Path, dx_file: Path, make_dx: Callable[..., Dataset]
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    pixels = make_dx().pixel_array
+    Image.fromarray(pixels).save(folder / "sixteen.png")
+    Image.fromarray((pixels // 16).astype("u1")).save(folder / "eight.jpg")
+    dx_file.rename(folder / "object.dcm")
+    (folder / "broken.png").write_bytes((folder / "sixteen.png").read_bytes()[:200])
+    (folder / "notes.txt").write_text("nothing here")
+    out = tmp_path / "out"
+    words = ("segment", folder, "--out", out, "--bundle", STAND_IN, "--format", "npz,png", "--format", "csv")
+    done = paxnode(*words, "--spacing", "1.4")
+
+    assert done.status == 1
+    assert "3 of 4 segmented" in done.out
+    assert f"failed: {folder / 'broken.png'}: cannot be decoded" in done.out
+    assert "notes.txt" in done.out
+    for name in ("sixteen", "eight", "object"):
+        assert (out / name / "masks.npz").exists()
+        assert (out / name / "masks" / "heart.png").exists()
+        assert not (out / name / "coco.json").exists()
+    before = (out / "measurements.csv").read_text()
+    assert before.count("cardiothoracic ratio") >= 3
+    assert paxnode(*words, "--force").status == 1
+    assert (out / "measurements.csv").read_text().count("cardiothoracic") == before.count("cardiothoracic")
+
+
+def test_segment_does_not_write_over_a_table(paxnode: Run, tmp_path: Path, dx_file: Path) -> None:
+    (tmp_path / "measurements.csv").write_text("mine")
+    done = paxnode("segment", dx_file, "--out", tmp_path, "--bundle", STAND_IN, "--format", "csv")
+
+    assert done.status == 2
+    assert "measurements.csv" in done.err
+    assert (tmp_path / "measurements.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--format", "nzp", "'npz'"),
+        ("--spacing", "wide", "MM or ROW,COLUMN"),
+        ("--spacing", "0.2", "every input is a DICOM object"),
+    ],
+)
+def test_segment_names_an_option_that_is_wrong(
+    paxnode: Run, tmp_path: Path, dx_file: Path, option: str, value: str, words: str
+) -> None:
+    done = paxnode("segment", dx_file, "--out", tmp_path / "out", "--bundle", STAND_IN, option, value)
+
+    assert done.status == 2
+    assert words in done.err
+    assert option in done.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_segment_of_a_missing_path_is_wrong_usage(paxnode: Run, tmp_path: Path) -> None:

@@ -21,12 +21,13 @@ from pydicom.uid import (
 )
 
 from ai.appearance import Presentation
+from ai.film import Film
 from ai.measure import measure
 from ai.measurement import Measurements
 from ai.overlay import readable_subset
 from ai.segmentation import Mask, Segmentation
 from ai.stand_in import StandInSegmenter
-from node.appearance import corrected
+from ai.upright import corrected
 from node.drawings import Points
 from node.options import OutputOptions
 from node.orientation import frontal_orientation
@@ -371,7 +372,9 @@ def test_overlay_planes_of_the_image_stay_visible(make_dx: MakeDx, tmp_path: Pat
 
 
 def test_a_picture_that_was_put_right_is_shown_as_its_tags_have_it(make_dx: MakeDx, written: Written) -> None:
-    put_right = corrected(written.source, Presentation(turn=180, inverted=True), ())
+    film = Film(written.source.radiograph, written.source.orientation)
+    film = corrected(film, Presentation(turn=180, inverted=True), ())
+    put_right = replace(written.source, radiograph=film.radiograph, orientation=film.orientation)
     state = write_presentation_state(put_right, written.segmentation, written.measurements, OPTIONS)
     assert state.PresentationLUTShape == written.state.PresentationLUTShape == "IDENTITY"
     for turned, usual in zip(_graphics(state), _graphics(written.state), strict=True):

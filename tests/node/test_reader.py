@@ -7,9 +7,9 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import ComputedRadiographyImageStorage, SecondaryCaptureImageStorage
 
+from ai.orientation import Orientation
 from ai.radiograph import View
 from node.errors import RefusedImageError, UndecodableError
-from node.orientation import Orientation
 from node.reader import Source, read_radiograph
 
 MakeDx = Callable[..., Dataset]

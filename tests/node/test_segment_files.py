@@ -1,3 +1,4 @@
+import csv
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,6 +13,8 @@ from pydicom.uid import SegmentationStorage
 from ai.radiograph import Radiograph
 from ai.segmentation import Segmentation
 from ai.stand_in import StandInSegmenter
+from node.formats import FileOptions, Format
+from node.measurements_table import MeasurementsTable
 from node.options import OutputOptions
 from node.segment_files import FailedFile, SegmentedFile, find_inputs, result_folders, segment_files
 
@@ -52,6 +55,26 @@ def test_file_named_by_the_user_is_read_whatever_its_name(tmp_path: Path) -> Non
     named.write_bytes(b"")
 
     assert find_inputs([named, named]).files == (named,)
+
+
+def test_pictures_in_folders_are_found_by_suffix(tmp_path: Path) -> None:
+    names = ("a.png", "b.JPG", "c.jpeg", "d.tif", "e.txt", "f.gif")
+    for name in names:
+        (tmp_path / name).write_bytes(b"nothing of the kind")
+    inputs = find_inputs([tmp_path])
+
+    assert [path.name for path in inputs.files] == ["a.png", "b.JPG", "c.jpeg", "d.tif"]
+    assert [path.name for path in inputs.ignored] == ["e.txt", "f.gif"]
+
+
+def test_results_of_the_command_are_no_inputs(tmp_path: Path, dx_file: Path) -> None:
+    everything = FileOptions(formats=frozenset(Format))
+    folders = result_folders([dx_file], tmp_path)
+    [result] = segment_files(folders, StandInSegmenter(), OutputOptions(), files=everything)
+
+    assert isinstance(result, SegmentedFile)
+    assert (result.folder / "masks" / "heart.png").exists()
+    assert find_inputs([tmp_path]).files == (dx_file,)
 
 
 def test_folders_of_equal_names_are_numbered() -> None:
@@ -121,6 +144,65 @@ def test_file_that_is_not_dicom_fails_in_one_sentence(tmp_path: Path) -> None:
 
     assert isinstance(result, FailedFile)
     assert "\n" not in result.reason
+
+
+def test_picture_gives_every_file_but_the_objects(tmp_path: Path, make_dx: MakeDx) -> None:
+    picture = tmp_path / "film.png"
+    Image.fromarray(make_dx().pixel_array).save(picture)
+    everything = FileOptions(formats=frozenset(Format), spacing=(1.5, 1.5))
+    folders = result_folders([picture], tmp_path / "out")
+    [result] = segment_files(folders, StandInSegmenter(), OutputOptions(), files=everything)
+
+    assert isinstance(result, SegmentedFile)
+    assert {path.name for path in result.folder.iterdir()} == {
+        "measurements.json", "overlay.png", "masks.npz", "masks", "coco.json",
+    }  # fmt: skip
+    assert "formats" in result.seconds
+
+
+def test_dicom_object_is_read_as_one_whatever_its_suffix(tmp_path: Path, make_dx: MakeDx) -> None:
+    disguised = write(make_dx(), tmp_path / "film.png")
+    picture = tmp_path / "film.dcm"
+    Image.fromarray(make_dx().pixel_array).save(picture, format="PNG")
+    first, second = segment([disguised, picture], tmp_path / "out")
+
+    assert isinstance(first, SegmentedFile)
+    assert isinstance(second, SegmentedFile)
+    assert (first.folder / "seg.dcm").exists()
+    assert not (second.folder / "seg.dcm").exists()
+
+
+def test_results_that_are_made_again_leave_nothing_of_the_first(
+    tmp_path: Path, dx_file: Path, make_dx: MakeDx
+) -> None:
+    everything = FileOptions(formats=frozenset(Format))
+    folder = tmp_path / "out"
+    list(segment_files({dx_file: folder}, StandInSegmenter(), OutputOptions(), files=everything))
+    picture = tmp_path / "film.png"
+    Image.fromarray(make_dx().pixel_array).save(picture)
+    list(segment_files({picture: folder}, StandInSegmenter(), OutputOptions()))
+
+    assert {path.name for path in folder.iterdir()} == {"measurements.json", "overlay.png"}
+
+
+def test_table_has_rows_of_what_was_measured_and_of_what_failed(
+    tmp_path: Path, make_dx: MakeDx, dx_file: Path
+) -> None:
+    refused = write(make_dx(Modality="CT"), tmp_path / "ct.dcm")
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"")
+    folders = result_folders([refused, broken, dx_file], tmp_path / "out")
+    table = MeasurementsTable(tmp_path / "out")
+    list(segment_files(folders, StandInSegmenter(), OutputOptions(), table=table))
+    with (tmp_path / "out" / "measurements.csv").open(newline="") as file:
+        statuses = {(Path(row["input"]).name, row["status"]) for row in csv.DictReader(file)}
+
+    assert statuses == {
+        ("ct.dcm", "refused"),
+        ("broken.png", "failed"),
+        ("chest.dcm", "computed"),
+        ("chest.dcm", "not computed"),
+    }
 
 
 def test_missing_file_fails_with_its_name(tmp_path: Path) -> None:

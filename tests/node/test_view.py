@@ -1,9 +1,9 @@
 import pytest
 from pydicom import Dataset
 
+from ai.orientation import USUAL, Orientation
 from ai.radiograph import View
 from node.errors import RefusedImageError
-from node.orientation import USUAL, Orientation
 from node.view import stated_view
 
 

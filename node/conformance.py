@@ -4,6 +4,7 @@ These checks are fast and ours; tests hold them against dciodvfy where it is ins
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from io import BytesIO
 
 from pydicom import Dataset
 from pydicom.uid import (
@@ -14,6 +15,7 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
+from node.attributes import CONVERSION_ERRORS
 from node.contexts import LABEL_MAP_STORAGE
 from node.errors import ResultError
 from node.gate import Violation, contents, general
@@ -48,6 +50,21 @@ def check_conformance(result: Dataset) -> None:
     more = ", ".join(violation.code for violation in broken[WORDS_OF_AT_MOST:])
     kind = result.get("Modality", "result")
     raise ResultError(f"the {kind} does not conform: {told}{f'; also {more}' if more else ''}")
+
+
+def encoded(result: Dataset) -> bytes:
+    """Return a result as a DICOM file (PS3.10), which is the last proof that it is one.
+
+    Raises:
+        ResultError: It cannot be encoded.
+    """
+    content = BytesIO()
+    try:
+        result.save_as(content, enforce_file_format=True)
+    except (*CONVERSION_ERRORS, OSError) as exc:  # pydicom makes an OSError of what it cannot pack
+        broken = Violation("GEN-ENCODE", f"it cannot be encoded ({type(exc).__name__})")
+        raise ResultError(f"the {result.get('Modality', 'result')} does not conform: {broken}") from exc
+    return content.getvalue()
 
 
 def violations(dataset: Dataset) -> list[Violation]:

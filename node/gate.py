@@ -3,15 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 
-from pydicom import DataElement, Dataset, dcmwrite
+from pydicom import DataElement, Dataset
 from pydicom.config import RAISE
 from pydicom.datadict import tag_for_keyword
 from pydicom.tag import BaseTag
 from pydicom.valuerep import validate_value
 
-from node.attributes import CONVERSION_ERRORS
 from node.identity import OPTIONAL, PATIENT_TYPE_2, STUDY_TYPE_2
 
 RULES: Mapping[str, str] = {
@@ -123,13 +121,12 @@ def is_uid(value: str) -> bool:
 
 
 def contents(dataset: Dataset) -> Iterator[Violation]:
-    """Yield what is wrong with values, codes and encoding, at any depth; the source's own are left alone."""
+    """Yield what is wrong with values and codes, at any depth; the source's own are left alone."""
     schemes: set[str] = set()
     yield from _values(dataset, COPIED, schemes)
     known = {item.CodingSchemeDesignator for item in dataset.get("CodingSchemeIdentificationSequence") or []}
     private = {scheme for scheme in schemes if scheme.startswith(PRIVATE_PREFIX)}
     yield from (Violation("GEN-SCHEME", f"{scheme} is used and not identified") for scheme in private - known)
-    yield from _encodes(dataset)
 
 
 def _values(dataset: Dataset, skipped: frozenset[int | None], schemes: set[str]) -> Iterator[Violation]:
@@ -159,12 +156,3 @@ def _value(element: DataElement) -> Iterator[Violation]:
             validate_value(element.VR, str(value) if element.VR in _AS_TEXT else value, RAISE)
         except (ValueError, TypeError):
             yield Violation("GEN-VALUE", f"{element.keyword} does not fit {element.VR}")
-
-
-def _encodes(dataset: Dataset) -> Iterator[Violation]:
-    header = Dataset()
-    header.update({tag: dataset.get_item(tag) for tag in dataset.keys() if tag != PIXEL_DATA})  # noqa: SIM118
-    try:
-        dcmwrite(BytesIO(), header, implicit_vr=False, little_endian=True)
-    except (*CONVERSION_ERRORS, OSError) as exc:  # pydicom makes an OSError of what it cannot pack
-        yield Violation("GEN-ENCODE", f"it cannot be encoded ({type(exc).__name__})")

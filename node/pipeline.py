@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,7 +18,7 @@ from ai.segmentation import Segmentation
 from ai.segmenter import Segmenter
 from node.appearance import Examiner
 from node.attributes import CONVERSION_ERRORS
-from node.conformance import check_conformance
+from node.conformance import check_conformance, encoded
 from node.errors import RefusedImageError, ResultError, UndecodableError
 from node.options import OutputOptions
 from node.presentation_state import can_be_presented, write_presentation_state
@@ -39,6 +40,11 @@ class ResultObject:
 
     kind: str
     dataset: Dataset
+
+    @cached_property
+    def content(self) -> bytes:
+        """The result as a DICOM file; ResultError where it cannot be encoded."""
+        return encoded(self.dataset)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +147,7 @@ def write(
         raise ResultError(f"a result cannot be made ({type(exc).__name__})") from exc
     for result in results:
         check_conformance(result.dataset)
+        assert result.content, "what leaves has been encoded"
     return tuple(results)
 
 

@@ -1,13 +1,11 @@
 """What our reports have in common: observer, evidence, references, remarks (PS3.16 TID 1500)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from highdicom.sr import (
     AlgorithmIdentification,
     CodeContentItem,
-    Comprehensive3DSR,
-    ComprehensiveSR,
     ContainerContentItem,
     ContentSequence,
     DeviceObserverIdentifyingAttributes,
@@ -24,14 +22,17 @@ from highdicom.sr import (
 )
 from pydicom import Dataset
 from pydicom.sr.codedict import codes as standard_codes
+from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage
 
 from ai.labels import Code, label
 from ai.segmentation import ModelIdentity, Segmentation
 from node import codes
 from node.codes import concept
-from node.identity import PATIENT_TYPE_2, STUDY_TYPE_2, UidMaker
+from node.contexts import LABEL_MAP_STORAGE
+from node.identity import UidMaker
 from node.options import OutputOptions
 from node.reader import Source
+from node.report_document import Reference, report_document
 from node.result_header import (
     MANUFACTURER,
     ResultKind,
@@ -47,10 +48,7 @@ DEVICE_KIND = "device"
 Group = PlanarROIMeasurementsAndQualitativeEvaluations
 Remark = TextContentItem | CodeContentItem
 
-CLASSES: dict[str, Callable[..., Dataset]] = {
-    "comprehensive-3d": Comprehensive3DSR,
-    "comprehensive": ComprehensiveSR,
-}
+CLASSES = {"comprehensive-3d": Comprehensive3DSRStorage, "comprehensive": ComprehensiveSRStorage}
 """The SOP class of a report by the option `report`."""
 
 
@@ -69,6 +67,12 @@ class Predecessor:
     sop_class_uid: str
     sop_instance_uid: str
     series_instance_uid: str
+
+    def reference(self, study_instance_uid: str) -> Reference:
+        """Return the reference to it, given the study of the radiograph."""
+        return Reference(
+            study_instance_uid, self.series_instance_uid, self.sop_class_uid, self.sop_instance_uid
+        )
 
 
 class ReportFrame:
@@ -122,17 +126,11 @@ class ReportFrame:
         if remarks:
             content[0].ContentSequence.append(_qualitative_evaluations(remarks))
         before = self._superseded(kind)
-        result = CLASSES.get(self._options.report, Comprehensive3DSR)(
-            evidence=[_evidence(dataset) for dataset in (self.source.dataset, *self._segs)],
-            content=content,
-            series_instance_uid=self.uids(f"{kind} series"),
-            series_number=1,
-            sop_instance_uid=self.uids(str(kind)),
-            instance_number=1,
-            manufacturer=MANUFACTURER,
-            is_complete=True,
-            is_verified=False,
-            previous_versions=[_of_predecessor(self.source.dataset, before)] if before else None,
+        result = report_document(
+            CLASSES.get(self._options.report, Comprehensive3DSRStorage),
+            content[0],
+            [Reference.to(dataset) for dataset in (self.source.dataset, *self._segs)],
+            before.reference(str(self.source.dataset.StudyInstanceUID)) if before else None,
         )
         model = self.segmentation.model
         write_header(result, kind, self.source, model, self._options)
@@ -200,24 +198,6 @@ def _model_name(model: ModelIdentity) -> str:
     return f"{model.id} {model_version(model)}"
 
 
-def _evidence(dataset: Dataset) -> Dataset:
-    """Return what highdicom needs of an object to refer to it; the identity is written afterwards."""
-    evidence = Dataset()
-    for keyword in (*PATIENT_TYPE_2, *STUDY_TYPE_2):
-        setattr(evidence, keyword, "")
-    for keyword in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
-        setattr(evidence, keyword, str(dataset.get(keyword)))
-    return evidence
-
-
-def _of_predecessor(source: Dataset, predecessor: Predecessor) -> Dataset:
-    dataset = _evidence(source)
-    dataset.SOPClassUID = predecessor.sop_class_uid
-    dataset.SOPInstanceUID = predecessor.sop_instance_uid
-    dataset.SeriesInstanceUID = predecessor.series_instance_uid
-    return dataset
-
-
 def _remove_measurements(root: Dataset) -> None:
     """Take out Imaging Measurements: a report may consist of remarks alone (PS3.16 TID 1500)."""
     name = codes.IMAGING_MEASUREMENTS.value
@@ -237,11 +217,16 @@ def finding_sites(structures: Iterable[str]) -> list[FindingSite]:
 
 
 def _segments_measured(seg: Dataset, numbers: list[int]) -> ImageContentItem:
+    """Return a reference to segments; to a label map as a whole.
+
+    DCMTK 3.6.7 and dciodvfy do not know that a label map has segments, and refuse a report that says so.
+    """
+    is_map = seg.SOPClassUID == LABEL_MAP_STORAGE
     return ImageContentItem(
         name=concept(codes.SOURCE_OF_MEASUREMENT),
         referenced_sop_class_uid=seg.SOPClassUID,
         referenced_sop_instance_uid=seg.SOPInstanceUID,
-        referenced_segment_numbers=numbers,
+        referenced_segment_numbers=None if is_map else numbers,
         relationship_type=RelationshipTypeValues.INFERRED_FROM,
     )
 

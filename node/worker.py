@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
 from types import TracebackType
 
 from ai.errors import NotAChestError, RadiographError
@@ -117,9 +116,7 @@ class Worker:
         )
 
     def _keep(self, result: ResultObject) -> StoredResult:
-        encoded = BytesIO()
-        result.dataset.save_as(encoded, enforce_file_format=True)
-        kept = self._spool.store_result(encoded.getvalue())
+        kept = self._spool.store_result(result.content)
         return StoredResult(
             kind=result.kind,
             sop_class_uid=str(result.dataset.SOPClassUID),

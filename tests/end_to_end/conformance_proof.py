@@ -44,6 +44,11 @@ from tests.conftest import _dx
 
 PROGRAMS = ("dciodvfy", "dcentvfy", "dcmpschk", "dsr2html")
 WRONG = re.compile(r"^(Error|Abort|E: |F: )")
+OPTIONS = {"dsr2html": ("+U8",)}
+"""Without it dsr2html reads no code extensions with a right half, such as Korean."""
+
+COPIED = "PatientName"
+"""dcmpschk knows no UTF-8; what it says of the name, which is the source's byte for byte, is left out."""
 TYPE_2 = (
     "PatientID",
     "PatientBirthDate",
@@ -53,7 +58,7 @@ TYPE_2 = (
     "StudyDate",
     "StudyTime",
 )
-LABEL_MAPS = Profile(name="labelmap", seg="labelmap", grouping="anatomy", structure_report=True)
+LABEL_MAPS = Profile(name="labelmap", seg="labelmap", grouping="anatomy")
 FRACTIONS = Profile(name="fractional", seg="fractional", orientation_shim=True, presentation_state=True)
 """Forms that no shipped profile has."""
 
@@ -106,9 +111,18 @@ class Tally:
 
 def complaints(program: str, *files: Path) -> list[str]:
     """Return what a program says is wrong with files; dsr2html also where it writes no page."""
-    done = subprocess.run([program, *map(str, files)], capture_output=True, check=False)
+    command = [program, *OPTIONS.get(program, ()), *map(str, files)]
+    done = subprocess.run(command, capture_output=True, check=False)
     words = (done.stdout if program != "dsr2html" else b"") + done.stderr
-    lines = [line for line in words.decode("utf-8", "replace").splitlines() if WRONG.match(line)]
+    told = words.decode("utf-8", "replace").splitlines()
+    if program == "dcmpschk":
+        told = [
+            line
+            for block in "\n".join(told).split("\nE: \n")
+            if COPIED not in block
+            for line in block.split("\n")
+        ]
+    lines = [line for line in told if WRONG.match(line)]
     if program == "dsr2html" and b"</html>" not in done.stdout:
         lines.append("F: no page was written")
     return lines
@@ -172,7 +186,7 @@ def main() -> int:
     parser.add_argument("given", nargs="*", type=Path, help="DICOM files, or folders of them")
     parser.add_argument("--out", type=Path, default=Path("out/conformance"))
     arguments = parser.parse_args()
-    console = Console()
+    console = Console(width=140)
     absent = [program for program in PROGRAMS if shutil.which(program) is None]
     if absent:
         console.print(f"not installed: {', '.join(absent)} (Debian packages dicom3tools and dcmtk)")

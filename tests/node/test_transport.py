@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,43 @@ def test_text_keeps_its_bytes_whatever_character_set_is_stated(
     assert kept.file_meta.TransferSyntaxUID == accepted
     for each in (kept, kept.OtherPatientIDsSequence[0]):
         assert [each.get_item(tag).value for tag in TEXT] == [japanese, japanese]
+
+
+PREFERRED = (RLELossless, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "taken"),
+    [
+        ([ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian], 2),
+        ([ExplicitVRLittleEndian, ImplicitVRLittleEndian], 0),
+        ([RLELossless, ImplicitVRLittleEndian], 1),  # RLE is not for what has a bit a pixel, or none
+    ],
+)
+def test_the_first_preferred_syntax_that_the_peer_accepts_is_taken_for_each_association(
+    tmp_path: Path, accepted: list[UID], taken: int
+) -> None:
+    outgoing = replace(_write(tmp_path), preferred=PREFERRED)
+    with _archive(tmp_path, *accepted) as archive:
+        [outcome] = _send(archive.port, [outgoing])
+        kept = dcmread(archive.path(outgoing.sop_instance_uid))
+    assert outcome.verdict is Verdict.STORED
+    assert kept.file_meta.TransferSyntaxUID == accepted[taken]
+    assert kept == dcmread(outgoing.path)
+
+
+def test_bytes_go_in_the_preferred_compression_and_hold_the_same_pixels(tmp_path: Path) -> None:
+    pixels = np.arange(2 * 64 * 72, dtype=np.int64).astype(np.uint8).reshape(2, 64, 72)
+    outgoing = replace(_write(tmp_path), preferred=(JPEG2000Lossless, RLELossless))
+    dataset = dcmread(outgoing.path)
+    _compress(dataset, pixels)
+    dataset.save_as(outgoing.path, enforce_file_format=True)
+    with _archive(tmp_path) as archive:
+        [outcome] = _send(archive.port, [outgoing])
+        kept = dcmread(archive.path(outgoing.sop_instance_uid))
+    assert outcome.verdict is Verdict.STORED
+    assert kept.file_meta.TransferSyntaxUID == JPEG2000Lossless
+    assert np.array_equal(kept.pixel_array, pixels)
 
 
 def test_refused_context_is_named_and_does_not_stop_the_others(tmp_path: Path) -> None:

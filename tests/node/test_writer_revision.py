@@ -27,8 +27,8 @@ GOLDEN = {
     7: {"SEG": "5bdaa56ca56a70a3", "SR": "34004c7b28ae05f4"},
     8: {
         "SEG": "25aca2af493075b5",
-        "SR": "57ecd246edd4d649",
-        "SR structures": "b1100696114ff4b9",
+        "SR": "ab5cedd50bf7533c",
+        "SR structures": "f897ec9cc649b3e8",
         "PR": "57b49acd29650da0",
         "SC": "ae1b9853c5777e6a",
     },

@@ -14,6 +14,7 @@ from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from sqlalchemy.exc import SQLAlchemyError
 
+from ai.anatomy import chosen
 from ai.errors import AiError
 from ai.labels import LABELS
 from ai.onnx_segmenter import OnnxSegmenter
@@ -21,6 +22,7 @@ from config.settings import Destination, ModelSettings, NodeSettings, Settings
 from node.database import existing_engine, is_current, shown_url
 from node.errors import NodeError
 from node.model import load_segmenter
+from node.options import options_of
 from node.statuses import SUCCESS
 
 ECHO_TIMEOUT_S = 10.0
@@ -45,7 +47,28 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
     if not settings.destinations:
         yield CheckResult("destinations", True, "none: results stay in the data folder")
     for destination in settings.destinations:
+        yield check_profile(settings, destination)
         yield check_destination(settings.node.ae_title, destination)
+
+
+def check_profile(settings: Settings, destination: Destination) -> CheckResult:
+    """See what a destination gets, and whether its structures are known."""
+    profile = settings.profile_named(destination.profile)
+    name = f"profile of {destination.name}"
+    try:
+        options = options_of(profile, settings.results)
+    except AiError as error:
+        return CheckResult(name, False, f"{profile.name}: {error}")
+    kinds = {
+        f"{options.seg} SEG of {len(chosen(options.structures))} structures": options.seg != "none",
+        "report": options.report != "none",
+        "report on structures": options.structure_report,
+        "presentation state": options.presentation_state,
+        "secondary capture": options.secondary_capture,
+    }
+    return CheckResult(
+        name, True, f"{profile.name}: {', '.join(kind for kind, made in kinds.items() if made)}"
+    )
 
 
 def check_model(settings: ModelSettings) -> CheckResult:

@@ -13,6 +13,7 @@ from node.check import (
     check_destination,
     check_model,
     check_port,
+    check_profile,
     run_checks,
 )
 from node.database import engine_for, upgrade, writing
@@ -147,3 +148,26 @@ def test_queue_is_named_by_its_whole_path(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     settings = Settings(node=NodeSettings(data_dir=Path("./data")))
     assert f"sqlite:///{tmp_path}/data/paxnode.sqlite" in check_database(settings).words
+
+
+def _with_profile(tmp_path: Path, structures: str) -> Settings:
+    file = tmp_path / "node.toml"
+    file.write_text(
+        f'[[profile]]\nname = "mine"\nlike = "legacy"\nstructures = ["{structures}"]\n'
+        '[[destination]]\nname = "pacs"\nae_title = "PACS"\nhost = "h"\nport = 104\nprofile = "mine"\n'
+    )
+    return load_settings(file)
+
+
+def test_what_a_destination_gets_is_told(tmp_path: Path) -> None:
+    settings = _with_profile(tmp_path, "heart")
+    result = check_profile(settings, settings.destinations[0])
+    assert result.passed
+    assert result.words == "mine: report, presentation state, secondary capture"
+
+
+def test_a_profile_with_an_unknown_structure_fails_and_names_the_nearest(tmp_path: Path) -> None:
+    settings = _with_profile(tmp_path, "hearts")
+    result = check_profile(settings, settings.destinations[0])
+    assert not result.passed
+    assert result.words == "mine: unknown structure or group 'hearts'; the nearest known one is 'heart'"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.uid import Comprehensive3DSRStorage, SegmentationStorage
-from pynetdicom import AE
+from pydicom.uid import Comprehensive3DSRStorage, ImplicitVRLittleEndian, SegmentationStorage
+from pynetdicom import AE, AllStoragePresentationContexts, build_context
 
 from ai.errors import BundleError
 from ai.radiograph import Radiograph
@@ -116,6 +116,29 @@ def test_radiograph_goes_in_and_segmentation_and_report_come_out(
     assert {result.StudyInstanceUID for result in results} == {sent.StudyInstanceUID}
     assert {result.PatientID for result in results} == {sent.PatientID}
     assert set(archive.counts.values()) == {1}
+
+
+def test_each_destination_gets_what_its_profile_says_in_a_syntax_that_it_accepts(
+    tmp_path: Path, archive: Archive, make_dx: MakeDx
+) -> None:
+    settings = _settings(tmp_path, archive, bundle="stand-in")
+    classes = [str(context.abstract_syntax) for context in AllStoragePresentationContexts]
+    plain = [build_context(sop_class, [ImplicitVRLittleEndian]) for sop_class in classes]
+    with Archive(tmp_path / "legacy", contexts=plain) as legacy:
+        config = tmp_path / "node.toml"
+        place = f'ae_title = "LEGACY"\nhost = "{legacy.host}"\nport = {legacy.port}\nprofile = "legacy"\n'
+        config.write_text(f'{config.read_text()}[[destination]]\nname = "legacy"\n{place}')
+        node = build_node(load_settings(config))
+        node.start()
+        assert _send(node.port, make_dx()) == 0x0000
+        assert _until(lambda: _states(settings) == [State.DONE])
+        node.stop()
+        found = [dcmread(legacy.path(arrival.sop_instance_uid)) for arrival in legacy.arrivals]
+    assert sorted(result.Modality for result in found) == ["OT", "PR", "SR"]
+    assert {result.file_meta.TransferSyntaxUID for result in found} == {ImplicitVRLittleEndian}
+    there = [dcmread(archive.path(arrival.sop_instance_uid)) for arrival in archive.arrivals]
+    assert sorted(result.Modality for result in there) == ["SEG", "SR", "SR"]
+    assert not {result.SOPInstanceUID for result in found} & {result.SOPInstanceUID for result in there}
 
 
 def test_same_image_again_is_acknowledged_and_makes_nothing_new(

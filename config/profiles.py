@@ -50,6 +50,8 @@ class Profile(Section):
     def _has_segments_to_refer_to(cls, value: bool, info: ValidationInfo) -> bool:
         if value and info.data.get("seg") == "none":
             raise ValueError('refers to segments, and seg = "none" writes none')
+        if value and info.data.get("seg") == "labelmap":
+            raise ValueError("refers to segments, and readers of today know none of a label map")
         return value
 
     @field_validator("secondary_capture")

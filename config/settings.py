@@ -25,7 +25,7 @@ from pydantic_settings import SettingsError as VariableError
 from config.errors import SettingsError as SettingsError
 from config.profiles import NAME, Profile, completed, shipped_profiles, unknown
 from config.section import Section
-from config.source import Source, first_problem
+from config.source import Location, Source, first_problem
 
 DEFAULT_FILE = Path(__file__).with_name("node.toml")
 """The commented file that holds every default."""
@@ -211,22 +211,6 @@ class Settings(BaseSettings):
         tables = isinstance(value, list | tuple) and all(isinstance(table, dict) for table in value)
         return completed(value) if tables else value  # type: ignore[arg-type]
 
-    @field_validator("results")
-    @classmethod
-    def _profile_is_known(cls, value: ResultSettings, info: ValidationInfo) -> ResultSettings:
-        _check_profile(value.profile, info)
-        return value
-
-    @field_validator("destination")
-    @classmethod
-    def _profiles_are_known(
-        cls, value: tuple[Destination, ...], info: ValidationInfo
-    ) -> tuple[Destination, ...]:
-        for destination in value:
-            if destination.profile:
-                _check_profile(destination.profile, info)
-        return value
-
     @field_validator("destination")
     @classmethod
     def _names_differ(cls, value: tuple[Destination, ...]) -> tuple[Destination, ...]:
@@ -249,14 +233,6 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
 
-def _check_profile(name: str, info: ValidationInfo) -> None:
-    """Raise ValueError unless a profile has this name, or the profiles are wrong themselves."""
-    own = info.data.get("profile")
-    known = [*shipped_profiles(), *(profile.name for profile in own or ())]
-    if own is not None and name not in known:
-        raise ValueError(f"'profile' {unknown(name, known)}")
-
-
 def load_settings(path: Path | None = None) -> Settings:
     """Return the settings in a TOML file, overridden by the environment.
 
@@ -270,7 +246,7 @@ def load_settings(path: Path | None = None) -> Settings:
     source = Source.read(path or DEFAULT_FILE, _our_environment())
     source.check_keys(_known_keys())
     try:
-        return Settings(**source.content)
+        settings = Settings(**source.content)
     except ValidationError as error:
         raise SettingsError(first_problem(error, source)) from None  # its chain would show secret values
     except VariableError:
@@ -278,6 +254,18 @@ def load_settings(path: Path | None = None) -> Settings:
             'environment variables of lists must be JSON, such as ["A", "B"]: '
             + ", ".join(sorted(source.environment))
         ) from None
+    _check_profiles(settings, source)
+    return settings
+
+
+def _check_profiles(settings: Settings, source: Source) -> None:
+    """Raise SettingsError for the first place that names a profile which is not there."""
+    named: list[tuple[Location, str]] = [(("results", "profile"), settings.results.profile)]
+    named += [(("destination", n, "profile"), place.profile) for n, place in enumerate(settings.destination)]
+    for location, name in named:
+        if name and name not in settings.profiles:
+            words = f"'profile' in [{location[0]}] {unknown(name, settings.profiles)}"
+            raise SettingsError(f"{source.place(location)}: {words}")
 
 
 def _known_keys() -> dict[str, list[str]]:

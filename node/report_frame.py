@@ -176,10 +176,16 @@ class ReportFrame:
         )
 
     def segments_measured(self, structures: Iterable[str]) -> list[ImageContentItem]:
-        """Return references to the segments of structures, one for each Segmentation that holds some."""
+        """Return references to the segments of structures, one for each Segmentation that holds some.
+
+        Label maps are left out, and stand in the evidence alone: DCMTK 3.6.7 refuses a report of which an
+        item refers to one, and dciodvfy does not know that they have segments.
+        """
         wanted = set(structures)
         items = []
         for seg in self._segs:
+            if seg.SOPClassUID == LABEL_MAP_STORAGE:
+                continue
             numbers = [int(s.SegmentNumber) for s in seg.SegmentSequence if s.SegmentLabel in wanted]
             if numbers:
                 items.append(_segments_measured(seg, numbers))
@@ -217,16 +223,11 @@ def finding_sites(structures: Iterable[str]) -> list[FindingSite]:
 
 
 def _segments_measured(seg: Dataset, numbers: list[int]) -> ImageContentItem:
-    """Return a reference to segments; to a label map as a whole.
-
-    DCMTK 3.6.7 and dciodvfy do not know that a label map has segments, and refuse a report that says so.
-    """
-    is_map = seg.SOPClassUID == LABEL_MAP_STORAGE
     return ImageContentItem(
         name=concept(codes.SOURCE_OF_MEASUREMENT),
         referenced_sop_class_uid=seg.SOPClassUID,
         referenced_sop_instance_uid=seg.SOPInstanceUID,
-        referenced_segment_numbers=None if is_map else numbers,
+        referenced_segment_numbers=numbers,
         relationship_type=RelationshipTypeValues.INFERRED_FROM,
     )
 

@@ -134,6 +134,34 @@ def test_database_url_prints_as_stars(tmp_path: Path) -> None:
             "must be 'RESEARCH', 'PRODUCT' or 'SERVICE', found 'X'",
         ),
         ('[results]\nuid_root = "1.02"', "digits and dots"),
+        (
+            '[results]\nprofile = "ohfi"',
+            "line 2: 'profile' in [results] must name a profile, found 'ohfi'; did",
+        ),
+        ('[[profile]]\nname = "ohif"', "[profile] must each have a name of their own; 'ohif' is taken"),
+        (
+            '[[profile]]\nname = "mine"\nlike = "orthnc"',
+            "found 'orthnc'; did you mean 'orthanc'?",
+        ),
+        (
+            '[[profile]]\nname = "mine"\nstrutures = ["heart"]',
+            "in [profile]; did you mean 'structures'?",
+        ),
+        ('[[profile]]\nname = "mine"\nstructures = []', "must name at least one structure or group"),
+        (
+            '[[profile]]\nname = "mine"\nseg = "bits"',
+            "must be 'binary', 'labelmap', 'fractional' or 'none'",
+        ),
+        ('[[profile]]\nname = "mine"\nseg = "none"', 'refers to segments, and seg = "none" writes none'),
+        ('[[profile]]\nname = "mine"\nseg = "labelmap"', "readers of today know none of a label map"),
+        (
+            '[[profile]]\nname = "mine"\nlike = "minimal"\nseg = "none"\nreport = "none"',
+            "must write at least one object, this one writes none",
+        ),
+        (
+            f'[[destination]]\n{PACS}profile = "mini"',
+            "line 6: 'profile' in [destination]",
+        ),
         ("[node]\nnetwork_timeout_s = 0", "'network_timeout_s' in [node] must be above 0"),
         ("[node]\nnetwork_timeout_s = nan", "'network_timeout_s' in [node]"),
         ("[delivery]\nfirst_retry_s = 700", "must be at least first_retry_s (700), found 600"),

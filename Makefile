@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint format gates kill files bench projector quickstart clean
+.PHONY: help demo test lint format gates kill files viewers bench projector quickstart clean
 .DEFAULT_GOAL := help
 
 help: ## list the chores
@@ -36,6 +36,10 @@ kill: .venv/.all-installed ## SIGKILL the node at random moments under a stream 
 
 files: .venv/.all-installed ## send every file of a folder to a node and tell what became of each (DICOM=folder)
 	@$(BIN)/python tests/end_to_end/send_files.py --own-uids $(DICOM)
+
+viewers: .venv/.all-installed ## see the results of every profile in OHIF over Orthanc, pixel by pixel (DICOM=path adds yours)
+	@$(INSTALL) --editable '.[dev,training,viewers]'
+	@$(BIN)/python -m tests.viewers.run_viewers $(if $(DICOM),'$(DICOM)')
 
 bench: .venv/.node-installed ## time and memory of one image, stage by stage
 	@$(BIN)/paxnode segment $(if $(DICOM),'$(DICOM)',node/sample/radiograph.dcm) --out out/bench --force --profile

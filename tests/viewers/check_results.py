@@ -12,17 +12,6 @@ from tests.viewers.films import Film
 from tests.viewers.ohif import Ohif
 from tests.viewers.overlay_pixels import Comparison, compare, line_hits
 
-CHECKED = (
-    "right lung",
-    "left lung",
-    "heart",
-    "liver",
-    "trachea",
-    "clavicle right",
-    "clavicle left",
-)
-"""Each is shown alone: large and small, paired and single. All together are looked at in any case."""
-
 LEAST_LINE_HITS = 0.85
 """Share of a line of a report that must be drawn where its points lie."""
 
@@ -106,7 +95,7 @@ def panel_faults(panel: list[tuple[int, str]], found: list[str], sent: list[str]
 
 
 def compared(viewer: Ohif, film: Film, names: list[str]) -> Iterator[Comparison]:
-    """Yield how structures are drawn: each of `CHECKED` alone, then all together."""
+    """Yield how structures are drawn: each of `film.checked` alone, then all together."""
     geometry, shape = viewer.geometry()
     if shape != film.source.shape:
         raise ValueError(f"the viewer shows {shape} pixels, the film has {film.source.shape}")
@@ -114,7 +103,7 @@ def compared(viewer: Ohif, film: Film, names: list[str]) -> Iterator[Comparison]
     stored = {name: mask for name, mask in film.stored_masks.items() if name in names}
     hidden = viewer.only([])
     size = hidden.shape[:2]
-    for name in CHECKED:
+    for name in film.checked:
         if name in stored:
             expected = geometry.mask_on_canvas(stored[name], (size[0], size[1]))
             yield compare(name, viewer.only([name]), hidden, expected, label(name).colour)

@@ -39,19 +39,32 @@ PROFILES = {
     "standard": Profile(OutputOptions(ohif_orientation=False), is_for_ohif=False),
 }
 
+CHECKED = ("right lung", "left lung", "heart", "liver", "trachea", "clavicle right", "clavicle left")
+"""Structures that are shown alone: large and small, paired and single. All together are looked at as well."""
+
 MANY_SHAPE = (2500, 2048)
 """(rows, columns) of the film with 159 structures: a detector of 43 x 35 cm at 0.17 mm."""
 
 
 @dataclass(frozen=True, eq=False)
 class Film:
-    """A radiograph in a file, and what was found in it."""
+    """A radiograph in a file, and what was found in it.
+
+    Attributes:
+        name: For pictures and tables.
+        file: What is sent to the archive.
+        source: The radiograph as the node reads it.
+        segmentation: What was found in it.
+        measurements: What was measured there.
+        checked: Structures that are shown alone, where they were found.
+    """
 
     name: str
     file: Path
     source: Source
     segmentation: Segmentation
     measurements: Measurements
+    checked: tuple[str, ...] = CHECKED
 
     @property
     def stored_masks(self) -> Mapping[str, npt.NDArray[np.bool_]]:
@@ -82,7 +95,8 @@ def film_of_many(folder: Path) -> Film:
     file = _saved(folder / "many.dcm", make_dx(*MANY_SHAPE))
     source = read_radiograph(file)
     segmentation = many_structures(MANY_SHAPE)
-    return Film("many", file, source, segmentation, measure(source.radiograph, segmentation))
+    measurements = measure(source.radiograph, segmentation)
+    return Film("many", file, source, segmentation, measurements, checked=())
 
 
 def small_film(folder: Path) -> Film:

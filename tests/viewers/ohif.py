@@ -54,6 +54,7 @@ GEOMETRY = f"""() => {{
     first: at(0, 0), right: at(dimensions[0] - 1, 0), below: at(0, dimensions[1] - 1)}};
 }}"""
 CANVAS = f"() => {{ {VIEWPORT} return viewport.canvas.toDataURL('image/png').split(',')[1]; }}"
+WHOLE_FILM = f"() => {{ {VIEWPORT} viewport.resetCamera(); }}"
 DRAWN_AGAIN = f"""() => {{
   {VIEWPORT}
   return new Promise(done => {{
@@ -122,7 +123,7 @@ class Ohif:
         self._page.wait_for_selector(".cornerstone-canvas")
         self._page.click('[data-cy="panelSegmentation-btn"]')
         self._until(lambda: self._film_is_there(), "the film", 60)
-        self._page.evaluate("() => commandsManager.run('resetViewport')")
+        self._page.evaluate(WHOLE_FILM)
         self._redraw()
 
     def load(self, series_uid: str, segments: int, limit_s: float) -> float:

@@ -36,8 +36,8 @@ LEAST_SMALL_IOU = 0.8
 MOST_OUTSIDE = 0.001
 """Share of the pixels away from every mask that may have changed: a mark that blinks, not a structure."""
 
-MOST_COLOUR_DISTANCE = 12.0
-"""In sRGB (0 to 441); neighbours in ai/labels.csv lie 8 and more apart, right and left of a pair over 30."""
+MOST_COLOUR_DISTANCE = 5.0
+"""In sRGB (0 to 441). Measured: at most 1; right and left of a pair lie 12 and more apart."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from ai.labels import LABELS, Label, label
 from tests.viewers.overlay_pixels import (
+    MOST_COLOUR_DISTANCE,
     Field,
     Geometry,
     Picture,
@@ -23,6 +25,11 @@ def _disc(x: float, y: float, radius: float, shape: tuple[int, int] = SIZE) -> F
     return np.asarray((columns - x) ** 2 + (rows - y) ** 2 < radius**2)
 
 
+PAIRED = [
+    each
+    for each in LABELS
+    if "right" in each.name.split() and each.name.replace("right", "left") in {other.name for other in LABELS}
+]
 RIGHT, LEFT = _disc(110, 150, 60), _disc(300, 150, 60)
 
 
@@ -141,3 +148,10 @@ def test_a_line_is_not_found_where_it_is_not(film: Picture, away: tuple[float, f
 
 def test_a_line_beyond_the_screen_is_not_drawn(film: Picture) -> None:
     assert line_hits(film, POINTS + 1000) == 0.0
+
+
+@pytest.mark.parametrize("right", PAIRED, ids=lambda each: each.name)
+def test_the_colours_of_right_and_left_can_be_told_apart(right: Label) -> None:
+    left = label(right.name.replace("right", "left"))
+    distance = np.linalg.norm(np.subtract(right.colour, left.colour))
+    assert distance > 2 * MOST_COLOUR_DISTANCE

@@ -70,6 +70,7 @@ def check_segmentation(viewer: Ohif, seg: Dataset, film: Film, finding: Finding,
     names = [str(segment.SegmentLabel) for segment in seg.SegmentSequence]
     finding.segments = len(names)
     finding.seconds = viewer.load(seg.SeriesInstanceUID, len(names), finding.limit_s(len(names)))
+    viewer.leave_out_outlines()
     picture.write_bytes(viewer.screenshot())
     finding.layers, finding.idle_renders = viewer.layers(), viewer.renders(IDLE_S)
     finding.faults += panel_faults(viewer.panel(), list(film.segmentation.masks), names)
@@ -99,7 +100,6 @@ def compared(viewer: Ohif, film: Film, names: list[str]) -> Iterator[Comparison]
     geometry, shape = viewer.geometry()
     if shape != film.source.shape:
         raise ValueError(f"the viewer shows {shape} pixels, the film has {film.source.shape}")
-    viewer.leave_out_outlines()
     stored = {name: mask for name, mask in film.stored_masks.items() if name in names}
     hidden = viewer.only([])
     size = hidden.shape[:2]

@@ -111,7 +111,7 @@ def made_films(folder: Path) -> Iterator[Film]:
     made = {
         "monochrome1": _negative(make_dx(640, 512)),
         "cr": make_dx(640, 512, SOPClassUID=ComputedRadiographyImageStorage, Modality="CR"),
-        "sc": make_dx(640, 512, SOPClassUID=SecondaryCaptureImageStorage, Modality="OT"),
+        "sc": make_dx(640, 512, SOPClassUID=SecondaryCaptureImageStorage, Modality="DX"),
         "odd-size": make_dx(1023, 777),
         "mirrored": mirrored,
     }

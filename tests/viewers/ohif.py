@@ -21,8 +21,8 @@ from tests.viewers.overlay_pixels import Geometry, Picture, coloured
 if TYPE_CHECKING:  # an extra of its own: the tests that need no browser run without it
     from playwright.sync_api import Browser, ConsoleMessage, Page
 
-WINDOW = {"width": 1280, "height": 800}
-"""Small, because WebGL is drawn in software here and its time goes with the number of pixels."""
+WIDTH, HEIGHT = 1280, 800
+"""Of the window: small, because WebGL is drawn in software here and takes its time for every pixel."""
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -177,14 +177,17 @@ class Ohif:
 
     def screenshot(self) -> bytes:
         """Return the whole window as PNG."""
-        return self._page.screenshot(timeout=1000 * LONGEST_STEP_S)
+        content: bytes = self._page.screenshot(timeout=1000 * LONGEST_STEP_S)
+        return content
 
     def viewport_screenshot(self) -> Picture:
         """Return the window where the canvas lies, with the lines and the text over it."""
         box = self._page.locator(".cornerstone-canvas").first.bounding_box()
         assert box is not None
-        clip = {name: box[name] for name in ("x", "y", "width", "height")}
-        content = self._page.screenshot(clip=clip, timeout=1000 * LONGEST_STEP_S)  # type: ignore[arg-type]
+        content = self._page.screenshot(
+            clip={"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"]},
+            timeout=1000 * LONGEST_STEP_S,
+        )
         return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
 
     def panel(self) -> list[tuple[int, str]]:
@@ -227,7 +230,8 @@ class Ohif:
 
     def _has_lines(self) -> bool:
         self._agree()
-        return self._page.locator("svg.svg-layer polyline, svg.svg-layer line").count() > 0
+        count: int = self._page.locator("svg.svg-layer polyline, svg.svg-layer line").count()
+        return count > 0
 
     def _agree(self) -> None:
         prompt = self._page.locator(PROMPT)
@@ -267,7 +271,7 @@ def opened(browser: "Browser", site: str, study_uid: str) -> Iterator[Ohif]:
     """
     from playwright.sync_api import Error
 
-    context = browser.new_context(viewport=WINDOW, device_scale_factor=1)  # type: ignore[arg-type]
+    context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=1)
     try:
         viewer = Ohif(context.new_page())
         viewer.open(site, study_uid)

@@ -86,6 +86,8 @@ class Run:
                     check_segmentation(viewer, result, film, finding, picture)
                 elif result.Modality == "SR":
                     check_report(viewer, result, finding, picture)
+                else:
+                    finding.kind += " (not looked at)"
         except NotShownError as error:
             finding.faults.append(str(error))
         if not self.orthanc.is_alive:

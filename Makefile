@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint format gates kill files conformance encoder bench projector quickstart clean
+.PHONY: help demo test lint format gates kill files conformance encoder viewers bench projector quickstart clean
 .DEFAULT_GOAL := help
 
 help: ## list the chores
@@ -42,6 +42,10 @@ conformance: .venv/.all-installed ## every profile on every kind of source, look
 
 encoder: .venv/.all-installed ## our Segmentation writer beside highdicom's: time, memory, bytes
 	@PYTHONPATH=. $(BIN)/python benchmarks/seg_encoder.py
+
+viewers: .venv/.all-installed ## see the results of every profile in OHIF over Orthanc, pixel by pixel (DICOM=path adds yours)
+	@$(INSTALL) --editable '.[dev,training,viewers]'
+	@$(BIN)/python -m tests.viewers.run_viewers $(if $(DICOM),'$(DICOM)')
 
 bench: .venv/.node-installed ## time and memory of one image, stage by stage
 	@$(BIN)/paxnode segment $(if $(DICOM),'$(DICOM)',node/sample/radiograph.dcm) --out out/bench --force --times

@@ -22,10 +22,11 @@ from node.reader import Source, read_radiograph
 from tests.conftest import _dx as make_dx
 from tests.viewers.many_structures import many_structures
 
+ONE = Profile(name="one", orientation_shim=True)
 LABEL_MAPS = Profile(name="labelmap", seg="labelmap", orientation_shim=True)
-"""A form that no shipped profile has."""
+"""Forms that no shipped profile has: everything in one Segmentation that OHIF shows, and in label maps."""
 
-PROFILES = {profile.name: profile for profile in (*shipped_profiles().values(), LABEL_MAPS)}
+PROFILES = {profile.name: profile for profile in (*shipped_profiles().values(), ONE, LABEL_MAPS)}
 
 
 def is_for_ohif(profile: Profile) -> bool:

@@ -54,7 +54,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "node" / "sample" / "radiograph.dcm"
 PARTS = ("broken", "made", "films", "many")
-MADE_PROFILES = ("minimal", "labelmap")
+SHIPPED = tuple(shipped_profiles())
+MADE_PROFILES = ("one", "labelmap")
 """In which made films of every kind are looked at: bits (or bytes, at an odd size), and label maps."""
 
 
@@ -154,7 +155,7 @@ def see_broken(run: Run, film: Film) -> bool:
 
     Only what was drawn counts: a page that did not come up has found nothing.
     """
-    seg = next(each for each in results_of("ohif", film) if each.Modality == "SEG")
+    seg = next(each for each in results_of("one", film) if each.Modality == "SEG")
     (right,) = run.see(film, "right", [seg])
     wrong = [run.see(film, name, [spoil(seg)])[0] for name, spoil in BREAKS.items()]
     found = [any(one.faults for one in each.comparisons) for each in wrong]

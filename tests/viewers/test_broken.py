@@ -13,7 +13,7 @@ from tests.viewers.films import results_of, small_film
 @pytest.fixture(scope="module")
 def seg(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     film = small_film(Path(tmp_path_factory.mktemp("film")))
-    return next(result for result in results_of("ohif", film) if result.Modality == "SEG")
+    return next(result for result in results_of("one", film) if result.Modality == "SEG")
 
 
 @pytest.mark.parametrize("name", ["shifted", "mirrored"])

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydicom.uid import UID
 from pynetdicom import DEFAULT_TRANSFER_SYNTAXES
 
-from config.settings import Settings
+from config.settings import DeliverySettings, NodeSettings
 from node.check import ECHO_TIMEOUT_S
 from node.identity import FORMS
 from node.listener import ARTIM_S, STOP_GRACE_S
@@ -45,24 +45,24 @@ def statement(objects: Sequence[Written]) -> str:
 
 def _names() -> Mapping[str, str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return {"version": str(project["version"]), "ae_title": Settings().node.ae_title}
+    return {"version": str(project["version"]), "ae_title": NodeSettings().ae_title}
 
 
 def _numbers() -> Mapping[str, str]:
-    settings = Settings()
+    node, delivery = NodeSettings(), DeliverySettings()
     numbers = {
-        "max_associations": settings.node.max_associations,
-        "max_pdu": settings.node.max_pdu,
-        "port": settings.node.port,
-        "network_timeout": settings.node.network_timeout_s,
-        "max_object_bytes": settings.node.max_object_bytes,
-        "artim": min(ARTIM_S, settings.node.network_timeout_s),
+        "max_associations": node.max_associations,
+        "max_pdu": node.max_pdu,
+        "port": node.port,
+        "network_timeout": node.network_timeout_s,
+        "max_object_bytes": node.max_object_bytes,
+        "artim": min(ARTIM_S, node.network_timeout_s),
         "stop_grace": STOP_GRACE_S,
         "batch": BATCH,
         "max_contexts": MAX_CONTEXTS,
-        "first_retry": settings.delivery.first_retry_s,
-        "longest_retry": settings.delivery.longest_retry_s,
-        "breaker": settings.delivery.breaker_failures,
+        "first_retry": delivery.first_retry_s,
+        "longest_retry": delivery.longest_retry_s,
+        "breaker": delivery.breaker_failures,
         "destination_timeout": network.default_of_destination("timeout_s"),
         "echo_timeout": ECHO_TIMEOUT_S,
     }

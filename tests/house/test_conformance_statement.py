@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from difflib import unified_diff
 from io import BytesIO
 from pathlib import Path
 
@@ -66,7 +67,10 @@ def _rows(page: str, kind: str) -> Iterator[str]:
 
 
 def test_the_page_is_what_the_code_gives(page: str, objects: list[Written]) -> None:
-    assert statement(objects) == page, "the code has changed: write the page anew with `make statement`"
+    lines = page.splitlines()
+    changed = list(unified_diff(lines, statement(objects).splitlines(), lineterm="", n=0))[2:]
+
+    assert changed == [], "the code has changed: write the page anew with `make statement`"
 
 
 def test_no_uid_of_a_run_is_in_the_page(page: str, objects: list[Written]) -> None:

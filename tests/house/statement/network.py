@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from pydantic import BaseModel
 from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.uid import (
     UID,
@@ -14,7 +15,7 @@ from pydicom.uid import (
 )
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from config.settings import Destination, Settings
+from config.settings import DeliverySettings, Destination, NodeSettings, ResultSettings
 from node import statuses
 from node.conformance import CHECKS
 from node.contexts import LABEL_MAP_STORAGE, STORAGE_CLASSES, supported_contexts, transfer_syntaxes
@@ -35,6 +36,15 @@ KINDS: Mapping[str, tuple[UID, ...]] = {
 
 SECTIONS = dict(zip(KINDS, ("A.51", "A.96", "A.35.3, A.35.13", "A.33.1", "A.8.1"), strict=True))
 """Sections of PS3.3 with their IODs."""
+
+SECTIONS_OF_SETTINGS: Mapping[str, type[BaseModel]] = {
+    "node": NodeSettings,
+    "results": ResultSettings,
+    "destination": Destination,
+    "delivery": DeliverySettings,
+}
+NOT_DICOM = frozenset({"data_dir"})
+"""Settings, by section, that say something about DICOM."""
 
 BYTES = (SegmentationStorage, LABEL_MAP_STORAGE, SecondaryCaptureImageStorage)
 """Objects that have, or may have, a byte a sample: they may be compressed frame by frame."""
@@ -169,19 +179,11 @@ def judgements_table() -> str:
 
 def parameters_table() -> str:
     """Return the parameters that can be set, with their defaults (PS3.2 A.4.4.2)."""
-    sections = {
-        "node": [key for key in type(Settings().node).model_fields if key != "data_dir"],
-        "worker": ["count", "lease_s", "max_attempts"],
-        "results": list(type(Settings().results).model_fields),
-        "delivery": list(type(Settings().delivery).model_fields),
-    }
-    rows = []
-    for section, keys in sections.items():
-        fields = type(getattr(Settings(), section)).model_fields
-        rows += [f"| `{section}.{key}` | {shown(fields[key].default)} |" for key in keys]
-    rows += [
-        f"| `destination.{key}` | {'required' if field.is_required() else shown(field.default)} |"
-        for key, field in Destination.model_fields.items()
+    rows = [
+        f"| `{section}.{key}` | {'required' if field.is_required() else shown(field.default)} |"
+        for section, model in SECTIONS_OF_SETTINGS.items()
+        for key, field in model.model_fields.items()
+        if key not in NOT_DICOM
     ]
     return table(("Parameter", "Default"), rows)
 

@@ -64,6 +64,25 @@ LONE = "clavicle left"
 EVERY = 16
 """One in so many structures of the table is drawn besides those of the stand-in."""
 
+CODE = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
+REFERENCE = ("ReferencedSOPClassUID", "ReferencedSOPInstanceUID")
+ISSUER = ("UniversalEntityID", "UniversalEntityIDType")
+ITEMS = {
+    "OtherPatientIDsSequence": ("PatientID", "TypeOfPatientID"),
+    "IssuerOfPatientIDQualifiersSequence": ISSUER,
+    "IssuerOfAccessionNumberSequence": ISSUER,
+    "ReferencedStudySequence": REFERENCE,
+    "ReferencedPatientSequence": REFERENCE,
+    "ReferencedPerformedProcedureStepSequence": REFERENCE,
+    "RequestAttributesSequence": (
+        *("StudyInstanceUID", "AccessionNumber", "RequestedProcedureID", "RequestedProcedureDescription"),
+        *("RequestedProcedureCodeSequence", "ScheduledProcedureStepID", "ScheduledProcedureStepDescription"),
+        *("ReasonForTheRequestedProcedure", "IssuerOfAccessionNumberSequence", "ReferencedStudySequence"),
+        *("OrderPlacerIdentifierSequence", "FillerOrderNumberImagingServiceRequest"),
+    ),
+}
+"""What an item of a sequence holds; of any other, a code."""
+
 FORMED = {
     "SpecificCharacterSet": ("ISO_IR 100", "ISO_IR 101", "ISO_IR 192"),
     "TimezoneOffsetFromUTC": ("+0100", "-0500", "+0530"),
@@ -72,6 +91,11 @@ FORMED = {
     "PatientPosition": ("PA", "PA", "PA"),
     "PatientSexNeutered": ("UNALTERED", "UNALTERED", "UNALTERED"),
     "QualityControlSubject": ("YES", "NO", "YES"),
+    "TypeOfPatientID": ("TEXT", "RFID", "BARCODE"),
+    "UniversalEntityIDType": ("ISO", "DNS", "URI"),
+    "CodingSchemeDesignator": ("99MADE", "99MADE", "99MADE"),
+    "ReferencedSOPClassUID": 3 * ("1.2.840.10008.3.1.2.3.1",),
+    "StudyInstanceUID": ("2.25.61", "2.25.62", "2.25.63"),
     "PatientAge": ("041Y", "042Y", "043Y"),
 }
 """Values that must have a form, for each of the three full sources."""
@@ -227,9 +251,7 @@ def _value(keyword: str, number: int) -> object:
         return FORMED[keyword][number]
     vr = dictionary_VR(keyword)
     if vr == "SQ":
-        item = Dataset()
-        item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = f"{number}", "99MADE", "Made"
-        return [item]
+        return [_item(ITEMS.get(keyword, CODE), number)]
     by_vr: Mapping[str, object] = {
         "DA": f"2025010{number + 1}",
         "TM": f"10111{number}",
@@ -240,6 +262,13 @@ def _value(keyword: str, number: int) -> object:
         "UI": f"2.25.88{number}",
     }
     return by_vr.get(vr, f"made {number}")
+
+
+def _item(keywords: Sequence[str], number: int) -> Dataset:
+    item = Dataset()
+    for keyword in keywords:
+        setattr(item, keyword, _value(keyword, number))
+    return item
 
 
 def _bare() -> Dataset:

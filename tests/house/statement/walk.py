@@ -63,7 +63,7 @@ class Node:
         seen: In how many of them it was.
         filled: In how many of them it had a value.
         values: What values it had in each run.
-        own: What values the source had under the same tag, in each run.
+        own: What values the source had under the same tag, at any depth, in each run.
         uids: Which UIDs the source had, in each run.
         codes: Its codes, if it is a code sequence.
         children: What is in its items, by tag.
@@ -76,7 +76,7 @@ class Node:
     seen: int = 0
     filled: int = 0
     values: dict[str, set[str]] = field(default_factory=dict)
-    own: dict[str, str] = field(default_factory=dict)
+    own: dict[str, set[str]] = field(default_factory=dict)
     uids: dict[str, Mapping[str, str]] = field(default_factory=dict)
     codes: set[tuple[str, ...]] = field(default_factory=set)
     children: dict[BaseTag, "Node"] = field(default_factory=dict)
@@ -105,9 +105,9 @@ class Node:
             return Origin.AUTO
         if len(terms) == 1 and not self._changes(terms):
             return Origin.FIXED
-        if filled and all(found == {self.own.get(run)} for run, found in filled.items()):
-            return Origin.COPY
         if filled and self.copied_uid:
+            return Origin.COPY
+        if filled and all(found <= self.own.get(run, set()) for run, found in filled.items()):
             return Origin.COPY
         if "UI" not in self.vrs and not self.vrs & OF_A_RUN and self._differs_by_settings(filled):
             return Origin.CONFIG
@@ -191,12 +191,22 @@ def _add(parent: Node, dataset: Dataset, each: Written, *, is_top: bool = False)
         own = each.source.get(tag)
         if element.VR != "SQ":
             node.values.setdefault(run, set()).add(_shown(element))
-            if own is not None:
-                node.own[run] = _shown(own)
+            if run not in node.own:
+                node.own[run] = set(_values_of(each.source, element.tag))
         elif is_top and own is not None and own.value and element.value == own.value:
             node.copied += 1
         elif tag != CONTENT_SEQUENCE:
             _add_items(node, element.value, each)
+
+
+def _values_of(source: Dataset, tag: BaseTag) -> Iterator[str]:
+    """Yield the values of an attribute in a source, at any depth."""
+    for element in source:
+        if element.tag == tag and element.VR != "SQ":
+            yield _shown(element)
+        elif element.VR == "SQ":
+            for item in element.value:
+                yield from _values_of(item, tag)
 
 
 def _merged_group(tag: BaseTag) -> BaseTag:

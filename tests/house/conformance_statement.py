@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydicom.uid import UID
-from pynetdicom import DEFAULT_TRANSFER_SYNTAXES
+from pynetdicom import AE, DEFAULT_TRANSFER_SYNTAXES
 
 from config.settings import DeliverySettings, NodeSettings
 from node.check import ECHO_TIMEOUT_S
@@ -53,6 +53,7 @@ def _numbers() -> Mapping[str, str]:
     numbers = {
         "max_associations": node.max_associations,
         "max_pdu": node.max_pdu,
+        "sender_pdu": AE().maximum_pdu_size,
         "port": node.port,
         "network_timeout": node.network_timeout_s,
         "max_object_bytes": node.max_object_bytes,

@@ -33,6 +33,9 @@ FORMS = (
 )
 """Together they have every kind of object."""
 
+TEXT = frozenset({"AE", "CS", "LO", "LT", "SH", "ST", "UC", "UT"})
+"""Value representations of text (PS3.5 6.2); the sources' own is ASCII."""
+
 
 @pytest.fixture(scope="module")
 def page() -> str:
@@ -204,3 +207,11 @@ def test_what_is_not_supported_is_named(page: str) -> None:
 
 def test_the_page_is_linked_from_the_page_on_dicom() -> None:
     assert "(conformance_statement.md)" in (Path(PAGE).parent / "dicom.md").read_text(encoding="utf-8")
+
+
+def test_text_that_the_node_adds_is_ascii_as_the_page_says(page: str, objects: list[Written]) -> None:
+    assert "| text that paxnode adds | ASCII" in _section(page, "Support of character sets")
+    for each in objects:
+        texts = [str(element.value) for element in each.dataset.iterall() if element.VR in TEXT]
+        assert texts
+        assert [text for text in texts if not text.isascii()] == []

@@ -90,7 +90,7 @@ FORMED = {
     "PatientSex": ("F", "M", "O"),
     "PatientPosition": ("PA", "PA", "PA"),
     "PatientSexNeutered": ("UNALTERED", "UNALTERED", "UNALTERED"),
-    "QualityControlSubject": ("YES", "NO", "YES"),
+    "QualityControlSubject": ("YES", "NO", "NO"),
     "TypeOfPatientID": ("TEXT", "RFID", "BARCODE"),
     "UniversalEntityIDType": ("ISO", "DNS", "URI"),
     "CodingSchemeDesignator": ("99MADE", "99MADE", "99MADE"),

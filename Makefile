@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint format gates kill files conformance encoder viewers bench projector quickstart clean
+.PHONY: help demo test lint format gates kill files conformance statement encoder viewers bench projector quickstart clean
 .DEFAULT_GOAL := help
 
 help: ## list the chores
@@ -39,6 +39,9 @@ files: .venv/.all-installed ## send every file of a folder to a node and tell wh
 
 conformance: .venv/.all-installed ## every profile on every kind of source, looked at by dciodvfy and others (DICOM=folder)
 	@$(BIN)/python -m tests.end_to_end.conformance_proof $(DICOM)
+
+statement: .venv/.all-installed ## write docs/conformance_statement.md anew from the code
+	@$(BIN)/python -m tests.house.conformance_statement
 
 encoder: .venv/.all-installed ## our Segmentation writer beside highdicom's: time, memory, bytes
 	@PYTHONPATH=. $(BIN)/python benchmarks/seg_encoder.py

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,6 +20,7 @@ from ai.onnx_segmenter import OnnxSegmenter
 from config.settings import Destination, ModelSettings, NodeSettings, Settings
 from node.database import existing_engine, is_current, shown_url
 from node.errors import NodeError
+from node.implementation import application_entity
 from node.model import load_segmenter
 from node.options import options_of
 from node.statuses import SUCCESS
@@ -150,7 +150,7 @@ def check_destination(calling_ae_title: str, destination: Destination) -> CheckR
         socket.create_connection((destination.host, destination.port), ECHO_TIMEOUT_S).close()
     except OSError as error:
         return CheckResult(name, False, f"no connection to {peer}: {error.strerror or error}")
-    ae = AE(calling_ae_title)
+    ae = application_entity(calling_ae_title)
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ECHO_TIMEOUT_S
     ae.add_requested_context(Verification)
     association = ae.associate(destination.host, destination.port, ae_title=destination.ae_title)

@@ -7,6 +7,8 @@ from pydicom.uid import (
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForPresentation,
     DigitalXRayImageStorageForProcessing,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
     MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
     MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
     MultiFrameTrueColorSecondaryCaptureImageStorage,
@@ -32,8 +34,15 @@ STORAGE_CLASSES = (
 
 
 def transfer_syntaxes() -> list[UID]:
-    """Return every transfer syntax whose pixels can be decoded with what is installed."""
-    return [syntax for syntax in AllTransferSyntaxes if _is_decoded(syntax)]
+    """Return every transfer syntax whose pixels can be decoded with what is installed, the best first.
+
+    Of those that a sender offers in one context the first one here is taken: explicit VR before what would
+    have to be compressed for us, and implicit VR, which loses what private attributes are, last.
+    """
+    decoded = [syntax for syntax in AllTransferSyntaxes if _is_decoded(syntax)]
+    return sorted(
+        decoded, key=lambda syntax: (syntax == ImplicitVRLittleEndian, syntax != ExplicitVRLittleEndian)
+    )
 
 
 def _is_decoded(syntax: UID) -> bool:

@@ -25,6 +25,8 @@ OPTIONAL = (
     "IssuerOfPatientID",
     "IssuerOfPatientIDQualifiersSequence",
     "OtherPatientIDsSequence",
+    "OtherPatientNames",
+    "QualityControlSubject",
     "PatientBirthTime",
     "EthnicGroup",
     "PatientComments",
@@ -36,6 +38,11 @@ OPTIONAL = (
     "PatientWeight",
     "StudyDescription",
     "IssuerOfAccessionNumberSequence",
+    "PhysiciansOfRecord",
+    "ReferencedStudySequence",
+    "ReasonForPerformedProcedureCodeSequence",
+    "AdmissionID",
+    "IssuerOfAdmissionIDSequence",
     "ProcedureCodeSequence",
     "ClinicalTrialSponsorName",
     "ClinicalTrialProtocolID",
@@ -44,6 +51,11 @@ OPTIONAL = (
     "ClinicalTrialSiteName",
     "ClinicalTrialSubjectID",
     "ClinicalTrialSubjectReadingID",
+    "ClinicalTrialProtocolEthicsCommitteeName",
+    "ClinicalTrialProtocolEthicsCommitteeApprovalNumber",
+    "ClinicalTrialTimePointID",
+    "ClinicalTrialTimePointDescription",
+    "ClinicalTrialCoordinatingCenterName",
 )
 """Of the Patient, Clinical Trial Subject, General Study and Patient Study modules, and of SOP Common."""
 

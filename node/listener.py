@@ -20,6 +20,7 @@ from node import statuses
 from node.contexts import supported_contexts
 from node.errors import NodeError, StorageError, UndecodableError
 from node.head import Head, read_head
+from node.implementation import application_entity
 from node.job_store import JobStore
 from node.jobs import Admission, ReceivedObject
 from node.late_abort import close_on_late_abort
@@ -254,7 +255,7 @@ def _is_receiving(association: Association) -> bool:
 
 
 def _application_entity(settings: NodeSettings) -> AE:
-    ae = AE(settings.ae_title)
+    ae = application_entity(settings.ae_title)
     ae.supported_contexts = supported_contexts()
     ae.maximum_associations = settings.max_associations
     ae.maximum_pdu_size = settings.max_pdu

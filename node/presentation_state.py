@@ -22,6 +22,9 @@ OVERLAY_GROUPS = range(0x6000, 0x6020, 2)
 OVERLAY_DATA, OVERLAY_ACTIVATION_LAYER = 0x3000, 0x1001
 """Elements of the repeating group 60xx (PS3.3 C.9.2, C.11.7). Some films have their side marker in it."""
 
+OF_OTHER_RESULTS = ("ContentDate", "ContentTime", "ContentQualification")
+"""In the header of all results, and not of this IOD (PS3.3 A.33.1); the mark says what it may be used for."""
+
 SQUARE = (1, 1)
 """Presentation Pixel Aspect Ratio where nothing tells another."""
 
@@ -72,6 +75,8 @@ def _write_identification(result: Dataset) -> None:
     result.ContentCreatorName = ""
     result.PresentationCreationDate = result.ContentDate
     result.PresentationCreationTime = result.ContentTime
+    for keyword in OF_OTHER_RESULTS:
+        delattr(result, keyword)
 
 
 def _write_relationship(result: Dataset, source: Source) -> None:

@@ -6,8 +6,17 @@ from dataclasses import dataclass
 from pydicom import Dataset
 from pydicom.uid import UID
 
+from node.attributes import CONVERSION_ERRORS
+
 SEPARATE = "SEPARATE"
 """Continuity of Content: every item stands for itself, so that programs that show a report name each one."""
+
+
+REQUEST_TYPE_2 = (
+    *("PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest"),
+    *("RequestedProcedureID", "RequestedProcedureDescription"),
+)
+"""Text of a requested procedure that is there, even if empty (PS3.3 Table C.17-2)."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,30 @@ def report_document(
     if predecessor is not None:
         result.PredecessorDocumentsSequence = _by_study([predecessor])
     return result
+
+
+def referenced_requests(source: Dataset) -> list[Dataset]:
+    """Return the requested procedures that the source states, as a report names them (PS3.3 Table C.17-2).
+
+    Args:
+        source: The radiograph's attributes; what is malformed or absent in it stays empty.
+    """
+    try:
+        stated = list(source.get("RequestAttributesSequence") or [])
+        return [_request(item, source) for item in stated]
+    except CONVERSION_ERRORS:
+        return []
+
+
+def _request(stated: Dataset, source: Dataset) -> Dataset:
+    request = Dataset()
+    request.StudyInstanceUID = stated.get("StudyInstanceUID") or source.StudyInstanceUID
+    request.ReferencedStudySequence = []
+    for keyword in REQUEST_TYPE_2:
+        setattr(request, keyword, stated.get(keyword) or "")
+    request.AccessionNumber = stated.get("AccessionNumber") or source.get("AccessionNumber") or ""
+    request.RequestedProcedureCodeSequence = list(stated.get("RequestedProcedureCodeSequence") or [])
+    return request
 
 
 def _containers(item: Dataset) -> Iterator[Dataset]:

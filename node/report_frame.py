@@ -32,7 +32,7 @@ from node.contexts import LABEL_MAP_STORAGE
 from node.identity import UidMaker
 from node.options import OutputOptions
 from node.reader import Source
-from node.report_document import Reference, report_document
+from node.report_document import Reference, referenced_requests, report_document
 from node.result_header import (
     MANUFACTURER,
     ResultKind,
@@ -137,6 +137,8 @@ class ReportFrame:
         if before:
             result.SOPInstanceUID = self.uids(f"{kind} after {before.sop_instance_uid}")
         result.SeriesDescription = title
+        if requests := referenced_requests(self.source.dataset):
+            result.ReferencedRequestSequence = requests
         codes.write_coding_schemes(result)
         write_file_meta(result)
         return result

@@ -13,11 +13,11 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from ai.segmentation import ModelIdentity
 from node.attributes import text
 from node.identity import UidMaker, copy_identity
+from node.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.options import OutputOptions
 from node.reader import Source
 
 MANUFACTURER = "paxnode"
-IMPLEMENTATION_VERSION_NAME = "PAXNODE"
 KINDS = {"SEG": ("SEG", 0), "SR": ("SR", 1), "PR": ("PR", 3), "SC": ("OT", 4)}
 """Segmentation, report, presentation state, secondary capture: their Modality, and the Series Number of the
 first, counted from the first of the radiograph's results."""
@@ -138,6 +138,6 @@ def write_file_meta(result: Dataset, transfer_syntax: UID = ExplicitVRLittleEndi
     meta.MediaStorageSOPClassUID = result.SOPClassUID
     meta.MediaStorageSOPInstanceUID = result.SOPInstanceUID
     meta.TransferSyntaxUID = transfer_syntax
-    meta.ImplementationClassUID = UID("2.25.220204471444902736902730368850413526241")
+    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
     meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
     result.file_meta = meta

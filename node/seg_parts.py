@@ -1,7 +1,7 @@
 """Which structures go into which Segmentation: all into one, by anatomy, or so that none overlap in one."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,18 @@ from node.options import OutputOptions
 
 WHOLE = "chest anatomy"
 """What the structures of a Segmentation are called that is not of one group."""
+
+LABELS = {
+    Group.LUNGS: "LUNGS",
+    Group.HEART: "HEART",
+    Group.MEDIASTINUM: "MEDIASTINUM",
+    Group.SPINE: "SPINE",
+    Group.RIBS: "RIBS",
+    Group.SHOULDERS: "SHOULDERS",
+    Group.ABDOMEN: "ABDOMEN",
+    Group.BREASTS: "BREASTS",
+}
+"""Content Label of each group; short enough for the number of a layer behind it."""
 
 MAX_LAYER = 255
 """Segments of a label map with a byte a pixel."""
@@ -24,11 +36,13 @@ class SegPart:
     Attributes:
         key: What tells it from the other parts of the radiograph; "" where it is the only one.
         title: What it shows, for people.
+        content_label: The same for programs: at most 16 characters (Content Label, CS).
         masks: By label name, in label-table order, on the radiograph's grid; at least one.
     """
 
     key: str
     title: str
+    content_label: str
     masks: Mapping[str, Mask]
 
 
@@ -38,7 +52,9 @@ def seg_parts(segmentation: Segmentation, options: OutputOptions) -> tuple[SegPa
     masks = {name: segmentation.masks[name] for name in wanted if name in segmentation.masks}
     if options.seg == "none" or not masks:
         return ()
-    parts = _by_group(masks) if options.grouping == "anatomy" else [SegPart("", WHOLE, masks)]
+    parts = (
+        _by_group(masks) if options.grouping == "anatomy" else [SegPart("", WHOLE, "CHEST_ANATOMY", masks)]
+    )
     if options.seg != "labelmap":
         return tuple(parts)
     return tuple(layer for part in parts for layer in _layers(part, segmentation.shape))
@@ -48,7 +64,7 @@ def _by_group(masks: Mapping[str, Mask]) -> Iterable[SegPart]:
     for group in Group:
         members = {name: mask for name, mask in masks.items() if group_of(name) is group}
         if members:
-            yield SegPart(str(group), str(group), members)
+            yield SegPart(str(group), str(group), LABELS[group], members)
 
 
 def _layers(part: SegPart, shape: tuple[int, int]) -> Iterable[SegPart]:
@@ -66,7 +82,8 @@ def _layers(part: SegPart, shape: tuple[int, int]) -> Iterable[SegPart]:
         taken[box] |= mask.pixels
     for number, (members, _) in enumerate(layers, start=1):
         if len(layers) == 1:
-            yield SegPart(part.key, part.title, members)
+            yield replace(part, masks=members)
         else:
             key = f"{part.key} {number}".strip()
-            yield SegPart(key, f"{part.title} {number} of {len(layers)}", members)
+            label = f"{part.content_label}_{number}"
+            yield SegPart(key, f"{part.title} {number} of {len(layers)}", label, members)

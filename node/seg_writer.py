@@ -4,7 +4,6 @@ A SEG pixel is a pixel of the source: same Rows and Columns, the source in Deriv
 position or orientation that the source does not have (docs/dicom.md has what viewers need beyond that).
 """
 
-import re
 from collections.abc import Sequence
 
 from highdicom.color import CIELabColor
@@ -33,9 +32,6 @@ REFERENCED_SEGMENT_NUMBER = 0x0062000B
 SEGMENT_IDENTIFICATION_SEQUENCE = 0x0062000A
 FRAME_LABEL = 0x00209453
 FRAME_CONTENT_SEQUENCE = 0x00209111
-
-CODE_STRING_LENGTH = 16
-"""Characters of Content Label (PS3.5 Table 6.2-1, CS)."""
 
 BACKGROUND = 0
 """Pixel value of a label map where there is nothing; no segment has it (OHIF 3.13 would shift every name)."""
@@ -87,7 +83,7 @@ def _segmentation(
 def _write_general_image(result: Dataset, source: Source, part: SegPart) -> None:
     result.ImageType = ["DERIVED", "PRIMARY"]
     result.SeriesDescription = f"{part.title[0].upper()}{part.title[1:]} (AI)"
-    result.ContentLabel = re.sub(r"[^A-Z0-9]+", "_", part.title.upper())[:CODE_STRING_LENGTH].strip("_")
+    result.ContentLabel, result.BodyPartExamined = part.content_label, "CHEST"
     result.ContentDescription = "Anatomy found by a neural network"
     result.ContentCreatorName = ""
     lies = list(texts(source.dataset, "PatientOrientation"))
@@ -96,6 +92,8 @@ def _write_general_image(result: Dataset, source: Source, part: SegPart) -> None
         result.PatientOrientation = lies
     elif not is_lateral:  # not stated, not that of a frontal view, or contradicted by the pixels
         result.PatientOrientation = list(source.orientation.letters)
+    else:  # type 2C of the General Image Module
+        result.PatientOrientation = ""
     if source.dataset.get("FrameOfReferenceUID"):
         result.FrameOfReferenceUID = source.dataset.FrameOfReferenceUID
         result.PositionReferenceIndicator = source.dataset.get("PositionReferenceIndicator", "")

@@ -13,10 +13,11 @@ from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import UID
-from pynetdicom import AE, _config, build_context, evt
+from pynetdicom import _config, build_context, evt
 from pynetdicom.presentation import PresentationContext
 
 from config.settings import Destination
+from node.implementation import application_entity
 from node.late_abort import close_on_late_abort
 from node.outcome import Outcome, Verdict, judge
 from node.transcode import offers, transcoded
@@ -147,7 +148,7 @@ class _Call:
         self._peer = f"{destination.ae_title} at {destination.host}:{destination.port}"
         self._timeout = f"{destination.timeout_s:g} s"
         self._connected = False
-        ae = AE(ae_title)
+        ae = application_entity(ae_title)
         ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = destination.timeout_s
         ae.network_timeout = destination.timeout_s
         self._association = ae.associate(

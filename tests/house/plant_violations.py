@@ -168,6 +168,13 @@ VIOLATIONS = (
         (*PYTEST, "tests/house/test_docs.py"),
         "ValueError: planted",
     ),
+    Planted(
+        "the conformance statement is what the code does",
+        "node/result_header.py",
+        '\n\nMANUFACTURER = "planted"\n',
+        (*PYTEST, "tests/house/test_conformance_statement.py"),
+        "the code has changed: write the page anew with `make statement`",
+    ),
 )
 
 

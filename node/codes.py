@@ -29,6 +29,9 @@ COMMENT = Code("121106", "DCM", "Comment")
 ALGORITHM_NAME = Code("111001", "DCM", "Algorithm Name")
 THORAX = Code("816094009", "SCT", "Chest")
 LEFT, RIGHT = Code("7771000", "SCT", "Left"), Code("24028007", "SCT", "Right")
+BILATERAL = Code("51440002", "SCT", "Bilateral")
+SIDES = (LEFT, RIGHT, BILATERAL)
+"""Laterality (PS3.16 CID 244); a modifier that is none of these is a part (CID 2)."""
 
 MAXIMUM = Code("56851009", "SCT", "Maximum")
 MEAN = Code("373098007", "SCT", "Mean")
@@ -136,12 +139,12 @@ def concept_of(name: str, unit: Unit) -> Code:
 
 def side_of(label: Label) -> Code | None:
     """Return the laterality among a label's modifiers."""
-    return next((code for code in label.modifiers if code in (LEFT, RIGHT)), None)
+    return next((code for code in label.modifiers if code in SIDES), None)
 
 
 def part_of(label: Label) -> Code | None:
     """Return the modifier of a label that is not its laterality, such as "Upper"."""
-    return next((code for code in label.modifiers if code not in (LEFT, RIGHT)), None)
+    return next((code for code in label.modifiers if code not in SIDES), None)
 
 
 def concept(code: Code) -> CodedConcept:

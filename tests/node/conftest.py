@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,7 +31,9 @@ from node.job_store import JobStore
 from node.jobs import AddressedResult, Job, ReceivedObject, StoredResult
 from node.listener import Listener
 from node.logs import configure_logs
+from node.pipeline import Understood
 from node.spool import Spool
+from tests.node.written_profiles import SOURCES, Case, understood, written
 
 DX = DigitalXRayImageStorageForPresentation
 DEADLINE_S = 20.0
@@ -294,3 +297,14 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def _files_are_sent_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_config, "STORE_SEND_CHUNKED_DATASET", True)
+
+
+@pytest.fixture(scope="session")
+def cases(make_dx: Callable[..., Dataset]) -> Callable[[str, str], Case]:
+    """Writes a source in the form of a profile, each once."""
+
+    @cache
+    def found(source: str) -> tuple[Dataset, Understood]:
+        return understood(make_dx(**SOURCES[source]))
+
+    return cache(lambda source, form: written(found(source), form))

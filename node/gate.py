@@ -10,6 +10,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.tag import BaseTag
 from pydicom.valuerep import validate_value
 
+from node.codes import PRIVATE_SCHEME
 from node.identity import OPTIONAL, PATIENT_TYPE_2, STUDY_TYPE_2
 
 RULES: Mapping[str, str] = {
@@ -20,7 +21,7 @@ RULES: Mapping[str, str] = {
     "GEN-META": "the file meta information agrees with the data set",
     "GEN-VALUE": "values fit their value representation (PS3.5 6.2)",
     "GEN-ENCODE": "the data set can be encoded",
-    "GEN-SCHEME": "a private coding scheme that is used is identified (PS3.3 C.12.1)",
+    "GEN-SCHEME": "our private coding scheme is identified where it is used (PS3.3 C.12.1)",
     "GEN-CODE": "codes have value, scheme and meaning (PS3.3 8.8)",
     "SEG-NUMBERS": "Segment Numbers run from 1 without a gap (PS3.3 C.8.20.2)",
     "SEG-FRAMES": "each frame has a functional group, and each segment a frame; OHIF hangs otherwise",
@@ -61,12 +62,13 @@ TYPE_2 = (*PATIENT_TYPE_2, *STUDY_TYPE_2)
 OWN_UIDS = ("SOPInstanceUID", "SeriesInstanceUID")
 """Made by us; those of the source may break a rule and are copied all the same."""
 
-COPIED = frozenset(tag_for_keyword(word) for word in (*OPTIONAL, *PATIENT_TYPE_2, *STUDY_TYPE_2))
+COPIED = frozenset(
+    tag_for_keyword(word) for word in (*OPTIONAL, *PATIENT_TYPE_2, *STUDY_TYPE_2, "ReferencedRequestSequence")
+)
 """Top-level attributes that come from the source as they are."""
 
 PIXEL_DATA = BaseTag(0x7FE00010)
 CODE_TYPE_1 = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
-PRIVATE_PREFIX = "99"
 
 _UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
 _AS_TEXT = frozenset({"DS", "IS", "PN", "UI"})  # pydicom has classes of its own for their values
@@ -125,8 +127,8 @@ def contents(dataset: Dataset) -> Iterator[Violation]:
     schemes: set[str] = set()
     yield from _values(dataset, COPIED, schemes)
     known = {item.CodingSchemeDesignator for item in dataset.get("CodingSchemeIdentificationSequence") or []}
-    private = {scheme for scheme in schemes if scheme.startswith(PRIVATE_PREFIX)}
-    yield from (Violation("GEN-SCHEME", f"{scheme} is used and not identified") for scheme in private - known)
+    if PRIVATE_SCHEME in schemes - known:
+        yield Violation("GEN-SCHEME", f"{PRIVATE_SCHEME} is used and not identified")
 
 
 def _values(dataset: Dataset, skipped: frozenset[int | None], schemes: set[str]) -> Iterator[Violation]:

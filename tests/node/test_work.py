@@ -157,8 +157,6 @@ def _bytes(made: AddressedObject) -> bytes:
     dataset, again = dcmread(content), BytesIO()
     for keyword in MOMENTS:
         setattr(dataset, keyword, "")
-    for step in dataset.get("ContributingEquipmentSequence") or []:
-        step.ContributionDateTime = ""
     dataset.save_as(again, enforce_file_format=True)
     return again.getvalue()
 

@@ -26,10 +26,10 @@ MakeDx = Callable[..., Dataset]
 GOLDEN = {
     7: {"SEG": "5bdaa56ca56a70a3", "SR": "34004c7b28ae05f4"},
     8: {
-        "SEG": "25aca2af493075b5",
+        "SEG": "bab974ef0a0c9163",
         "SR": "ab5cedd50bf7533c",
         "SR structures": "f897ec9cc649b3e8",
-        "PR": "57b49acd29650da0",
+        "PR": "cc9feb2460341e24",
         "SC": "ae1b9853c5777e6a",
     },
 }
@@ -80,8 +80,6 @@ def _written(make_dx: MakeDx) -> dict[str, Dataset]:
 
 def _lines(dataset: Dataset, depth: int = 0) -> Iterator[str]:
     for element in dataset:
-        if element.keyword == "ContributingEquipmentSequence":
-            continue  # names highdicom and its version
         if element.VR == "SQ":
             yield f"{depth} {element.tag}"
             for item in element.value:
@@ -117,7 +115,7 @@ def test_writers_write_what_their_revision_wrote(make_dx: MakeDx) -> None:
 @pytest.mark.parametrize("kind", ["SEG", "SR", "SR structures", "PR", "SC"])
 def test_digest_notices_a_change_and_not_another_day(make_dx: MakeDx, kind: str) -> None:
     made, again = _written(make_dx)[kind], _written(make_dx)[kind]
-    again.ContentDate, again.SOPInstanceUID = "19000101", "2.25.1"
+    again.InstanceCreationDate, again.SOPInstanceUID = "19000101", "2.25.1"
     assert _digest(made) == _digest(again)
     again.SeriesDescription = "changed"
     assert _digest(made) != _digest(again)

@@ -56,8 +56,10 @@ FORMS = {
     "weasis": Form(SHIPPED["weasis"], SEG, False, False, SR, gsps=True),
     "orthanc": Form(SHIPPED["orthanc"], SEG, True, True, SR_3D, capture=True),
     "legacy": Form(SHIPPED["legacy"], None, False, False, SR, gsps=True, capture=True),
-    "minimal": Form(SHIPPED["minimal"], SEG, False, False, SR),
-    "label maps": Form(_own("maps", seg="labelmap"), LABEL_MAP_STORAGE, False, False, SR_3D, structures=True),
+    "minimal": Form(SHIPPED["minimal"], SEG, False, True, SR),
+    "label maps": Form(
+        _own("maps", seg="labelmap", structure_report=False), LABEL_MAP_STORAGE, False, False, SR_3D
+    ),
     "grouped label maps": Form(
         _own("group-maps", seg="labelmap", grouping="anatomy", structure_report=False),
         LABEL_MAP_STORAGE,

@@ -39,7 +39,6 @@ NOTES: Mapping[str, Note] = {
     "PresentationCreationTime": (AUTO, OF_THE_RUN),
     "DateOfSecondaryCapture": (AUTO, OF_THE_RUN),
     "TimeOfSecondaryCapture": (AUTO, OF_THE_RUN),
-    "ContributingEquipmentSequence/ContributionDateTime": (AUTO, "when the object was made"),
     "ManufacturerModelName": (AUTO, "id of the model bundle, at most 64 characters"),
     "DeviceSerialNumber": (AUTO, "first 16 digits of the SHA-256 of the model's weights"),
     "SoftwareVersions": (

@@ -169,9 +169,17 @@ def _stretched(stored: Values) -> npt.NDArray[np.float32]:
     return np.asarray(np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1), np.float32)
 
 
+MOST_PIXELS = 40_000_000
+"""Twice those of the largest detectors: 43 x 43 cm at 0.1 mm. A small file may hold many times more."""
+
+
 def _decode(content: bytes) -> _Decoded:
     with _decoding(), Image.open(BytesIO(content), formats=FORMATS) as picture:
         frames, tag = getattr(picture, "n_frames", 1), picture.getexif().get(ORIENTATION_TAG, 1)
+        if picture.width * picture.height > MOST_PIXELS:
+            raise RadiographError(
+                f"a radiograph has at most {MOST_PIXELS:,} pixels, found {picture.height} x {picture.width}"
+            )
         picture.load()
         is_laid = picture.format == "TIFF"  # of which Pillow respects the tag when it loads
         mode = picture.mode

@@ -35,7 +35,7 @@ class DeliveryStore(JobRows):
             for job_id in list(connection.scalars(select(jobs.c.id).where(begun).order_by(jobs.c.id))):
                 row = locked(connection, job_id)
                 if row is not None and row.state == State.STORED:  # still: another sender may have begun
-                    self.move(connection, row, Event.DELIVER)
+                    self.move(connection, row, Event.DELIVER, row.reason)
         return found
 
     def delivered(self, delivery_id: int, status: int) -> None:
@@ -46,7 +46,7 @@ class DeliveryStore(JobRows):
             row = locked(connection, job_id)  # so that two that end at once see each other
             under_way = row is not None and row.state in {State.STORED, State.DELIVERING}
             if row is not None and under_way and not self.open_deliveries(connection, job_id):
-                self.move(connection, row, Event.COMPLETE)
+                self.move(connection, row, Event.COMPLETE, row.reason)
 
     def open_deliveries(self, connection: Connection, job_id: int) -> int:
         """Return how many of a job's deliveries are not done, those of parked ones among them."""

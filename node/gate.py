@@ -1,6 +1,5 @@
 """Rules that every result keeps before it leaves, and how a broken one is told."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from pydicom.tag import BaseTag
 from pydicom.valuerep import validate_value
 
 from node.codes import PRIVATE_SCHEME
-from node.identity import OPTIONAL, PATIENT_TYPE_2, STUDY_TYPE_2
+from node.identity import OPTIONAL, PATIENT_TYPE_2, STUDY_TYPE_2, is_uid
 
 RULES: Mapping[str, str] = {
     "GEN-CLASS": "the SOP Class is one that this program makes",
@@ -70,9 +69,9 @@ COPIED = frozenset(
 PIXEL_DATA = BaseTag(0x7FE00010)
 CODE_TYPE_1 = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
 
-_UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
-_AS_TEXT = frozenset({"DS", "IS", "PN", "UI"})  # pydicom has classes of its own for their values
-_UNCHECKED = frozenset({"SQ", "OB", "OW", "OF", "UN", "AT"})
+_AS_TEXT = frozenset({"DS", "IS", "PN"})  # pydicom has classes of its own for their values
+_UNCHECKED = frozenset({"SQ", "OB", "OW", "OF", "UN", "AT", "UI"})
+"""UIDs may be the source's, which are referred to as they are; `OWN_UIDS` are checked apart."""
 
 
 @dataclass(frozen=True)
@@ -115,11 +114,6 @@ def general(dataset: Dataset) -> Iterator[Violation]:
         yield Violation("GEN-META", "the file meta information names another SOP Instance UID")
     if not meta.get("TransferSyntaxUID"):
         yield Violation("GEN-META", "the file meta information names no transfer syntax")
-
-
-def is_uid(value: str) -> bool:
-    """Whether a text is a UID (PS3.5 9.1)."""
-    return len(value) <= 64 and _UID.fullmatch(value) is not None
 
 
 def contents(dataset: Dataset) -> Iterator[Violation]:

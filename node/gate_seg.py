@@ -121,9 +121,9 @@ def _run_lengths(seg: Dataset, frames: list[bytes]) -> Iterator[Violation]:
 def _geometry(seg: Dataset) -> Iterator[Violation]:
     shared = seg.SharedFunctionalGroupsSequence[0]
     orientation = shared.get("PlaneOrientationSequence")
-    if orientation and "FrameOfReferenceUID" not in seg:
+    if orientation:
         stated = [float(value) for value in orientation[0].ImageOrientationPatient]
-        if stated != [1, 0, 0, 0, 1, 0]:
+        if stated != [1, 0, 0, 0, 1, 0] or "FrameOfReferenceUID" in seg:
             words = "an orientation in space is stated that the source does not have"
             yield Violation("SEG-ORIENTATION", words)
     series = seg.ReferencedSeriesSequence[0]

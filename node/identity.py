@@ -60,6 +60,7 @@ OPTIONAL = (
 """Of the Patient, Clinical Trial Subject, General Study and Patient Study modules, and of SOP Common."""
 
 
+_UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
 _DECIMAL = re.compile(r"[+-]?\d{1,10}(\.\d{0,5})?")
 FORMS = {
     "PatientAge": re.compile(r"\d{3}[DWMY]"),
@@ -137,6 +138,11 @@ def result_uid(
     room = MAX_UID_LENGTH - len(root) - 1
     number = str(int.from_bytes(digest[:16], "big"))[:room]
     return f"{root}.{number}"
+
+
+def is_uid(value: str) -> bool:
+    """Whether a text is a UID (PS3.5 9.1)."""
+    return len(value) <= MAX_UID_LENGTH and _UID.fullmatch(value) is not None
 
 
 class UidMaker:

@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 _RETRIED = {State.REFUSED, State.QUARANTINED, State.FAILED}
+_RERUN = {State.STORED, State.DELIVERING, State.DONE}
 
 
 class JobStore(DeliveryStore):
@@ -125,21 +126,23 @@ class JobStore(DeliveryStore):
             change = update(jobs).where(held).values(lease_until=self.lease_end(lease_s))
             return connection.execute(change).rowcount == 1
 
-    def finish(self, job_id: int, worker_id: str, results: Sequence[AddressedResult]) -> None:
+    def finish(
+        self, job_id: int, worker_id: str, results: Sequence[AddressedResult], reason: str = ""
+    ) -> None:
         """Record a job's results and a delivery of each to each of its destinations, all or nothing.
 
         What an earlier run of the job has recorded is not recorded again, and not delivered again to whom it
-        was for.
+        was for. The reason says why somebody gets nothing, for the admin.
 
         Raises:
             LeaseLostError: Another worker has the job; nothing was recorded.
         """
         with writing(self.engine) as connection:
-            row = self.move(connection, self._held(connection, job_id, worker_id), Event.STORE)
+            row = self.move(connection, self._held(connection, job_id, worker_id), Event.STORE, reason)
             for each in results:
                 self._add_result(connection, job_id, each)
             if not self.open_deliveries(connection, job_id):
-                self.move(connection, row, Event.COMPLETE)
+                self.move(connection, row, Event.COMPLETE, reason)
 
     def _add_result(self, connection: Connection, job_id: int, each: AddressedResult) -> None:
         now, result_id = self.clock(), self._result_id(connection, job_id, each.result)
@@ -264,17 +267,17 @@ class JobStore(DeliveryStore):
             return [StoredResult(*row) for row in connection.execute(query)]
 
     def rerun(self, job_id: int) -> Job:
-        """Queue a job that is done again, for another model or another configuration.
+        """Queue a job that has results again, for another model or another configuration.
 
         Raises:
-            TransitionError: There is no such job, or it is not done.
+            TransitionError: There is no such job, or it has no results.
         """
         with writing(self.engine) as connection:
             row = locked(connection, job_id)
             if row is None:
                 raise TransitionError(f"there is no job {job_id}")
-            if State(row.state) is not State.DONE:
-                raise TransitionError(f"job {job_id} is {row.state}; only one that is done is run once more")
+            if State(row.state) not in _RERUN:
+                raise TransitionError(f"job {job_id} is {row.state}; only one with results is run once more")
             changes = {"attempts": 0, "not_before": self.clock()}
             return as_job(self.move(connection, row, Event.RERUN, "", changes))
 

@@ -128,6 +128,21 @@ def run_lengths(mask: Mask, shape: tuple[int, int]) -> bytes:
     return RLE_HEADER + segment  # of an even length, for header and pairs are
 
 
+def expanded(frame: bytes) -> Bytes2D:
+    """Return the pixels of a frame of our own coder, in one row: runs and single bytes alone (PS3.5 G.3.1).
+
+    Raises:
+        ValueError: It has literal runs, and another coder made it.
+    """
+    if frame[: len(RLE_HEADER)] != RLE_HEADER or len(frame) % 2:
+        raise ValueError("this is no frame of our coder")
+    pairs = np.frombuffer(frame, np.uint8)[len(RLE_HEADER) :].reshape(-1, 2)
+    if ((pairs[:, 0] > 0) & (pairs[:, 0] <= LONGEST_RUN)).any():
+        raise ValueError("this is no frame of our coder")
+    lengths = np.where(pairs[:, 0] == 0, 1, 257 - pairs[:, 0].astype(np.int64))
+    return np.repeat(pairs[:, 1], lengths)
+
+
 def _row_runs(band: Bytes2D) -> bytes:
     """Return rows as (count, value) pairs; no pair reaches from one row into the next."""
     columns = band.shape[1]

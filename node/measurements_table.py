@@ -25,6 +25,10 @@ REFUSED, FAILED = "refused", "failed"
 """Values of `status`; an input that gave no result has one row, without a measurement."""
 
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""With one of these spreadsheets begin a formula. Values of measurements are numbers and stay as they are."""
+
+
 class MeasurementsTable:
     """The table in a folder, begun anew: RFC 4180, UTF-8, with a header.
 
@@ -47,12 +51,12 @@ class MeasurementsTable:
         """Write the rows of an input that was measured."""
         model = processed.segmentation.model
         uid = str(processed.source.dataset.get("SOPInstanceUID", ""))
-        head = (str(path), uid, model.id, model.version)
+        head = (_plain(str(path)), uid, _plain(model.id), _plain(model.version))
         self._write("a", [(*head, *_cells(result)) for result in processed.measurements])
 
     def add_without_result(self, path: Path, status: str, reason: str) -> None:
         """Write the row of an input that was refused or failed."""
-        self._write("a", [(str(path), "", "", "", "", "", "", status, reason, "")])
+        self._write("a", [(_plain(str(path)), "", "", "", "", "", "", status, _plain(reason), "")])
 
     def _write(self, mode: str, rows: Iterable[tuple[str, ...]]) -> None:
         text = io.StringIO(newline="")
@@ -63,6 +67,15 @@ class MeasurementsTable:
                 file.write(content)
         except OSError as exc:
             raise StorageError(f"cannot write {self._path}: {exc.strerror or exc}") from exc
+
+
+def _plain(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula: one that begins like it gets an apostrophe.
+
+    >>> _plain("=1+1.png")
+    "'=1+1.png"
+    """
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def _cells(result: Measurement | NotComputed) -> tuple[str, ...]:

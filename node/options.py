@@ -77,6 +77,7 @@ def options_of(profile: Profile, results: ResultSettings) -> OutputOptions:
         ai.errors.LabelError: The profile names a structure that is not known.
     """
     form = profile.model_dump(exclude={"name", "like", "transfer_syntaxes"})
+    form["structures"] = chosen(profile.structures)  # so that equal choices are equal options
     return OutputOptions(**form, **results.model_dump(exclude={"profile"}))
 
 

@@ -149,17 +149,14 @@ class ReportFrame:
         return MeasurementsAndQualitativeEvaluations(tracking_identifier=identifier)
 
     def _superseded(self, kind: ResultKind) -> Predecessor | None:
-        """Return the latest report of this kind that another model or configuration made before ours.
+        """Return the latest report of this kind that another model or configuration made.
 
-        What came after ours, where an image is worked on again, is not superseded by it.
+        So the same model and configuration again give the same report, and going back to an earlier model
+        gives one that supersedes that of the later.
         """
-        own, latest = self.uids(f"{kind} series"), None
-        for report in self._predecessors:
-            if report.series_instance_uid == own:
-                break
-            if report.kind == str(kind):
-                latest = report
-        return latest
+        own = self.uids(f"{kind} series")
+        others = [report for report in self._predecessors if report.series_instance_uid != own]
+        return next((report for report in reversed(others) if report.kind == str(kind)), None)
 
     def _observer(self) -> ObservationContext:
         """Return who observed, TID 1002 and 1004: one device for all images that a model was run on."""

@@ -15,7 +15,7 @@ from ai.segmentation import ModelIdentity, Segmentation
 from node.attributes import texts
 from node.codes import ARTIFICIAL_INTELLIGENCE, SEGMENTATION, SOURCE_IMAGE, code_item
 from node.contexts import LABEL_MAP_STORAGE
-from node.identity import UidMaker
+from node.identity import UidMaker, is_uid
 from node.lossy import write_lossy_compression
 from node.mask_encoding import FULL, EncodedMasks, SegmentationType, encode
 from node.options import OutputOptions
@@ -64,7 +64,7 @@ def _segmentation(
     result = Dataset()
     result.SOPClassUID = LABEL_MAP_STORAGE if is_map else SegmentationStorage
     write_header(result, kind, source, model, options)
-    _write_general_image(result, source, part)
+    _write_general_image(result, source, part, options)
     write_lossy_compression(result, source)
     uids = uids_of(source, model, options)
     result.SegmentSequence = _segments(labels, model, uids)
@@ -80,7 +80,7 @@ def _segmentation(
     return result
 
 
-def _write_general_image(result: Dataset, source: Source, part: SegPart) -> None:
+def _write_general_image(result: Dataset, source: Source, part: SegPart, options: OutputOptions) -> None:
     result.ImageType = ["DERIVED", "PRIMARY"]
     result.SeriesDescription = f"{part.title[0].upper()}{part.title[1:]} (AI)"
     result.ContentLabel, result.BodyPartExamined = part.content_label, "CHEST"
@@ -94,9 +94,10 @@ def _write_general_image(result: Dataset, source: Source, part: SegPart) -> None
         result.PatientOrientation = list(source.orientation.letters)
     else:  # type 2C of the General Image Module
         result.PatientOrientation = ""
-    if source.dataset.get("FrameOfReferenceUID"):
-        result.FrameOfReferenceUID = source.dataset.FrameOfReferenceUID
-        result.PositionReferenceIndicator = source.dataset.get("PositionReferenceIndicator", "")
+    frame = str(source.dataset.get("FrameOfReferenceUID") or "")
+    if is_uid(frame) and not options.orientation_shim:  # there the neutral orientation would be a statement
+        result.FrameOfReferenceUID = frame
+        result.PositionReferenceIndicator = ""
 
 
 def _segments(labels: Sequence[Label], model: ModelIdentity, uids: UidMaker) -> list[Dataset]:

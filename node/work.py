@@ -1,20 +1,27 @@
 """What a worker does with one job: understand the radiograph once, write what each destination wants."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
 
 from ai.segmenter import Segmenter
 from node.appearance import Examiner
 from node.attributes import text
+from node.errors import ResultError
 from node.job_store import JobStore
 from node.jobs import Job, StoredResult
+from node.logs import get_logger
 from node.options import OutputOptions
-from node.pipeline import ResultObject, understand, write
+from node.pipeline import ResultObject, Understood, understand, write
 from node.report_frame import Predecessor
 from node.spool import Spool
+
+NOTHING = "nothing that its profile asks for was found"
+
+log = get_logger()
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +30,19 @@ class AddressedObject:
 
     result: ResultObject
     destinations: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """What was made of a job.
+
+    Attributes:
+        objects: With their destinations. One that several groups of destinations get stands there for each.
+        remarks: Why some destinations get nothing, one sentence each.
+    """
+
+    objects: tuple[AddressedObject, ...]
+    remarks: tuple[str, ...] = ()
 
 
 class Work:
@@ -50,24 +70,55 @@ class Work:
         self._store = job_store
         self._spool = spool
 
-    def __call__(self, job: Job) -> Sequence[AddressedObject]:
-        """Return the results of a job; errors as in `node.pipeline.process`."""
+    def __call__(self, job: Job) -> Made:
+        """Return the results of a job; errors as in `node.pipeline.process`.
+
+        A result that does not conform costs only the destinations of its profile their results, unless there
+        is nothing for anybody else.
+        """
         found = understand(self._spool.path(job.path), self._segmenter, _unheard, self._examiner)
-        made: list[AddressedObject] = []
+        objects: list[AddressedObject] = []
+        remarks: list[str] = []
+        broken: ResultError | None = None
         for options, destinations in self._outputs.items():
-            earlier = self._reports(job, destinations)
-            made += [AddressedObject(result, destinations) for result in write(found, options, earlier)]
-        return made
+            try:
+                written = list(self._written(found, job, options, destinations))
+            except ResultError as error:
+                broken, written, reason = error, [], str(error)
+            else:
+                reason = NOTHING
+            objects += written
+            if not written:
+                remarks.append(f"nothing for {', '.join(destinations) or 'anybody'}: {reason}")
+        if broken is not None and not objects:
+            raise broken
+        return Made(tuple(objects), tuple(remarks))
 
-    def _reports(self, job: Job, destinations: Sequence[str]) -> list[Predecessor]:
-        """Return the reports that the destinations have of this image already, the oldest first."""
+    def _written(
+        self, found: Understood, job: Job, options: OutputOptions, destinations: tuple[str, ...]
+    ) -> Iterator[AddressedObject]:
+        """Yield the results of one profile: reports name what each destination itself has had before."""
+        groups: dict[tuple[Predecessor, ...], list[str]] = {}
+        for destination in destinations:
+            groups.setdefault(self._reports(job, destination), []).append(destination)
+        for reports, names in (groups or {self._reports(job): []}).items():
+            for result in write(found, options, reports):
+                yield AddressedObject(result, tuple(names))
+
+    def _reports(self, job: Job, *destinations: str) -> tuple[Predecessor, ...]:
+        """Return the reports that a destination has of this image already, the oldest first."""
         kept = self._store.results(job.id, destinations)
-        reports = [result for result in kept if result.kind.startswith("SR")]
-        return [_predecessor(result, self._spool.path(result.path)) for result in reports]
+        reports = (result for result in kept if result.kind.startswith("SR"))
+        read = (_predecessor(result, self._spool.path(result.path)) for result in reports)
+        return tuple(predecessor for predecessor in read if predecessor is not None)
 
 
-def _predecessor(result: StoredResult, path: Path) -> Predecessor:
-    header = dcmread(path, stop_before_pixels=True, specific_tags=["SeriesInstanceUID"])
+def _predecessor(result: StoredResult, path: Path) -> Predecessor | None:
+    try:
+        header = dcmread(path, stop_before_pixels=True, specific_tags=["SeriesInstanceUID"])
+    except (OSError, InvalidDicomError) as error:  # it cannot be named; that is no reason to stop
+        log.warning("an earlier report cannot be read", error=type(error).__name__)
+        return None
     series = text(header, "SeriesInstanceUID")
     return Predecessor(result.kind, result.sop_class_uid, result.sop_instance_uid, series)
 

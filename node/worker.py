@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 
@@ -15,7 +15,7 @@ from node.logs import get_logger, place_of, reason_for_log
 from node.loop import Loop
 from node.pipeline import ResultObject
 from node.spool import Spool
-from node.work import AddressedObject
+from node.work import Made
 
 IDLE_S = 2.0
 """Work that another process put into the database is seen after so many seconds at the latest."""
@@ -47,7 +47,7 @@ class Worker:
         name: str,
         job_store: JobStore,
         spool: Spool,
-        work: Callable[[Job], Sequence[AddressedObject]],
+        work: Callable[[Job], Made],
         lease_s: float,
         received: Bell,
         finished: Bell,
@@ -108,14 +108,24 @@ class Worker:
     def _finish(self, job: Job) -> None:
         start = time.monotonic()
         made = self._work(job)
-        results = [AddressedResult(self._keep(each.result), each.destinations) for each in made]
-        self._store.finish(job.id, self._name, results)
+        known = {result.sop_instance_uid: result for result in self._store.results(job.id)}
+        results = [
+            AddressedResult(self._keep(each.result, known), each.destinations) for each in made.objects
+        ]
+        self._store.finish(job.id, self._name, results, "; ".join(made.remarks))
         self._finished.ring()
         log.info(
             "job finished", job_id=job.id, seconds=round(time.monotonic() - start, 3), count=len(results)
         )
 
-    def _keep(self, result: ResultObject) -> StoredResult:
+    def _keep(self, result: ResultObject, known: dict[str, StoredResult]) -> StoredResult:
+        """Make a result durable, once: what an earlier run or another destination has is the same object."""
+        uid = str(result.dataset.SOPInstanceUID)
+        if uid not in known:
+            known[uid] = self._kept(result)
+        return known[uid]
+
+    def _kept(self, result: ResultObject) -> StoredResult:
         kept = self._spool.store_result(result.content)
         return StoredResult(
             kind=result.kind,

@@ -171,6 +171,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("BYTES", lambda d: _swap_pixels(d, 255, 0), "SEG-EMPTY frame"),
     ("BYTES", _set("BitsAllocated", 1), "SEG-ENCAPSULATED"),
     ("SEG", _oblique, "SEG-ORIENTATION"),
+    ("SEG", _set("FrameOfReferenceUID", "1.2.3"), "SEG-ORIENTATION"),
     ("SEG", _delete("SegmentsOverlap"), "SEG-OVERLAP"),
     ("MAP", _set("SegmentsOverlap", "YES"), "SEG-OVERLAP"),
     ("MAP", _background, "SEG-BACKGROUND"),

@@ -4,6 +4,7 @@ from io import BytesIO
 
 import pytest
 from pydicom import Dataset
+from pydicom.config import disable_value_validation
 from pydicom.uid import JPEG2000, UID, ExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
 
 from node.lossy import write_lossy_compression
@@ -35,6 +36,14 @@ def test_nothing_lost_is_said_where_nothing_says_so(source: Source, syntax: UID)
     assert result.LossyImageCompression == "00"
     assert "LossyImageCompressionMethod" not in result
     assert "LossyImageCompressionRatio" not in result
+
+
+def test_words_that_are_no_defined_term_give_way_to_the_likely_method(source: Source) -> None:
+    with disable_value_validation():
+        result = _written(
+            source, JPEG2000, LossyImageCompression="01", LossyImageCompressionMethod="jpeg lossy"
+        )
+    assert result.LossyImageCompressionMethod == "ISO_15444_1"
 
 
 def test_a_syntax_that_always_loses_is_lossy_whatever_the_tag_says(source: Source) -> None:

@@ -164,9 +164,16 @@ def test_without_a_spacing_none_is_written(make_dx: MakeDx) -> None:
 
 
 def test_the_frame_of_reference_is_that_of_the_source_or_none(make_dx: MakeDx, seg: Dataset) -> None:
-    with_one = _seg(_found(make_dx(rows=128, columns=96, FrameOfReferenceUID="1.2.3.4")))
-    assert with_one.FrameOfReferenceUID == "1.2.3.4"
+    found = _found(make_dx(rows=128, columns=96, FrameOfReferenceUID="1.2.3.4"))
+    assert _seg(found, OutputOptions()).FrameOfReferenceUID == "1.2.3.4"
     assert "FrameOfReferenceUID" not in seg
+
+
+def test_the_neutral_orientation_stands_in_no_frame_of_reference(make_dx: MakeDx) -> None:
+    found = _found(make_dx(rows=128, columns=96, FrameOfReferenceUID="1.2.3.4"))
+    shimmed = _seg(found, OutputOptions(orientation_shim=True))
+    assert "PlaneOrientationSequence" in shimmed.SharedFunctionalGroupsSequence[0]
+    assert "FrameOfReferenceUID" not in shimmed
 
 
 @pytest.mark.parametrize("stated", [["A", "F"], ["L", "R"], ["", ""]])

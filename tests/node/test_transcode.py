@@ -60,6 +60,15 @@ def test_every_offer_holds_the_same_pixels_and_the_same_header(result: Path) -> 
         before = dcmread(result)
 
 
+def test_what_another_coder_compressed_is_decompressed_by_pydicom(make_dx: MakeDx, tmp_path: Path) -> None:
+    dataset, path = make_dx(), tmp_path / "other.dcm"
+    pixels = dataset.pixel_array
+    dataset.compress(RLELossless, encoding_plugin="pydicom", generate_instance_uid=False)
+    dataset.save_as(path, enforce_file_format=True)
+    again = transcoded(path, ExplicitVRLittleEndian)
+    assert np.array_equal(again.pixel_array, pixels)
+
+
 def test_bits_and_text_are_not_offered_compressed_and_bytes_are(result: Path) -> None:
     offered = offers(result, _own(result), EVERY)
     compressed = {RLELossless, JPEG2000Lossless}

@@ -13,7 +13,7 @@ from ai.radiograph import Radiograph
 from ai.segmentation import ModelIdentity, Segmentation
 from ai.stand_in import StandInSegmenter
 from node.database import engine_for, upgrade
-from node.errors import TransitionError
+from node.errors import ResultError, TransitionError
 from node.job_store import JobStore
 from node.jobs import AddressedResult, ReceivedObject, StoredResult
 from node.options import OutputOptions
@@ -59,8 +59,10 @@ class Node:
         """Work on the image as a worker would, deliver everything, and return what was made."""
         job = self.store.claim("worker", 60)
         assert job is not None
-        made = list(Work(segmenter, None, outputs, self.store, self.spool)(job))
-        self.store.finish(job.id, "worker", [AddressedResult(self._keep(m), m.destinations) for m in made])
+        found = Work(segmenter, None, outputs, self.store, self.spool)(job)
+        made, reason = list(found.objects), "; ".join(found.remarks)
+        results = [AddressedResult(self._keep(m), m.destinations) for m in made]
+        self.store.finish(job.id, "worker", results, reason)
         for delivery in self.store.deliveries(job.id):
             self.store.delivered(delivery.id, 0)
         return made
@@ -127,16 +129,28 @@ def test_a_first_report_supersedes_nothing_and_a_new_models_report_the_one_befor
 
 
 def test_the_same_model_again_makes_the_same_results_and_nothing_is_sent(node: Node) -> None:
-    first = node.run(Versioned("1"), {PLAIN: ("a",)})
+    node.run(Versioned("1"), {PLAIN: ("a",)})
     node.again()
     newer = node.run(Versioned("2"), {PLAIN: ("a",)})
     before = len(node.store.deliveries())
-    for version, made in (("2", newer), ("1", first)):
-        node.again()
-        repeated = node.run(Versioned(version), {PLAIN: ("a",)})
-        assert [_bytes(each) for each in repeated] == [_bytes(each) for each in made]
+    node.again()
+    repeated = node.run(Versioned("2"), {PLAIN: ("a",)})
+    assert [_bytes(each) for each in repeated] == [_bytes(each) for each in newer]
     assert len(node.store.deliveries()) == before
     assert node.store.jobs()[0].state is State.DONE
+
+
+def test_going_back_to_an_earlier_model_supersedes_the_later_ones_report(node: Node) -> None:
+    first = node.run(Versioned("1"), {PLAIN: ("a",)})
+    node.again()
+    second = node.run(Versioned("2"), {PLAIN: ("a",)})
+    for _ in range(2):  # and the same again is the same again
+        node.again()
+        back = node.run(Versioned("1"), {PLAIN: ("a",)})
+        assert _superseded(back) == [_uids(second, "SR")]
+        assert _uids(back, "SR") != _uids(first, "SR")
+        assert _uids(back, "SEG") == _uids(first, "SEG")
+    assert [d.result.kind for d in node.store.deliveries()] == ["SEG", "SR", "SEG", "SR", "SR"]
 
 
 MOMENTS = (
@@ -168,6 +182,56 @@ def test_each_destination_is_told_of_the_report_that_it_has(node: Node) -> None:
     assert _superseded(second) == [[uid] for uid in _uids(first, "SR")]
 
 
+def test_a_report_names_only_what_its_own_destination_has_had(node: Node) -> None:
+    first = node.run(Versioned("1"), {PLAIN: ("a",), SHIMMED: ("b",)})
+    of_a, of_b = (str(e.result.dataset.SOPInstanceUID) for e in first if e.result.kind == "SR")
+    node.again()
+    third = OutputOptions(report="comprehensive")
+    second = node.run(Versioned("1"), {third: ("a", "b")})
+    told = {e.destinations: _superseded([e]) for e in second if e.result.kind == "SR"}
+    assert told == {("a",): [[of_a]], ("b",): [[of_b]]}
+
+
+def test_a_destination_whose_profile_stays_is_sent_nothing_when_another_joins_it(node: Node) -> None:
+    node.run(Versioned("1"), {PLAIN: ("a",), SHIMMED: ("b",)})
+    sent = {d.id for d in node.store.deliveries() if d.destination == "b"}
+    node.again()
+    node.run(Versioned("1"), {SHIMMED: ("a", "b")})
+    assert {d.id for d in node.store.deliveries() if d.destination == "b"} == sent
+
+
+def test_one_profile_without_results_costs_the_others_nothing_and_is_told(node: Node) -> None:
+    nothing = OutputOptions(structures=("liver",), report="none")
+    made = node.run(Versioned("1"), {nothing: ("empty",), PLAIN: ("a",)})
+    assert {name for each in made for name in each.destinations} == {"a"}
+    job = node.store.jobs()[0]
+    assert (job.state, job.reason) == (
+        State.DONE,
+        "nothing for empty: nothing that its profile asks for was found",
+    )
+
+
+def test_a_result_that_does_not_conform_costs_only_its_own_destinations(node: Node) -> None:
+    broken = OutputOptions(uid_root="no.uid")
+    made = node.run(Versioned("1"), {broken: ("b",), PLAIN: ("a",)})
+    assert {name for each in made for name in each.destinations} == {"a"}
+    reason = node.store.jobs()[0].reason
+    assert reason.startswith(
+        "nothing for b: the SEG does not conform: GEN-UID SOPInstanceUID is no valid UID"
+    )
+    node.again()
+    with pytest.raises(ResultError, match="GEN-UID"):
+        node.run(Versioned("1"), {broken: ("b",)})
+
+
+def test_an_earlier_report_whose_file_is_gone_is_not_named_and_stops_nothing(node: Node) -> None:
+    node.run(Versioned("1"), {PLAIN: ("a",)})
+    for result in node.store.results(node.store.jobs()[0].id):
+        node.spool.path(result.path).unlink()
+    node.again()
+    assert _superseded(node.run(Versioned("2"), {PLAIN: ("a",)})) == [[]]
+
+
 def test_a_new_destination_gets_what_it_does_not_have_and_the_others_nothing_again(node: Node) -> None:
     node.run(Versioned("1"), {PLAIN: ("a",)})
     node.again()
@@ -177,7 +241,7 @@ def test_a_new_destination_gets_what_it_does_not_have_and_the_others_nothing_aga
 
 
 def test_only_a_job_that_is_done_is_run_once_more(node: Node) -> None:
-    with pytest.raises(TransitionError, match="is queued; only one that is done"):
+    with pytest.raises(TransitionError, match="is queued; only one with results"):
         node.again()
     with pytest.raises(TransitionError, match="there is no job 99"):
         node.store.rerun(99)

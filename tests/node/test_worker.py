@@ -23,7 +23,7 @@ from node.jobs import Job, ReceivedObject
 from node.pipeline import ResultObject
 from node.spool import Spool
 from node.states import State
-from node.work import AddressedObject
+from node.work import AddressedObject, Made
 from node.worker import STORAGE_RETRY_S, Worker
 
 Process = Callable[[Path], Sequence[ResultObject]]
@@ -55,9 +55,9 @@ class Bench:
     def worker(
         self, process: Process, name: str = "worker", lease_s: float = 30, destinations: tuple[str, ...] = ()
     ) -> Worker:
-        def work(job: Job) -> Sequence[AddressedObject]:
+        def work(job: Job) -> Made:
             made = process(self.spool.path(job.path))
-            return [AddressedObject(result, destinations) for result in made]
+            return Made(tuple(AddressedObject(result, destinations) for result in made))
 
         return Worker(name, self.store, self.spool, work, lease_s, self.received, self.finished)
 

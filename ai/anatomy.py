@@ -14,7 +14,7 @@ class Group(StrEnum):
     HEART = "heart and vessels"
     MEDIASTINUM = "mediastinum"
     SPINE = "spine and vertebrae"
-    RIBS = "ribs"
+    RIBS = "rib cage"
     SHOULDERS = "shoulder girdle"
     ABDOMEN = "abdomen"
     BREASTS = "breasts"
@@ -60,7 +60,7 @@ def chosen(names: Sequence[str]) -> tuple[str, ...]:
         LabelError: One is none of these; the message has the nearest that there is.
     """
     groups = {str(group) for group in Group}
-    single = {name for name in names if name != ALL and name not in groups}
+    single = dict.fromkeys(name for name in names if name != ALL and name not in groups)
     for name in single:
         _check(name)
     return tuple(

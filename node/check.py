@@ -58,7 +58,7 @@ def check_profile(settings: Settings, destination: Destination) -> CheckResult:
     try:
         options = options_of(profile, settings.results)
     except AiError as error:
-        return CheckResult(name, False, f"{profile.name}: {error}")
+        return CheckResult(name, False, str(error))
     kinds = {
         f"{options.seg} SEG of {len(chosen(options.structures))} structures": options.seg != "none",
         "report": options.report != "none",

@@ -80,7 +80,10 @@ def segment(  # noqa: PLR0913 - one for each option of the command
     paths: Annotated[list[Path], typer.Argument(exists=True, help="Files, or folders of any depth.")],
     out: Annotated[Path, typer.Option(help="Folder for the results, one folder in it for each input.")],
     profile: Annotated[
-        str, typer.Option(help="Destination profile: which objects, in which form; that of [results].")
+        str,
+        typer.Option(
+            help="Destination profile: which objects, in which form. Default: that of the settings."
+        ),
     ] = "",
     times: Annotated[
         bool, typer.Option("--times", help="Print the time of each stage and the memory.")

@@ -5,6 +5,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from ai.anatomy import ALL, chosen
+from ai.errors import LabelError
 from config.profiles import Profile
 from config.settings import ResultSettings, Settings
 
@@ -77,7 +78,10 @@ def options_of(profile: Profile, results: ResultSettings) -> OutputOptions:
         ai.errors.LabelError: The profile names a structure that is not known.
     """
     form = profile.model_dump(exclude={"name", "like", "transfer_syntaxes"})
-    form["structures"] = chosen(profile.structures)  # so that equal choices are equal options
+    try:
+        form["structures"] = chosen(profile.structures)  # so that equal choices are equal options
+    except LabelError as error:
+        raise LabelError(f"profile {profile.name!r}: {error}") from error
     return OutputOptions(**form, **results.model_dump(exclude={"profile"}))
 
 

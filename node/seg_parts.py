@@ -18,7 +18,7 @@ LABELS = {
     Group.HEART: "HEART",
     Group.MEDIASTINUM: "MEDIASTINUM",
     Group.SPINE: "SPINE",
-    Group.RIBS: "RIBS",
+    Group.RIBS: "RIB_CAGE",
     Group.SHOULDERS: "SHOULDERS",
     Group.ABDOMEN: "ABDOMEN",
     Group.BREASTS: "BREASTS",

@@ -17,6 +17,7 @@ from pynetdicom import _config, build_context, evt
 from pynetdicom.presentation import PresentationContext
 
 from config.settings import Destination
+from node.contexts import LABEL_MAP_STORAGE
 from node.implementation import application_entity
 from node.late_abort import close_on_late_abort
 from node.outcome import Outcome, Verdict, judge
@@ -203,7 +204,10 @@ class _Call:
         return f"{self._peer} aborted the association, or did not answer within {self._timeout}"
 
     def _refused_context(self, item: _Encoded) -> Outcome:
-        wanted = f"{item.sop_class.name} in {item.transfer_syntax.name}"
+        name = (
+            "Label Map Segmentation Storage" if item.sop_class == LABEL_MAP_STORAGE else item.sop_class.name
+        )
+        wanted = f"{name} in {' or '.join(syntax.name for syntax in item.offers)}"
         return item.outcome(Verdict.PERMANENT, f"{self._peer} accepts no presentation context for {wanted}")
 
     def _unsendable(self, item: _Encoded, error: Exception) -> Outcome:

@@ -37,5 +37,5 @@ def test_a_choice_is_in_table_order_and_holds_each_structure_once() -> None:
 
 
 def test_an_unknown_choice_names_the_nearest_structure_or_group() -> None:
-    with pytest.raises(LabelError, match="'ribz'; the nearest known one is 'ribs'"):
-        chosen(["ribz"])
+    with pytest.raises(LabelError, match="'rib cages'; the nearest known one is 'rib cage'"):
+        chosen(["rib cages"])

@@ -170,4 +170,7 @@ def test_a_profile_with_an_unknown_structure_fails_and_names_the_nearest(tmp_pat
     settings = _with_profile(tmp_path, "hearts")
     result = check_profile(settings, settings.destinations[0])
     assert not result.passed
-    assert result.words == "mine: unknown structure or group 'hearts'; the nearest known one is 'heart'"
+    assert (
+        result.words
+        == "profile 'mine': unknown structure or group 'hearts'; the nearest known one is 'heart'"
+    )

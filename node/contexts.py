@@ -19,7 +19,8 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 LABEL_MAP_STORAGE = UID("1.2.840.10008.5.1.4.1.1.66.7")
-"""Label Map Segmentation Storage (PS3.4 B.5), which pydicom has no name for."""
+LABEL_MAP_NAME = "Label Map Segmentation Storage"
+"""PS3.4 B.5; pydicom has no name for it."""
 
 STORAGE_CLASSES = (
     ComputedRadiographyImageStorage,

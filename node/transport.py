@@ -17,7 +17,7 @@ from pynetdicom import _config, build_context, evt
 from pynetdicom.presentation import PresentationContext
 
 from config.settings import Destination
-from node.contexts import LABEL_MAP_STORAGE
+from node.contexts import LABEL_MAP_NAME, LABEL_MAP_STORAGE
 from node.implementation import application_entity
 from node.late_abort import close_on_late_abort
 from node.outcome import Outcome, Verdict, judge
@@ -204,9 +204,7 @@ class _Call:
         return f"{self._peer} aborted the association, or did not answer within {self._timeout}"
 
     def _refused_context(self, item: _Encoded) -> Outcome:
-        name = (
-            "Label Map Segmentation Storage" if item.sop_class == LABEL_MAP_STORAGE else item.sop_class.name
-        )
+        name = LABEL_MAP_NAME if item.sop_class == LABEL_MAP_STORAGE else item.sop_class.name
         wanted = f"{name} in {' or '.join(syntax.name for syntax in item.offers)}"
         return item.outcome(Verdict.PERMANENT, f"{self._peer} accepts no presentation context for {wanted}")
 

@@ -9,6 +9,7 @@ from pydicom.uid import RLELossless
 
 from node.attributes import CONVERSION_ERRORS
 from node.gate import Violation, missing
+from node.mask_encoding import runs
 
 TYPE_1 = (
     *("ImageType", "ContentLabel", "Rows", "Columns", "BitsAllocated", "NumberOfFrames", "SegmentationType"),
@@ -107,11 +108,14 @@ def _run_lengths(seg: Dataset, frames: list[bytes]) -> Iterator[Violation]:
     is_map = seg.SegmentationType == "LABELMAP"
     wanted = set(range(len(seg.SegmentSequence) + 1)) if is_map else None
     for number, frame in enumerate(frames, start=1):
-        pairs = np.frombuffer(frame, np.uint8)[64:].reshape(-1, 2)
-        lengths = np.where(pairs[:, 0] == 0, 1, 257 - pairs[:, 0].astype(np.int64))
+        try:
+            lengths, values = runs(frame)
+        except ValueError as exc:
+            yield Violation("SEG-LENGTH", f"frame {number}: {exc}")
+            continue
         if int(lengths.sum()) != seg.Rows * seg.Columns:
             yield Violation("SEG-LENGTH", f"frame {number} holds {int(lengths.sum())} pixels")
-        found = set(np.unique(pairs[:, 1]).tolist())
+        found = set(np.unique(values).tolist())
         if wanted is not None and not wanted - {0} <= found <= wanted:
             yield Violation("SEG-PIXELS", "the label map's pixels are not its segments")
         elif found == {0}:

@@ -26,7 +26,7 @@ LONGEST_RUN = 128
 RLE_HEADER = np.array([1, 64, *[0] * 14], "<u4").tobytes()
 """One segment, which begins after this header (PS3.5 G.5)."""
 
-Bytes2D = npt.NDArray[np.uint8]
+Bytes = npt.NDArray[np.uint8]
 
 
 class SegmentationType(StrEnum):
@@ -101,7 +101,7 @@ def pack_bits(masks: Sequence[Mask], shape: tuple[int, int]) -> bytes:
     return bytes(content)
 
 
-def label_map(masks: Sequence[Mask], shape: tuple[int, int]) -> Bytes2D:
+def label_map(masks: Sequence[Mask], shape: tuple[int, int]) -> Bytes:
     """Return (rows, columns): 0 where there is nothing, else the number of the mask, from 1.
 
     Raises:
@@ -128,11 +128,11 @@ def run_lengths(mask: Mask, shape: tuple[int, int]) -> bytes:
     return RLE_HEADER + segment  # of an even length, for header and pairs are
 
 
-def expanded(frame: bytes) -> Bytes2D:
-    """Return the pixels of a frame of our own coder, in one row: runs and single bytes alone (PS3.5 G.3.1).
+def runs(frame: bytes) -> tuple[npt.NDArray[np.int64], Bytes]:
+    """Return lengths and values of the runs of a frame of our own coder (PS3.5 G.3.1).
 
     Raises:
-        ValueError: It has literal runs, and another coder made it.
+        ValueError: It has literal runs of more than one byte, or another header: another coder made it.
     """
     if frame[: len(RLE_HEADER)] != RLE_HEADER or len(frame) % 2:
         raise ValueError("this is no frame of our coder")
@@ -140,10 +140,16 @@ def expanded(frame: bytes) -> Bytes2D:
     if ((pairs[:, 0] > 0) & (pairs[:, 0] <= LONGEST_RUN)).any():
         raise ValueError("this is no frame of our coder")
     lengths = np.where(pairs[:, 0] == 0, 1, 257 - pairs[:, 0].astype(np.int64))
-    return np.repeat(pairs[:, 1], lengths)
+    return lengths, pairs[:, 1]
 
 
-def _row_runs(band: Bytes2D) -> bytes:
+def expanded(frame: bytes) -> Bytes:
+    """Return the pixels of a frame of our own coder, one after the other; errors as in `runs`."""
+    lengths, values = runs(frame)
+    return np.repeat(values, lengths)
+
+
+def _row_runs(band: Bytes) -> bytes:
     """Return rows as (count, value) pairs; no pair reaches from one row into the next."""
     columns = band.shape[1]
     flat = band.ravel()

@@ -13,7 +13,7 @@ from node.options import OutputOptions
 WHOLE = "chest anatomy"
 """What the structures of a Segmentation are called that is not of one group."""
 
-LABELS = {
+CONTENT_LABELS = {
     Group.LUNGS: "LUNGS",
     Group.HEART: "HEART",
     Group.MEDIASTINUM: "MEDIASTINUM",
@@ -64,7 +64,7 @@ def _by_group(masks: Mapping[str, Mask]) -> Iterable[SegPart]:
     for group in Group:
         members = {name: mask for name, mask in masks.items() if group_of(name) is group}
         if members:
-            yield SegPart(str(group), str(group), LABELS[group], members)
+            yield SegPart(str(group), str(group), CONTENT_LABELS[group], members)
 
 
 def _layers(part: SegPart, shape: tuple[int, int]) -> Iterable[SegPart]:

@@ -110,6 +110,12 @@ def _swap_pixels(seg: Dataset, before: int, after: int) -> None:
     seg.PixelData = seg.PixelData[:start] + body.tobytes() + rest
 
 
+def _literal_run(seg: Dataset) -> None:
+    """Let the first run of our coder be a literal one of six bytes, as another coder may write it."""
+    start = seg.PixelData.index(RLE_HEADER) + len(RLE_HEADER)
+    seg.PixelData = seg.PixelData[:start] + b"\x05" + seg.PixelData[start + 1 :]
+
+
 def _outside(group: Dataset) -> None:
     group.GraphicAnnotationSequence[0].GraphicObjectSequence[0].GraphicData[0] = -1.0
 
@@ -167,6 +173,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("SEG", lambda d: setattr(d, "PixelData", d.PixelData[:-2]), "SEG-LENGTH Pixel Data has"),
     ("BYTES", _set("NumberOfFrames", 3), "SEG-LENGTH Pixel Data holds"),
     ("BYTES", _set("Rows", 3), "SEG-LENGTH frame 1 holds"),
+    ("BYTES", _literal_run, "SEG-LENGTH frame 1: this is no frame of our coder"),
     ("SEG", _empty_frame, "SEG-EMPTY frame 1 is empty"),
     ("BYTES", lambda d: _swap_pixels(d, 255, 0), "SEG-EMPTY frame"),
     ("BYTES", _set("BitsAllocated", 1), "SEG-ENCAPSULATED"),

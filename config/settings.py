@@ -4,15 +4,12 @@
 """
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     Field,
     SecretStr,
     ValidationError,
@@ -23,60 +20,28 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings import SettingsError as VariableError
 
 from config.errors import SettingsError as SettingsError
-from config.profiles import NAME, Profile, completed, shipped_profiles, unknown
+from config.network import AnyDestination as AnyDestination
+from config.network import (
+    AuditSettings,
+    CommitmentSettings,
+    RetentionSettings,
+    TlsSettings,
+)
+from config.network import DeliverySettings as DeliverySettings
+from config.network import Destination as Destination
+from config.network import NodeSettings as NodeSettings
+from config.network import Peer as Peer
+from config.network import WebDestination as WebDestination
+from config.profiles import Profile, completed, shipped_profiles, unknown
 from config.section import Section
 from config.source import Location, Source, first_problem
+from config.values import Seconds, UidRoot, Whole
 
 DEFAULT_FILE = Path(__file__).with_name("node.toml")
 """The commented file that holds every default."""
 
 ENVIRONMENT_PREFIX = "PAXNODE_"
 """PAXNODE_NODE__PORT=104 overrides `port` in `[node]`."""
-
-_AE_TITLE = re.compile(r"[ -\[\]-~]{1,16}")  # PS3.5 6.2, AE: no backslash, no control character
-_UID_ROOT = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")  # PS3.5 9.1
-
-
-def _no_truth_value(value: object) -> object:
-    """Refuse true and false where a number is asked for; Python would take them for 1 and 0."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number, found true or false")
-    return value
-
-
-def _ae_title(value: str) -> str:
-    if not _AE_TITLE.fullmatch(value) or not value.strip():
-        rule = "must be an AE title: 1 to 16 characters of ASCII without a backslash"
-        raise ValueError(f"{rule}, found {value!r}")
-    return value.strip()
-
-
-def _uid_root(value: str) -> str:
-    if value and not (_UID_ROOT.fullmatch(value) and len(value) <= 24):
-        raise ValueError(f"must be empty, or digits and dots of at most 24 characters, found {value!r}")
-    return value
-
-
-Whole = Annotated[int, BeforeValidator(_no_truth_value)]
-Seconds = Annotated[float, BeforeValidator(_no_truth_value), Field(gt=0, le=86_400)]
-Port = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=65_535)]
-AeTitle = Annotated[str, AfterValidator(_ae_title)]
-
-
-class NodeSettings(Section):
-    """`[node]`: how the node is reached, and where it keeps things."""
-
-    ae_title: AeTitle = "PAXNODE"
-    host: str = "0.0.0.0"
-    port: Annotated[Whole, Field(ge=0, le=65_535)] = 11112
-    data_dir: Path = Path("./paxnode-data")
-    called_ae_titles: tuple[AeTitle, ...] = ()
-    calling_ae_titles: tuple[AeTitle, ...] = ()
-    max_associations: Annotated[Whole, Field(ge=1, le=1000)] = 25
-    max_pdu: Annotated[Whole, Field(ge=4096, le=1_048_576)] = 131_072
-    network_timeout_s: Seconds = 60.0
-    max_object_bytes: Annotated[Whole, Field(ge=1_048_576)] = 2_147_483_648
-    disk_reserve_mb: Annotated[Whole, Field(ge=0)] = 1024
 
 
 class DatabaseSettings(Section):
@@ -106,18 +71,7 @@ class ResultSettings(Section):
     profile: str = "standard"
     series_number_base: Annotated[Whole, Field(ge=1, le=2_000_000_000)] = 9000
     content_qualification: Literal["RESEARCH", "PRODUCT", "SERVICE"] = "RESEARCH"
-    uid_root: Annotated[str, AfterValidator(_uid_root)] = ""
-
-
-class Destination(Section):
-    """`[[destination]]`: an archive that gets every result."""
-
-    name: Annotated[str, Field(min_length=1, max_length=64, pattern=NAME)]
-    ae_title: AeTitle
-    host: Annotated[str, Field(min_length=1)]
-    port: Port
-    profile: str = ""
-    timeout_s: Seconds = 30.0
+    uid_root: UidRoot = ""
 
 
 class AppearanceSettings(Section):
@@ -135,22 +89,6 @@ class AppearanceSettings(Section):
         turned = info.data.get("turned", "correct")
         if value == "correct" and turned in {"note", "ignore"}:
             raise ValueError(f'a mirror is corrected only where turns are, found turned = "{turned}"')
-        return value
-
-
-class DeliverySettings(Section):
-    """`[delivery]`: how often a destination is tried."""
-
-    first_retry_s: Seconds = 5.0
-    longest_retry_s: Seconds = 600.0
-    breaker_failures: Annotated[Whole, Field(ge=1, le=1000)] = 5
-
-    @field_validator("longest_retry_s")
-    @classmethod
-    def _is_not_the_shorter(cls, value: float, info: ValidationInfo) -> float:
-        first = info.data.get("first_retry_s", 0.0)
-        if value < first:
-            raise ValueError(f"must be at least first_retry_s ({first:g}), found {value:g}")
         return value
 
 
@@ -180,14 +118,20 @@ class Settings(BaseSettings):
     profile: tuple[Profile, ...] = ()
     results: ResultSettings = ResultSettings()
     appearance: AppearanceSettings = AppearanceSettings()
+    tls: TlsSettings = TlsSettings()
+    peer: tuple[Peer, ...] = ()
     destination: tuple[Destination, ...] = ()
+    web_destination: tuple[WebDestination, ...] = ()
     delivery: DeliverySettings = DeliverySettings()
+    commitment: CommitmentSettings = CommitmentSettings()
+    retention: RetentionSettings = RetentionSettings()
+    audit: AuditSettings = AuditSettings()
     logging: LoggingSettings = LoggingSettings()
 
     @property
-    def destinations(self) -> tuple[Destination, ...]:
-        """Every `[[destination]]`, in the order of the file."""
-        return self.destination
+    def destinations(self) -> tuple[AnyDestination, ...]:
+        """Every `[[destination]]`, then every `[[web_destination]]`, in the order of the file."""
+        return (*self.destination, *self.web_destination)
 
     @property
     def profiles(self) -> dict[str, Profile]:
@@ -211,10 +155,13 @@ class Settings(BaseSettings):
         tables = isinstance(value, list | tuple) and all(isinstance(table, dict) for table in value)
         return completed(value) if tables else value  # type: ignore[arg-type]
 
-    @field_validator("destination")
+    @field_validator("destination", "web_destination")
     @classmethod
-    def _names_differ(cls, value: tuple[Destination, ...]) -> tuple[Destination, ...]:
-        names = [destination.name for destination in value]
+    def _names_differ(
+        cls, value: tuple[AnyDestination, ...], info: ValidationInfo
+    ) -> tuple[AnyDestination, ...]:
+        others = info.data.get("destination", ()) if info.field_name == "web_destination" else ()
+        names = [destination.name for destination in (*others, *value)]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"must each have a name of their own, found twice: {', '.join(twice)}")
@@ -261,7 +208,8 @@ def load_settings(path: Path | None = None) -> Settings:
 def _check_profiles(settings: Settings, source: Source) -> None:
     """Raise SettingsError for the first place that names a profile which is not there."""
     named: list[tuple[Location, str]] = [(("results", "profile"), settings.results.profile)]
-    named += [(("destination", n, "profile"), place.profile) for n, place in enumerate(settings.destination)]
+    for table in ("destination", "web_destination"):
+        named += [((table, n, "profile"), place.profile) for n, place in enumerate(getattr(settings, table))]
     for location, name in named:
         if name and name not in settings.profiles:
             words = f"'profile' in [{location[0]}] {unknown(name, settings.profiles)}"
@@ -277,8 +225,14 @@ def _known_keys() -> dict[str, list[str]]:
         "profile": Profile,
         "results": ResultSettings,
         "appearance": AppearanceSettings,
+        "tls": TlsSettings,
+        "peer": Peer,
         "destination": Destination,
+        "web_destination": WebDestination,
         "delivery": DeliverySettings,
+        "commitment": CommitmentSettings,
+        "retention": RetentionSettings,
+        "audit": AuditSettings,
         "logging": LoggingSettings,
     }
     return {name: list(section.model_fields) for name, section in sections.items()}

@@ -15,7 +15,7 @@ from config.errors import SettingsError
 Location = tuple[int | str, ...]
 """Where a value stands: section, key; in a list also its index. ("destination", 1, "port")"""
 
-SECRET_KEYS = {"url"}
+SECRET_KEYS = {"url", "password", "token"}
 """Values of these keys are never shown."""
 
 

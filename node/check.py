@@ -17,7 +17,7 @@ from ai.anatomy import chosen
 from ai.errors import AiError
 from ai.labels import LABELS
 from ai.onnx_segmenter import OnnxSegmenter
-from config.settings import Destination, ModelSettings, NodeSettings, Settings
+from config.settings import AnyDestination, Destination, ModelSettings, NodeSettings, Settings
 from node.database import existing_engine, is_current, shown_url
 from node.errors import NodeError
 from node.implementation import application_entity
@@ -48,10 +48,11 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
         yield CheckResult("destinations", True, "none: results stay in the data folder")
     for destination in settings.destinations:
         yield check_profile(settings, destination)
-        yield check_destination(settings.node.ae_title, destination)
+        if isinstance(destination, Destination):
+            yield check_destination(settings.node.ae_title, destination)
 
 
-def check_profile(settings: Settings, destination: Destination) -> CheckResult:
+def check_profile(settings: Settings, destination: AnyDestination) -> CheckResult:
     """See what a destination gets, and whether its structures are known."""
     profile = settings.profile_named(destination.profile)
     name = f"profile of {destination.name}"

@@ -12,8 +12,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import (
+    JSON,
     URL,
     BigInteger,
+    Boolean,
     Column,
     Connection,
     DateTime,
@@ -110,8 +112,12 @@ jobs = Table(
     Column("lease_until", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("priority", Integer, nullable=False, server_default="0"),  # the higher, the sooner
+    _text("trace", server_default=""),  # where its last attempt went wrong: file:line, innermost last
+    Column("files_removed_at", UtcDateTime),
     UniqueConstraint("sop_instance_uid", "digest"),
-    Index(None, "state", "id"),
+    Index(None, "state", "priority", "id"),
+    Index(None, "study_instance_uid"),
 )
 
 job_events = Table(
@@ -155,8 +161,41 @@ deliveries = Table(
     Column("lease_owner", String),
     Column("lease_until", UtcDateTime),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("sent_at", UtcDateTime),  # the destination answered that it stored it
+    Column("transaction_uid", String, index=True),  # of the storage commitment that was asked for last
     UniqueConstraint("result_id", "destination"),
     Index(None, "destination", "state", "due_at"),
+)
+
+# What destinations have said about a delivery, one row for each answer.
+proofs = Table(
+    "proofs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("delivery_id", ForeignKey("deliveries.id"), nullable=False, index=True),
+    Column("at", UtcDateTime, nullable=False),
+    _text("kind"),
+    Column("holds", Boolean, nullable=False),
+    _text("reason"),
+)
+
+# Storage commitments that others have asked of this node (PS3.4 J), and that must be answered.
+commitments = Table(
+    "commitments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _text("transaction_uid"),
+    _text("calling_ae_title"),
+    Column("references", JSON, nullable=False),  # [[SOP Class UID, SOP Instance UID], ...]
+    _text("state"),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    _text("reason"),
+    Column("lease_owner", String),
+    Column("lease_until", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("calling_ae_title", "transaction_uid"),
+    Index(None, "state", "due_at"),
 )
 
 

@@ -116,7 +116,8 @@ class JobStore(DeliveryStore):
         now = self.clock()
         waiting = and_(jobs.c.state == State.QUEUED, jobs.c.not_before <= now)
         abandoned = and_(jobs.c.state == State.SEGMENTING, jobs.c.lease_until <= now)
-        query = select(*JOB_COLUMNS).where(or_(waiting, abandoned)).order_by(jobs.c.id).limit(1)
+        query = select(*JOB_COLUMNS).where(or_(waiting, abandoned)).limit(1)
+        query = query.order_by(jobs.c.priority.desc(), jobs.c.id)
         return query.with_for_update(skip_locked=True)  # left out by SQLite, which locks the whole
 
     def heartbeat(self, job_id: int, worker_id: str, lease_s: float) -> bool:

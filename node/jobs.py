@@ -43,6 +43,7 @@ class ReceivedObject:
         size: Of the data set, in bytes.
         calling_ae_title: Who sent it.
         quarantine_reason: Why it must not be worked on; empty: it may.
+        priority: Those with a higher one are worked on first.
     """
 
     sop_class_uid: str
@@ -55,6 +56,7 @@ class ReceivedObject:
     size: int
     calling_ae_title: str
     quarantine_reason: str = ""
+    priority: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class Job:
         lease_until: When the lease ends, or ended, UTC.
         created_at: When it was received, UTC.
         updated_at: When its state last changed, UTC.
+        trace: Where its last attempt went wrong, one "file:line function" in a line, the innermost last.
+        files_removed_at: When its files were removed, UTC; None: they are there.
     """
 
     id: int
@@ -89,6 +93,9 @@ class Job:
     lease_until: datetime | None
     created_at: datetime
     updated_at: datetime
+    priority: int = 0
+    trace: str = ""
+    files_removed_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydicom.uid import UID
 
-from config.settings import Destination
+from config.settings import AnyDestination
 from node.backoff import Backoff, Breaker, BreakerState
 from node.bell import Bell
 from node.job_store import JobStore
@@ -68,7 +68,7 @@ class Sender:
     def __init__(
         self,
         name: str,
-        destination: Destination,
+        destination: AnyDestination,
         job_store: JobStore,
         spool: Spool,
         transport: Transport,

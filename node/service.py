@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from ai.segmenter import Segmenter
-from config.settings import Destination, Settings
+from config.settings import AnyDestination, Settings
 from node.appearance import examiner_of
 from node.backoff import Backoff
 from node.bell import Bell
@@ -163,7 +163,7 @@ def _senders(
     )
 
 
-def _rules(settings: Settings, destination: Destination) -> DeliveryRules:
+def _rules(settings: Settings, destination: AnyDestination) -> DeliveryRules:
     delivery = settings.delivery
     backoff = Backoff(delivery.first_retry_s, delivery.longest_retry_s)
     wanted = settings.profile_named(destination.profile).transfer_syntaxes

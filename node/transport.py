@@ -16,7 +16,7 @@ from pydicom.uid import UID
 from pynetdicom import _config, build_context, evt
 from pynetdicom.presentation import PresentationContext
 
-from config.settings import Destination
+from config.settings import AnyDestination, Destination
 from node.contexts import LABEL_MAP_NAME, LABEL_MAP_STORAGE
 from node.implementation import application_entity
 from node.late_abort import close_on_late_abort
@@ -58,7 +58,7 @@ class Transport(Protocol):
     The real one is `DimseTransport`; `PlainTransport` is for tests of everything around it.
     """
 
-    def send(self, destination: Destination, objects: Sequence[Outgoing]) -> Generator[Outcome]:
+    def send(self, destination: AnyDestination, objects: Sequence[Outgoing]) -> Generator[Outcome]:
         """Yield an outcome per object, in order, each as soon as it is known; never raise for the peer.
 
         Closing the generator ends the association; what was not yielded was not sent.
@@ -94,8 +94,10 @@ class DimseTransport:
     def __init__(self, ae_title: str) -> None:
         self._ae_title = ae_title
 
-    def send(self, destination: Destination, objects: Sequence[Outgoing]) -> Generator[Outcome]:
+    def send(self, destination: AnyDestination, objects: Sequence[Outgoing]) -> Generator[Outcome]:
         """Send all objects in one association; see `Transport.send`."""
+        if not isinstance(destination, Destination):
+            raise TypeError(f"a DICOM destination is needed, found {type(destination).__name__}")
         if len(objects) > MAX_OBJECTS:
             raise ValueError(f"at most {MAX_OBJECTS} objects go into one association, found {len(objects)}")
         read = [_read(outgoing) for outgoing in objects]
@@ -229,12 +231,12 @@ def _contexts(objects: Sequence[_Encoded]) -> list[PresentationContext]:
 class PlainTransport:
     """A transport that keeps what it is given in a list and answers what it is told to."""
 
-    def __init__(self, answer: Callable[[Destination, Outgoing], Outcome] | None = None) -> None:
+    def __init__(self, answer: Callable[[AnyDestination, Outgoing], Outcome] | None = None) -> None:
         self.sent: list[tuple[str, str]] = []
         """(destination name, SOP Instance UID) in the order of sending."""
         self._answer = answer or (lambda _destination, outgoing: judge(outgoing.sop_instance_uid, 0x0000))
 
-    def send(self, destination: Destination, objects: Sequence[Outgoing]) -> Generator[Outcome]:
+    def send(self, destination: AnyDestination, objects: Sequence[Outgoing]) -> Generator[Outcome]:
         """Record and answer; see `Transport.send`."""
         for outgoing in objects:
             self.sent.append((destination.name, outgoing.sop_instance_uid))

@@ -21,7 +21,7 @@ from ai.measure import measure
 from ai.radiograph import PixelSpacing, Radiograph
 from ai.stand_in import StandInSegmenter
 from config.profiles import Profile, shipped_profiles
-from config.settings import Destination, Settings
+from config.settings import Destination, Peer, Settings, WebDestination
 from node import codes, statuses
 from node.formats import Format
 from node.gate import RULES
@@ -31,7 +31,12 @@ from node.states import State
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
-TABLES: dict[str, type[BaseModel]] = {"destination": Destination, "profile": Profile}
+TABLES: dict[str, type[BaseModel]] = {
+    "destination": Destination,
+    "web_destination": WebDestination,
+    "peer": Peer,
+    "profile": Profile,
+}
 """Sections that may stand in the settings several times."""
 
 COMMAND = re.compile(r"\bmake ([a-z]+)")

@@ -82,16 +82,16 @@ def engine(database_url: str, tmp_path: Path) -> Iterator[Engine]:
 class MakeReceived(Protocol):
     """Makes received objects, each with a UID and a digest of its own unless they are given."""
 
-    def __call__(self, **attributes: str) -> ReceivedObject: ...
+    def __call__(self, **attributes: str | int) -> ReceivedObject: ...
 
 
 @pytest.fixture
 def make_received() -> MakeReceived:
     numbers = itertools.count(1)
 
-    def make(**attributes: str) -> ReceivedObject:
+    def make(**attributes: str | int) -> ReceivedObject:
         number = next(numbers)
-        values = {
+        values: dict[str, str | int] = {
             "sop_class_uid": str(DX),
             "sop_instance_uid": f"2.25.{number}",
             "study_instance_uid": "2.25.1000",
@@ -101,7 +101,7 @@ def make_received() -> MakeReceived:
             "path": f"objects/di/digest-{number}.dcm",
             "calling_ae_title": "MODALITY",
         }
-        return ReceivedObject(size=10, **(values | attributes))
+        return ReceivedObject(size=10, **(values | attributes))  # type: ignore[arg-type]
 
     return make
 

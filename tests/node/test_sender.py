@@ -16,7 +16,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage, generate_uid
 from sqlalchemy import Engine
 
-from config.settings import Destination
+from config.settings import AnyDestination, Destination
 from node.archive import Archive
 from node.backoff import Backoff, BreakerState
 from node.bell import Bell
@@ -106,7 +106,7 @@ def _answering(*verdicts: Verdict | int) -> PlainTransport:
     """Return a transport that gives these answers one after the other, then success."""
     left = list(verdicts)
 
-    def answer(_destination: Destination, outgoing: Outgoing) -> Outcome:
+    def answer(_destination: AnyDestination, outgoing: Outgoing) -> Outcome:
         verdict = left.pop(0) if left else 0x0000
         if isinstance(verdict, Verdict):
             return Outcome(outgoing.sop_instance_uid, verdict, None, "as told")
@@ -235,13 +235,13 @@ class Counted(PlainTransport):
         super().__init__(self._answer_of_now)
         self.batches: list[int] = []
 
-    def _answer_of_now(self, _destination: Destination, outgoing: Outgoing) -> Outcome:
+    def _answer_of_now(self, _destination: AnyDestination, outgoing: Outgoing) -> Outcome:
         if len(self.batches) <= 2:
             time.sleep(0.05)  # longer than the first wait: an association still fails once
             return Outcome(outgoing.sop_instance_uid, Verdict.UNSENT, None, "no connection")
         return judge(outgoing.sop_instance_uid, 0x0000)
 
-    def send(self, destination: Destination, objects: Sequence[Outgoing]) -> Generator[Outcome]:
+    def send(self, destination: AnyDestination, objects: Sequence[Outgoing]) -> Generator[Outcome]:
         self.batches.append(len(objects))
         return super().send(destination, objects)
 
@@ -258,7 +258,7 @@ def test_open_breaker_sends_one_object_to_find_out(bench: Bench) -> None:
 def test_object_that_breaks_the_association_does_not_block_those_behind_it(bench: Bench) -> None:
     poison, *others = bench.add_job(results=3)
 
-    def break_off(_destination: Destination, outgoing: Outgoing) -> Outcome:
+    def break_off(_destination: AnyDestination, outgoing: Outgoing) -> Outcome:
         if outgoing.sop_instance_uid == poison:
             return Outcome(poison, Verdict.TRANSIENT, None, "the connection broke")
         return judge(outgoing.sop_instance_uid, 0x0000)
@@ -274,7 +274,7 @@ def test_second_sender_takes_nothing_that_is_on_its_way(bench: Bench) -> None:
     bench.add_job(results=2)
     inside, go_on = threading.Event(), threading.Event()
 
-    def slow(_destination: Destination, outgoing: Outgoing) -> Outcome:
+    def slow(_destination: AnyDestination, outgoing: Outgoing) -> Outcome:
         inside.set()
         go_on.wait(10)
         return judge(outgoing.sop_instance_uid, 0x0000)
@@ -305,7 +305,7 @@ def test_sender_that_is_asked_to_stop_gives_back_what_it_has_not_sent(bench: Ben
     bench.add_job(results=3)
     asked = threading.Event()
 
-    def answer(_destination: Destination, outgoing: Outgoing) -> Outcome:
+    def answer(_destination: AnyDestination, outgoing: Outgoing) -> Outcome:
         asked.set()
         return judge(outgoing.sop_instance_uid, 0x0000)
 

@@ -1,0 +1,136 @@
+"""The settings of everything that other machines are reached by, or reach the node by."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+
+from config.profiles import NAME
+from config.section import Section
+from config.values import Addresses, AeTitle, Port, Seconds, Whole
+
+
+class NodeSettings(Section):
+    """`[node]`: how the node is reached, and where it keeps things."""
+
+    ae_title: AeTitle = "PAXNODE"
+    host: str = "0.0.0.0"
+    port: Annotated[Whole, Field(ge=0, le=65_535)] = 11112
+    data_dir: Path = Path("./paxnode-data")
+    called_ae_titles: tuple[AeTitle, ...] = ()
+    calling_ae_titles: tuple[AeTitle, ...] = ()
+    calling_addresses: tuple[Addresses, ...] = ()
+    urgent_ae_titles: tuple[AeTitle, ...] = ()
+    max_associations: Annotated[Whole, Field(ge=1, le=1000)] = 25
+    max_pdu: Annotated[Whole, Field(ge=4096, le=1_048_576)] = 131_072
+    network_timeout_s: Seconds = 60.0
+    max_object_bytes: Annotated[Whole, Field(ge=1_048_576)] = 2_147_483_648
+    disk_reserve_mb: Annotated[Whole, Field(ge=0)] = 1024
+
+
+class TlsSettings(Section):
+    """`[tls]`: DICOM over TLS (PS3.15 B.12), for those that connect and for destinations."""
+
+    certificate: str = ""
+    key: str = ""
+    authorities: str = ""
+    port: Annotated[Whole, Field(ge=0, le=65_535)] = 2762
+    only: bool = False
+    client_certificates: Literal["required", "none"] = "required"
+    client_fingerprints: tuple[Annotated[str, Field(pattern="^[0-9a-f]{64}$")], ...] = ()
+    handshake_timeout_s: Seconds = 10.0
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> "TlsSettings":
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("'certificate' and 'key' must both be given, or neither")
+        if self.only and not self.certificate:
+            raise ValueError("'only' needs a certificate and a key")
+        if self.certificate and self.client_certificates == "required" and not self.authorities:
+            rule = "'authorities' must name those who sign the certificates of peers"
+            raise ValueError(f'{rule}, or client_certificates be "none"')
+        return self
+
+
+class Peer(Section):
+    """`[[peer]]`: where an AE title is reached; for results that go back to who sent, and for commitments."""
+
+    ae_title: AeTitle
+    host: Annotated[str, Field(min_length=1)]
+    port: Port
+    tls: bool = False
+
+
+class Receiver(Section):
+    """What every destination has, however it is reached."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=NAME)]
+    profile: str = ""
+    timeout_s: Seconds = 30.0
+    objects_per_minute: Annotated[Whole, Field(ge=0, le=1_000_000)] = 0
+    query: bool = False
+    proof_timeout_s: Seconds = 3600.0
+
+
+class Destination(Receiver):
+    """`[[destination]]`: an archive that gets every result by C-STORE."""
+
+    ae_title: AeTitle
+    host: Annotated[str, Field(min_length=1)]
+    port: Port
+    tls: bool = False
+    commitment: bool = False
+
+
+class WebDestination(Receiver):
+    """`[[web_destination]]`: an archive that gets every result by STOW-RS (PS3.18 10.5)."""
+
+    url: Annotated[str, Field(pattern="^https?://[^/]")]
+    user: str = ""
+    password: SecretStr = SecretStr("")
+    token: SecretStr = SecretStr("")
+    authorities: str = ""
+
+
+class DeliverySettings(Section):
+    """`[delivery]`: how often a destination is tried."""
+
+    first_retry_s: Seconds = 5.0
+    longest_retry_s: Seconds = 600.0
+    breaker_failures: Annotated[Whole, Field(ge=1, le=1000)] = 5
+
+    @field_validator("longest_retry_s")
+    @classmethod
+    def _is_not_the_shorter(cls, value: float, info: ValidationInfo) -> float:
+        first = info.data.get("first_retry_s", 0.0)
+        if value < first:
+            raise ValueError(f"must be at least first_retry_s ({first:g}), found {value:g}")
+        return value
+
+
+class CommitmentSettings(Section):
+    """`[commitment]`: storage commitment of what the node received, for those that ask (PS3.4 J)."""
+
+    answer: bool = False
+
+
+class AuditSettings(Section):
+    """`[audit]`: audit messages (PS3.15 A.5) to a syslog server."""
+
+    host: str = ""
+    port: Port = 514
+    protocol: Literal["udp", "tls"] = "udp"
+    site: str = ""
+
+
+class RetentionSettings(Section):
+    """`[retention]`: when files and rows are removed; 0 keeps for ever. Never before a result's proof."""
+
+    files_days: Annotated[Whole, Field(ge=0, le=36_500)] = 0
+    refused_days: Annotated[Whole, Field(ge=0, le=36_500)] = 0
+    rows_days: Annotated[Whole, Field(ge=0, le=36_500)] = 0
+    disk_warning_mb: Annotated[Whole, Field(ge=0)] = 4096
+    every_s: Seconds = 600.0
+
+
+AnyDestination = Destination | WebDestination

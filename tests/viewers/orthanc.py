@@ -13,7 +13,7 @@ from types import TracebackType
 from config.settings import Destination
 from node.outcome import Verdict
 from node.transport import DimseTransport, Outgoing
-from tests.end_to_end.kill_proof import HOST, free_port
+from tests.faults.parts import HOST, free_port
 
 AE_TITLE = "ORTHANC"
 START_S = 60.0

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 
-from tests.end_to_end.kill_proof import HOST
+from tests.faults.parts import HOST
 from tests.viewers.orthanc import found
 
 OHIF_VERSION = "3.13.2"

@@ -3,9 +3,10 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+PROOF = $(if $(SIZE),--size $(SIZE)) $(if $(SEED),--seed $(SEED))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint format gates kill files conformance statement encoder viewers bench projector quickstart clean
+.PHONY: help demo test lint format gates crash faults fuzz soak files conformance statement encoder viewers bench projector quickstart clean
 .DEFAULT_GOAL := help
 
 help: ## list the chores
@@ -31,8 +32,17 @@ format: .venv/.all-installed ## let ruff format and repair what it can
 gates: .venv/.all-installed ## plant a violation of each gate in a copy of the tree and see it caught
 	@$(BIN)/python tests/house/plant_violations.py
 
-kill: .venv/.all-installed ## SIGKILL the node at random moments under a stream of images (minutes)
-	@$(BIN)/python tests/end_to_end/kill_proof.py
+crash: .venv/.all-installed ## SIGKILL at every crash point and SIZE=200 random moments, on SQLite and PostgreSQL (SEED=n)
+	@$(BIN)/python -m tests.faults.crash $(PROOF)
+
+faults: .venv/.all-installed ## disks, databases, clocks, machines and peers that fail (root; SIZE=percent, SEED=n)
+	@$(BIN)/python -m tests.faults.all $(PROOF)
+
+fuzz: .venv/.all-installed ## SIZE=20000 mutated objects through listener and pipeline (DICOM=folder of seeds, SEED=n)
+	@$(BIN)/python -m tests.faults.fuzz $(PROOF) $(if $(DICOM),--folder '$(DICOM)')
+
+soak: .venv/.all-installed ## taking in beside Orthanc and storescp, then SIZE=10000 images queued and worked off
+	@$(BIN)/python -m tests.faults.soak $(PROOF)
 
 files: .venv/.all-installed ## send every file of a folder to a node and tell what became of each (DICOM=folder)
 	@$(BIN)/python tests/end_to_end/send_files.py --own-uids $(DICOM)

@@ -1,26 +1,25 @@
-"""The short form of the proof that `make kill` gives at length."""
+"""The short form of the proof that `make crash` gives at length."""
 
-import subprocess
-import sys
-from pathlib import Path
+import random
 
-ROOT = Path(__file__).parents[2]
+import pytest
+from rich.console import Console
+
+from tests.faults.crash import prove_on
+from tests.faults.crash_points import point_named
+from tests.faults.rig import Kind
+
+NAMES = (
+    "receive: its job is committed, not answered",
+    "work: a result is recorded, not committed",
+    "deliver: an object is answered, not recorded",
+)
 
 
-def test_node_that_is_killed_twice_under_load_loses_nothing(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.end_to_end.kill_proof"]
-    command += [
-        "--images",
-        "6",
-        "--kills",
-        "2",
-        "--seed",
-        "2",
-        "--longest-life",
-        "2",
-        "--folder",
-        str(tmp_path),
-    ]
-    proof = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
-    assert proof.returncode == 0, proof.stdout + proof.stderr
-    assert "holds" in proof.stdout
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_node_that_is_killed_under_load_loses_and_doubles_nothing(kind: Kind) -> None:
+    points = [point_named(name) for name in NAMES]
+
+    counts = prove_on(kind, points, 1, random.Random(2), Console(quiet=True))
+
+    assert [(count.what, count.found, count.wanted) for count in counts if not count.holds] == []

@@ -6,7 +6,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -33,14 +33,16 @@ class Orthanc:
 
     Args:
         folder: For its database, its configuration and its log.
+        more: Settings of its own, besides ours.
 
     Attributes:
         http_port: Of DICOMweb, below /dicom-web.
         destination: Where results are sent to, as a node would be told.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: Mapping[str, object] | None = None) -> None:
         self._folder = folder
+        self._more = dict(more or {})
         self.http_port = free_port()
         self.destination = Destination(name="orthanc", ae_title=AE_TITLE, host=HOST, port=free_port())
 
@@ -105,6 +107,7 @@ class Orthanc:
                 "StudiesMetadata": "Full",
                 "SeriesMetadata": "Full",
             },
+            **self._more,
         }
 
     def _url(self, path: str) -> str:

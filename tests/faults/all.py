@@ -1,4 +1,4 @@
-"""Everything that can fail around a node, one after the other: disks and databases, machines, crowds, peers."""
+"""All that can fail around a node, one after the other: disks and databases, machines, crowds, peers."""
 
 from collections.abc import Mapping
 from importlib import import_module

@@ -45,6 +45,24 @@ def test_job_is_done_when_its_last_delivery_is(store: JobStore, finished: Any) -
     assert {d.state for d in store.deliveries()} == {DeliveryState.DELIVERED}
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_job_that_is_run_once_more_goes_on_delivering_what_it_had(
+    store: JobStore, finished: Any, begun: bool
+) -> None:
+    job = finished(store, "pacs")
+    due = store.claim_deliveries("pacs", "sender", LEASE_S, 10) if begun else []
+    assert state(store) is (State.DELIVERING if begun else State.STORED)
+
+    store.rerun(job.id)
+    again = store.claim("worker", LEASE_S)
+    deliver(store, *(due or store.claim_deliveries("pacs", "sender", LEASE_S, 10)))
+
+    assert again is not None
+    assert state(store) is State.SEGMENTING  # the last delivery does not end what is being worked on
+    store.finish(job.id, "worker", [])
+    assert state(store) is State.DONE
+
+
 def test_deliveries_of_one_job_that_end_at_once_end_the_job(engine: Engine, finished: Any) -> None:
     store, start = JobStore(engine), threading.Barrier(8)
     names = [f"archive-{number}" for number in range(4)]

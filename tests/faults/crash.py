@@ -54,12 +54,12 @@ def prove_on(
             console.print(f"{kind}: {kills} random kills, {time.monotonic() - begun:.0f} s")
             rig.wait_for_the_end()
             status = node.stop()
-    return [
-        Count.equal("crash points at which it died", len(points) - len(missed), len(points)),
-        Count.equal("random kills", node.starts - 2 - len(points), kills),
-        *rig.counts(),
-        Count.equal("exit status when it was asked to stop", status, 0),
-    ]
+            return [
+                Count.equal("crash points at which it died", len(points) - len(missed), len(points)),
+                Count.equal("random kills", node.starts - 2 - len(points), kills),
+                *rig.counts(),
+                Count.equal("exit status when it was asked to stop", status, 0),
+            ]
 
 
 def _kill_at_points(

@@ -38,9 +38,19 @@ def is_ready(association_socket: AssociationSocket) -> bool:
         return False
 
 
-def look_with_poll() -> None:
-    """Teach pynetdicom's sockets to ask `poll`; done again, it changes nothing."""
+def mend_sockets() -> None:
+    """Teach pynetdicom's sockets, those of the sender too, to ask `poll`, and to close what they gave up.
+
+    Where the peer has gone already, they leave a descriptor open until the memory is tidied up. Done again,
+    it changes nothing.
+    """
     AssociationSocket.ready = property(is_ready)  # type: ignore[method-assign, assignment]
+    AssociationSocket._shutdown_socket = _end  # type: ignore[method-assign, assignment]
+
+
+def _end(association_socket: AssociationSocket) -> None:
+    if association_socket.socket is not None:
+        close(association_socket.socket)
 
 
 def close(connection: socket.socket) -> None:

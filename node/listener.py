@@ -18,7 +18,7 @@ from config.network import NodeSettings, TlsSettings
 from node import statuses
 from node.acceptor import association_for, reject_for_now
 from node.caller import Arrival
-from node.connections import look_with_poll
+from node.connections import mend_sockets
 from node.contexts import supported_contexts
 from node.doors import Door, house_rules, open_doors
 from node.errors import StorageError, UndecodableError
@@ -116,7 +116,7 @@ class Listener:
     def start(self) -> None:
         """Listen, and return; NodeError when a port cannot be had, TlsError when a file of TLS is no good."""
         close_on_late_abort()
-        look_with_poll()
+        mend_sockets()
         _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
         self._handlers: list[evt.EventHandlerType] = [
             (evt.EVT_REQUESTED, self._requested),

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from node.caller import Arrival, Caller, NotTakenError
-from node.connections import close
+from node.connections import close, is_readable
 from node.doors import Door, HouseRules
 from node.logs import get_logger, place_of
 from node.reception import shielded
@@ -159,7 +159,7 @@ class Porch:
 
     def _take_from(self, door: Door) -> None:
         for _ in range(AT_ONCE):
-            if self._closed_until:
+            if self._closed_until or not is_readable(door.socket):
                 return
             try:
                 connection, address = door.socket.accept()
@@ -171,7 +171,10 @@ class Porch:
                 self._take(connection, address, door.tls)
 
     def _make_room(self, error: OSError) -> None:
-        """Let the oldest go when there is no room for another; anything else was the peer's, who has gone."""
+        """Let the oldest go when there is no room for another; any other error was the peer's, who has gone.
+
+        One looks whether somebody is there before `accept`, which tells of no room also when nobody is.
+        """
         if error.errno not in NO_ROOM:
             return
         self._refusals.note("connections wait", os.strerror(error.errno or 0), "")

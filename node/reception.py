@@ -25,7 +25,7 @@ from pynetdicom.dsutils import create_file_meta, decode
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AssociationSocket
 
-from node.connections import close, is_ready
+from node.connections import is_ready
 from node.errors import StorageError
 from node.spool import Incoming, Spool
 
@@ -233,7 +233,3 @@ class BoundedSocket(AssociationSocket):
             raise OSError(f"a PDU of {nr_bytes} bytes")
         begin, self._first = self._first[:nr_bytes], self._first[nr_bytes:]
         return bytearray(begin) + super().recv(nr_bytes - len(begin))
-
-    def _shutdown_socket(self) -> None:
-        if self.socket is not None:
-            close(self.socket)

@@ -75,6 +75,11 @@ class NodeProcess:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command, stderr=log, stdout=log)
 
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
     def kill(self) -> None:
         """End it without warning, wherever it is."""
         self._process.send_signal(signal.SIGKILL)

@@ -49,6 +49,8 @@ class TlsSettings(Section):
         if self.certificate and self.client_certificates == "required" and not self.authorities:
             rule = "'authorities' must name those who sign the certificates of peers"
             raise ValueError(f'{rule}, or client_certificates be "none"')
+        if self.client_fingerprints and self.client_certificates == "none":
+            raise ValueError("'client_fingerprints' needs client_certificates = \"required\"")
         return self
 
 

@@ -5,7 +5,7 @@ PS3.4 Annex A (Verification), Annex B (Storage; B.2.2: success means stored), PS
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pydicom import Dataset
@@ -13,26 +13,37 @@ from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.transport import ThreadedAssociationServer
 
-from config.settings import NodeSettings
+from config.network import NodeSettings, TlsSettings
 from node import statuses
+from node.acceptor import association_for, reject_for_now
+from node.caller import Arrival
+from node.connections import mend_sockets
 from node.contexts import supported_contexts
-from node.errors import NodeError, StorageError, UndecodableError
+from node.doors import Door, house_rules, open_doors
+from node.errors import StorageError, UndecodableError
+from node.file_limit import raise_file_limit
 from node.head import Head, read_head
 from node.implementation import application_entity
 from node.job_store import JobStore
 from node.jobs import Admission, ReceivedObject
 from node.late_abort import close_on_late_abort
 from node.logs import get_logger, place_of, reason_for_log
-from node.reception import BoundedSocket, Reception, StreamingProvider, shielded
+from node.porch import Porch
+from node.reception import Reception, StreamingProvider, shielded
+from node.refusals import Refusals
 from node.spool import Spool
 
 STOP_GRACE_S = 10.0
 """How long objects that are being received may take to end when the listener stops."""
 
-ARTIM_S = 10.0
-"""How long a connection may wait before it asks for an association (PS3.8 9.1.5, the ARTIM timer)."""
+RELEASE_S = 10.0
+"""How long a peer may take to end an association that is being released or rejected (PS3.8 9.1.5)."""
+
+THREADS_PER_PLACE = 2
+"""With so many associations for each that may be, those being rejected included, more are rejected without a
+thread of their own. Not from the first one on: a requestor of pynetdicom 3.0.4 takes a rejection that comes
+within a few milliseconds for an abort (its `_negotiate_as_requestor` finds its socket closed)."""
 
 _UID = re.compile(r"[0-9.]{1,64}")  # what a UID may consist of, PS3.5 9.1
 
@@ -63,6 +74,7 @@ class Listener:
         spool: Where bytes go.
         job_store: Where jobs go.
         received: Is called after each new job.
+        tls: `[tls]`; None, or without a certificate: no TLS is spoken.
     """
 
     def __init__(
@@ -71,65 +83,88 @@ class Listener:
         spool: Spool,
         job_store: JobStore,
         received: Callable[[], object] = lambda: None,
+        tls: TlsSettings | None = None,
     ) -> None:
         self._settings = settings
+        self._tls = tls or TlsSettings()
         self._spool = spool
         self._store = job_store
         self._received = received
         self._ae = _application_entity(settings)
-        self._server: ThreadedAssociationServer | None = None
+        self._refusals = Refusals()
+        self._associations: list[Association] = []
+        self._doors: tuple[Door | None, Door | None] = (None, None)
+        self._porch: Porch | None = None
 
     @property
     def port(self) -> int:
-        """The TCP port; with port 0 in the settings, the one that was free at the start."""
-        return self._settings.port if self._server is None else int(self._server.server_address[1])
+        """The TCP port without TLS, 0 where there is none; for 0 in the settings, the one that was free."""
+        plain = self._doors[0]
+        return plain.port if plain else 0 if self._tls.only else self._settings.port
+
+    @property
+    def tls_port(self) -> int:
+        """The TCP port for TLS, 0 where there is none; for 0 in the settings, the one that was free."""
+        secure = self._doors[1]
+        return secure.port if secure else self._tls.port if self._tls.certificate else 0
+
+    @property
+    def refusals(self) -> Mapping[str, int]:
+        """How many peers were not let in since the start, by reason."""
+        return self._refusals.counts
 
     def start(self) -> None:
-        """Listen, and return; NodeError when the port cannot be had."""
+        """Listen, and return; NodeError when a port cannot be had, TlsError when a file of TLS is no good."""
         close_on_late_abort()
+        mend_sockets()
         _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
-        handlers: list[evt.EventHandlerType] = [
-            (evt.EVT_CONN_OPEN, self._opened),
+        self._handlers: list[evt.EventHandlerType] = [
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_REJECTED, self._rejected),
             (evt.EVT_CONN_CLOSE, self._closed),
             (evt.EVT_C_ECHO, lambda _event: statuses.SUCCESS),
             (evt.EVT_C_STORE, self._store_request),
         ]
-        address = (self._settings.host, self._settings.port)
-        try:
-            self._server = self._ae.start_server(address, block=False, evt_handlers=handlers)
-        except OSError as error:
-            raise NodeError(f"cannot listen on {address[0]}:{address[1]}: {error.strerror}") from error
+        self._doors = open_doors(self._settings, self._tls)
+        rules = house_rules(self._settings, self._tls, raise_file_limit())
+        doors = [door for door in self._doors if door]
+        self._porch = Porch(doors, rules, self._arrived, self._refusals)
+        self._porch.start()
 
     def stop(self, grace_s: float = STOP_GRACE_S) -> None:
         """Take no new connections, let objects that are on their way end, and close every connection."""
-        if self._server is None:
+        if self._porch is None:
             return
-        server, self._server = self._server, None
-        server.shutdown()
+        porch, self._porch = self._porch, None
+        porch.stop()
+        self._doors = (None, None)
         until = time.monotonic() + grace_s
-        for association in server.active_associations:
+        for association in self._associations:
             while association.is_alive() and _is_receiving(association) and time.monotonic() < until:
                 association.join(0.02)
-            association.abort()
-            association.join(1.0)
+            if association.is_alive():
+                association.abort()
+                association.join(1.0)
 
     # ---- what happens on a connection
 
-    def _opened(self, event: evt.Event) -> None:
-        """Put our own parts into an association before it starts."""
-        association = event.assoc
-        dul = association.dul
-        raw = dul.socket.socket if dul.socket is not None else None
-        if raw is None:  # closed again already
+    def _arrived(self, arrival: Arrival) -> None:
+        """Let an association begin; runs in the thread of the porch.
+
+        pynetdicom rejects it where it is one too many. In a flood of them that would be too many threads.
+        """
+        self._associations = [association for association in self._associations if association.is_alive()]
+        if len(self._associations) >= THREADS_PER_PLACE * self._settings.max_associations:
+            reject_for_now(arrival)
+            title, reason = arrival.calling_ae_title, "Rejected Transient: Local limit exceeded"
+            self._refusals.note("association rejected", reason, arrival.address[0], calling_ae_title=title)
             return
-        raw.settimeout(self._settings.network_timeout_s)  # a PDU that stops halfway would block for ever
-        dul.event_queue.get_nowait()  # the new socket announces the connection once more
-        dul.socket = BoundedSocket(association, client_socket=raw)
+        association = association_for(arrival, self._ae, self._handlers, self._settings.network_timeout_s)
         association.dimse = StreamingProvider(
             association, self._spool, self._settings.max_object_bytes, _report_nonsense
         )
+        association.start()
+        self._associations.append(association)
 
     def _requested(self, event: evt.Event) -> None:
         """Let pynetdicom compare the called AE title with ours: the one of our titles that was called."""
@@ -142,18 +177,15 @@ class Listener:
         requestor = event.assoc.requestor
         title, address = str(requestor.ae_title), requestor.address_info
         rejection = event.assoc.acceptor.primitive
-        log.warning(
-            "association rejected",
-            calling_ae_title=title,
-            address=address.address if address else "",
-            reason="" if rejection is None else f"{rejection.result_str}: {rejection.reason_str}",
-        )
+        reason = "" if rejection is None else f"{rejection.result_str}: {rejection.reason_str}"
+        where = address.address if address else ""
+        self._refusals.note("association rejected", reason, where, calling_ae_title=title)
 
     def _closed(self, event: evt.Event) -> None:
         association = event.assoc
         if isinstance(association.dimse, StreamingProvider):
             association.dimse.close()
-        if association.requestor.primitive is None:  # a probe: its thread would wait for a request
+        if association.requestor.primitive is None:  # its request was nonsense: its thread waits for another
             association.dul.to_user_queue.put(None)
 
     # ---- C-STORE
@@ -260,7 +292,7 @@ def _application_entity(settings: NodeSettings) -> AE:
     ae.maximum_associations = settings.max_associations
     ae.maximum_pdu_size = settings.max_pdu
     ae.network_timeout = ae.dimse_timeout = settings.network_timeout_s
-    ae.acse_timeout = min(ARTIM_S, settings.network_timeout_s)
+    ae.acse_timeout = min(RELEASE_S, settings.network_timeout_s)
     ae.require_calling_aet = list(settings.calling_ae_titles)
     ae.require_called_aet = bool(settings.called_ae_titles)
     return ae

@@ -49,6 +49,8 @@ KEYS = {
     "called_ae_title": _AE_TITLE,
     "address": _ADDRESS,
     "port": _NUMBER,
+    "tls_port": _NUMBER,
+    "days_left": _NUMBER,
     "bytes": _NUMBER,
     "count": _NUMBER,
     "attempts": _NUMBER,

@@ -7,6 +7,7 @@ is atomic; it is hashed on the way, and what goes wrong is kept for the answer.
 PS3.7 9.3.1 (C-STORE), PS3.8 Annex E (fragments).
 """
 
+import socket
 import threading
 from collections.abc import Callable
 from io import BytesIO
@@ -24,6 +25,7 @@ from pynetdicom.dsutils import create_file_meta, decode
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AssociationSocket
 
+from node.connections import is_ready
 from node.errors import StorageError
 from node.spool import Incoming, Spool
 
@@ -208,10 +210,26 @@ def _file_header(request: C_STORE_RQ, transfer_syntax: UID) -> bytes:
 
 
 class BoundedSocket(AssociationSocket):
-    """Does not read PDUs that are longer than any that makes sense, which would fill the memory."""
+    """A connection of which the first bytes have been read already, and which reads no PDU of absurd length.
+
+    Args:
+        assoc: The association that it is for.
+        connection: The socket.
+        first: What was read from it.
+    """
+
+    def __init__(self, assoc: Association, connection: socket.socket, first: bytes = b"") -> None:
+        super().__init__(assoc, client_socket=connection)
+        self._first = first
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to read."""
+        return bool(self._first) or is_ready(self)
 
     def recv(self, nr_bytes: int) -> bytearray:
-        """Read so many bytes; OSError, which ends the connection, when they are too many."""
+        """Read so many bytes; OSError, which ends the connection, when they are too many to fit in memory."""
         if nr_bytes > MAX_PDU_BYTES:
             raise OSError(f"a PDU of {nr_bytes} bytes")
-        return super().recv(nr_bytes)
+        begin, self._first = self._first[:nr_bytes], self._first[nr_bytes:]
+        return bytearray(begin) + super().recv(nr_bytes - len(begin))

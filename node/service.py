@@ -50,7 +50,7 @@ class Node:
 
     @property
     def port(self) -> int:
-        """The TCP port that the node listens on, once it is started."""
+        """The TCP port that the node listens on without TLS, once it is started."""
         return self.listener.port
 
     def start(self) -> None:
@@ -59,7 +59,7 @@ class Node:
         parts: tuple[Worker | Sender, ...] = (*self.workers, *self.senders)
         for part in parts:
             part.loop.start()
-        log.info("node started", port=self.port)
+        log.info("node started", port=self.port, tls_port=self.listener.tls_port)
 
     def stop(self) -> None:
         """Stop every part in order; nothing acknowledged is lost, whatever is in hand."""
@@ -120,7 +120,7 @@ def build_node(
     received, finished = Bell(), Bell()
     carrier = transport or DimseTransport(settings.node.ae_title)
     return Node(
-        Listener(settings.node, spool, store, received.ring),
+        Listener(settings.node, spool, store, received.ring, settings.tls),
         _workers(settings, store, spool, segmenter, received, finished),
         _senders(settings, store, spool, carrier, finished),
         engine,

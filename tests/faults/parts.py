@@ -101,6 +101,11 @@ class NodeProcess:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stderr=log, stdout=log)
 
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
     def kill(self) -> None:
         """End it without warning, wherever it is."""
         self._process.send_signal(signal.SIGKILL)

@@ -13,10 +13,11 @@ from pathlib import Path
 from pydicom.uid import UID
 from pynetdicom import AE, DEFAULT_TRANSFER_SYNTAXES
 
+from config.network import TlsSettings
 from config.settings import DeliverySettings, NodeSettings
 from node.check import ECHO_TIMEOUT_S
 from node.identity import FORMS
-from node.listener import ARTIM_S, STOP_GRACE_S
+from node.listener import STOP_GRACE_S
 from node.sender import BATCH
 from node.transport import MAX_CONTEXTS
 from tests.house.statement import coding, network
@@ -57,7 +58,7 @@ def _numbers() -> Mapping[str, str]:
         "port": node.port,
         "network_timeout": node.network_timeout_s,
         "max_object_bytes": node.max_object_bytes,
-        "artim": min(ARTIM_S, node.network_timeout_s),
+        "artim": min(TlsSettings().handshake_timeout_s, node.network_timeout_s),
         "stop_grace": STOP_GRACE_S,
         "batch": BATCH,
         "max_contexts": MAX_CONTEXTS,

@@ -5,6 +5,7 @@ import io
 import itertools
 import logging
 import os
+import ssl
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from pynetdicom.dsutils import create_file_meta, encode
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from sqlalchemy import Engine, create_engine, make_url
 
+from config.network import TlsSettings
 from config.settings import NodeSettings
 from node.database import engine_for, upgrade
 from node.job_store import JobStore
@@ -175,7 +177,7 @@ def lines() -> Iterator[io.StringIO]:
 class Running:
     """A listener on a free port, with its spool and its jobs, and the peers that call it."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, tls: TlsSettings | None = None, **settings: Any) -> None:
         self.rings = 0
         self.folder = folder / "data"
         chosen: dict[str, Any] = {
@@ -189,7 +191,7 @@ class Running:
         upgrade(self.engine)
         self.spool = Spool(self.folder, self.settings.disk_reserve_mb)
         self.store = JobStore(self.engine)
-        self.listener = Listener(self.settings, self.spool, self.store, self.ring)
+        self.listener = Listener(self.settings, self.spool, self.store, self.ring, tls)
 
     def ring(self) -> None:
         self.rings += 1
@@ -214,18 +216,26 @@ class Running:
         return job
 
     def associate(
-        self, *contexts: tuple[UID, UID], ae_title: str = "MODALITY", called: str = "PAXNODE"
+        self,
+        *contexts: tuple[UID, UID],
+        ae_title: str = "MODALITY",
+        called: str = "PAXNODE",
+        secured: ssl.SSLContext | None = None,
     ) -> Association:
         ae = AE(ae_title)
         ae.add_requested_context(Verification)
         for sop_class, syntax in contexts or [(DX, ExplicitVRLittleEndian)]:
             ae.add_requested_context(sop_class, syntax)
         ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = DEADLINE_S
-        return ae.associate("127.0.0.1", self.listener.port, ae_title=called)
+        port = self.listener.tls_port if secured else self.listener.port
+        tls_args = (secured, "127.0.0.1") if secured else None
+        return ae.associate("127.0.0.1", port, ae_title=called, tls_args=tls_args)
 
     @contextmanager
-    def association(self, *contexts: tuple[UID, UID]) -> Iterator[Association]:
-        association = self.associate(*contexts)
+    def association(
+        self, *contexts: tuple[UID, UID], secured: ssl.SSLContext | None = None
+    ) -> Iterator[Association]:
+        association = self.associate(*contexts, secured=secured)
         assert association.is_established
         yield association
         association.release()
@@ -237,8 +247,8 @@ class Running:
             return True
         return False
 
-    def answers_echo(self) -> bool:
-        with self.association() as association:
+    def answers_echo(self, secured: ssl.SSLContext | None = None) -> bool:
+        with self.association(secured=secured) as association:
             return bool(association.send_c_echo().get("Status") == 0x0000)
 
     def raw_file(self, content: bytes, uid: str = "2.25.7", syntax: UID = ExplicitVRLittleEndian) -> Path:

@@ -1,0 +1,69 @@
+"""An association as pynetdicom makes it for a connection that it has accepted, with our own parts in it.
+
+What `pynetdicom.transport.RequestHandler` does, for a connection whose request has been read already.
+"""
+
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from copy import deepcopy
+
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.transport import AddressInformation
+
+from node.caller import Arrival
+from node.connections import close
+from node.reception import BoundedSocket
+
+LOCAL_LIMIT_EXCEEDED = bytes([3, 0, 0, 0, 0, 4, 0, 2, 3, 2])
+"""An A-ASSOCIATE-RJ PDU: rejected-transient, by the presentation service provider, local-limit-exceeded
+(PS3.8 9.3.4)."""
+
+
+class _HangUp:
+    """All that an association asks of the server it belongs to."""
+
+    @staticmethod
+    def shutdown_request(request: socket.socket) -> None:
+        close(request)
+
+
+def association_for(
+    arrival: Arrival, ae: AE, handlers: Sequence[evt.EventHandlerType], network_timeout_s: float
+) -> Association:
+    """Return an association that has not started; its first bytes to read are the request.
+
+    Args:
+        arrival: The connection. It may block from now on, for `network_timeout_s`.
+        ae: Who accepts.
+        handlers: What is to be called when something happens on it.
+        network_timeout_s: A PDU that stops halfway would block for ever.
+
+    Raises:
+        OSError: The peer has gone.
+    """
+    connection = arrival.connection
+    connection.settimeout(network_timeout_s)
+    association = Association(ae, "acceptor")
+    association._server = _HangUp()  # type: ignore[assignment]
+    association.name = f"association-{arrival.address[0]}:{arrival.address[1]}"
+    association.set_socket(BoundedSocket(association, connection, arrival.request))
+    acceptor = association.acceptor
+    acceptor.maximum_length = ae.maximum_pdu_size
+    acceptor.ae_title = ae.ae_title
+    acceptor.address_info = AddressInformation.from_tuple(connection.getsockname())
+    acceptor.implementation_class_uid = ae.implementation_class_uid
+    acceptor.implementation_version_name = ae.implementation_version_name
+    acceptor.supported_contexts = deepcopy(ae.supported_contexts)
+    association.requestor.address_info = AddressInformation.from_tuple(arrival.address)
+    for handler in handlers:
+        association.bind(*handler)
+    return association
+
+
+def reject_for_now(arrival: Arrival) -> None:
+    """Tell a peer that there are too many associations, and end the connection."""
+    with suppress(OSError):  # gone, or it does not read
+        arrival.connection.send(LOCAL_LIMIT_EXCEEDED)
+    close(arrival.connection)

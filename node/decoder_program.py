@@ -157,7 +157,10 @@ def _with_gdcm(dataset: Any) -> Any:
     pixel = image.GetPixelFormat()
     sign = "i" if pixel.GetPixelRepresentation() else "u"
     dtype = np.dtype(f"<{sign}{pixel.GetBitsAllocated() // 8}")
-    values = image.GetBuffer().encode("utf-8", "surrogateescape")  # how GDCM's binding carries bytes
+    buffer = image.GetBuffer()
+    if buffer is None:
+        raise RuntimeError("GDCM cannot decode it either")
+    values = buffer.encode("utf-8", "surrogateescape")  # how GDCM's binding carries bytes
     samples = pixel.GetSamplesPerPixel()
     shape = (image.GetDimension(1), image.GetDimension(0), *([samples] if samples > 1 else []))
     return np.frombuffer(values, dtype).reshape(shape)

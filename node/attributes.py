@@ -2,8 +2,11 @@
 
 import re
 import struct
+from collections.abc import Iterable
 
 from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
+from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 
 CONVERSION_ERRORS = (
@@ -15,6 +18,8 @@ CONVERSION_ERRORS = (
     NotImplementedError,
     ArithmeticError,
     EOFError,
+    RecursionError,
+    BytesLengthException,
     struct.error,
 )
 """What pydicom raises on bytes that do not fit their value representation."""
@@ -64,6 +69,25 @@ def items(dataset: Dataset, keyword: str) -> tuple[Dataset, ...]:
         return tuple(item for item in sequence if isinstance(item, Dataset))
     except CONVERSION_ERRORS:
         return ()
+
+
+def extent(sequence: Iterable[Dataset]) -> tuple[int, int]:
+    """Return how many elements a sequence holds at any depth, items included, and the bytes of their values.
+
+    Values that are decoded already count as their text. Depth was bounded when the data set was read.
+    """
+    elements = size = 0
+    for item in sequence:
+        elements += 1
+        for tag in list(item.keys()):
+            found: object = item.get_item(tag)
+            if isinstance(found, RawDataElement) and found.VR != "SQ":
+                more = (1, len(found.value or b""))
+            else:
+                element = item[tag]
+                more = extent(element.value) if element.VR == "SQ" else (1, len(str(element.value)))
+            elements, size = elements + more[0], size + more[1]
+    return elements, size
 
 
 def codes(dataset: Dataset, keyword: str) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """From bytes to a data set and its stored pixel values, with whatever decoder can do it."""
 
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -10,7 +11,6 @@ import numpy.typing as npt
 from pydicom import Dataset, config, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
     JPEG2000,
@@ -24,16 +24,26 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from node.attributes import CONVERSION_ERRORS, number
-from node.decode_apart import PLUGIN, decode_apart
+from node.attributes import CONVERSION_ERRORS, number, numbers, text
+from node.codestream import first_fragment, stated_size
+from node.decoders import DECODERS, Decoders
 from node.errors import UndecodableError
+from node.limits import MAX_PIXEL_BYTES, MAX_PIXELS, MEGABYTE
+from node.structure import check_file
 
 config.settings.reading_validation_mode = config.IGNORE  # tolerant in: what matters is checked by name
 
 Stored = npt.NDArray[np.integer]
 
-PARSE_ERRORS = (*CONVERSION_ERRORS, OSError, RecursionError, InvalidDicomError, BytesLengthException)
+PARSE_ERRORS = (*CONVERSION_ERRORS, OSError, MemoryError, InvalidDicomError, BytesLengthException, zlib.error)
 DECODE_ERRORS = (*CONVERSION_ERRORS, RuntimeError, MemoryError, OSError)
+
+AMOUNT = ("Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsAllocated")
+MAX_COUNT = 2**31 - 1
+"""The largest IS (PS3.5 Table 6.2-1), which Number of Frames is; the others are US."""
+
+DESCRIPTION = (*AMOUNT, "BitsStored", "HighBit", "PixelRepresentation", "PlanarConfiguration")
+"""Integers of the Image Pixel module (PS3.3 C.7.6.3)."""
 
 ITEM_TAG = b"\xfe\xff\x00\xe0"
 """How encapsulated Pixel Data begins (PS3.5 A.4)."""
@@ -54,8 +64,9 @@ def parse(content: bytes) -> Dataset:
     """Return the data set in the bytes of a file, with or without preamble and file meta information.
 
     Raises:
-        UndecodableError: If they hold none.
+        UndecodableError: If they hold none, or one beyond the limits of `node.limits`.
     """
+    check_file(content)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -75,40 +86,69 @@ def _read(content: bytes) -> Dataset:
         return dcmread(BytesIO(content), force=True)
 
 
-def decode(dataset: Dataset) -> Stored:
+def decode(dataset: Dataset, decoders: Decoders = DECODERS) -> Stored:
     """Return the stored values of the only frame: (rows, columns), or (rows, columns, 3) in RGB.
 
+    Args:
+        dataset: With Pixel Data.
+        decoders: Decode what is compressed, in processes of their own.
+
     Raises:
-        UndecodableError: If there are no pixels or no decoder can read them.
+        UndecodableError: If there are no pixels, too many, or no decoder can read them.
+        NodeError: If no decoder can be started.
     """
     if not dataset.get("PixelData"):
         raise UndecodableError("the object has no pixels: Pixel Data (7FE0,0010) is missing or empty")
     syntax = _settle_transfer_syntax(dataset)
+    _check_amount(dataset)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with _all_bits(dataset) as shift:
-                stored: Stored = np.right_shift(_first_that_works(dataset, syntax), shift)
+                stored: Stored = np.right_shift(_decoded(dataset, syntax, decoders), shift)
         except DECODE_ERRORS as exc:
             reason = " ".join(str(exc).split())[:200]
             raise UndecodableError(f"the pixels ({syntax.name}) cannot be decoded: {reason}") from exc
     return stored
 
 
-def _first_that_works(dataset: Dataset, syntax: UID) -> Stored:
-    """Return the stored values from the first decoder that reads them; GDCM comes last and apart."""
+def _decoded(dataset: Dataset, syntax: UID, decoders: Decoders) -> Stored:
     if not syntax.is_encapsulated:
         return pixel_array(dataset)
-    available = get_decoder(syntax).available_plugins
-    failures = []
-    for plugin in (name for name in available if name != PLUGIN):
-        try:
-            return pixel_array(dataset, decoding_plugin=plugin)
-        except DECODE_ERRORS as exc:
-            failures.append(f"{plugin}: {exc}")
-    if PLUGIN in available:
-        return decode_apart(dataset)
-    raise RuntimeError("; ".join(failures) or "no decoder is installed")
+    _check_codestream(dataset)
+    return decoders.decode(_description(dataset, syntax), dataset.PixelData)
+
+
+def _check_amount(dataset: Dataset) -> None:
+    """Refuse more pixels than any radiograph has, before there is memory for them."""
+    rows, columns, samples, frames, bits = (number(dataset, keyword, 1) for keyword in AMOUNT)
+    if not all(0 <= value <= MAX_COUNT for value in (rows, columns, samples, frames, bits)):
+        raise UndecodableError("Rows, Columns, Samples, Frames or Bits is no number of pixels")
+    pixels = rows * columns
+    if pixels > MAX_PIXELS:
+        raise UndecodableError(f"{rows:.0f} rows of {columns:.0f} pixels: more than {MAX_PIXELS} in all")
+    if pixels * samples * frames * bits / 8 > MAX_PIXEL_BYTES:
+        raise UndecodableError(f"the pixels have more than {MAX_PIXEL_BYTES // MEGABYTE} MB")
+
+
+def _check_codestream(dataset: Dataset) -> None:
+    """Let no decoder be surprised by a codestream of another size than stated."""
+    found = stated_size(first_fragment(dataset.PixelData))
+    stated = (int(number(dataset, "Rows", 0)), int(number(dataset, "Columns", 0)))
+    if found is not None and found != stated:
+        raise ValueError(
+            f"the codestream has {found[0]} rows of {found[1]} pixels, Rows and Columns say {stated}"
+        )
+
+
+def _description(dataset: Dataset, syntax: UID) -> dict[str, int | str]:
+    """Return what decoders need to know of the pixels; what is malformed is left out."""
+    found: dict[str, int | str] = {"TransferSyntaxUID": str(syntax)}
+    for keyword in DESCRIPTION:
+        if numbers(dataset, keyword):
+            found[keyword] = int(number(dataset, keyword, 0))
+    found["PhotometricInterpretation"] = text(dataset, "PhotometricInterpretation")[:16]
+    return found
 
 
 def transfer_syntax(dataset: Dataset) -> UID:

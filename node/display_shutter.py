@@ -7,6 +7,7 @@ the bright edge around a collimated field would come back.
 from pydicom import Dataset
 
 from node.attributes import numbers, texts
+from node.limits import MAX_SHUTTER_VALUES
 
 SHAPES = {
     "RECTANGULAR": {
@@ -41,6 +42,8 @@ def write_display_shutter(result: Dataset, source: Dataset) -> None:
 def _is_complete(source: Dataset, shape: str) -> bool:
     needed = SHAPES.get(shape, {})
     found = {keyword: len(numbers(source, keyword)) for keyword in needed}
+    if any(count > MAX_SHUTTER_VALUES for count in found.values()):
+        return False
     if shape == "POLYGONAL":  # pairs, as many as there are
         return all(count >= needed[keyword] and count % 2 == 0 for keyword, count in found.items())
     return bool(needed) and found == needed

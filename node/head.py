@@ -1,24 +1,19 @@
 """What a received data set says of its identity, read without its pixels."""
 
-import itertools
 import struct
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 from pydicom.filereader import read_dataset
-from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from node.errors import UndecodableError
+from node.structure import Encoding, check_head
 
 HEAD_BYTES = 4 * 1_048_576
 """The identity must stand within so many bytes of the (inflated) data set."""
-
-MAX_ELEMENTS = 10_000
-"""So many elements before the identity are noise; parsing a few million would keep a thread busy."""
 
 SERIES_INSTANCE_UID = 0x0020000E
 """The last attribute that is looked for (PS3.6); elements are sorted by tag (PS3.5 7.1)."""
@@ -31,6 +26,7 @@ _PARSE_ERRORS = (
     OSError,
     TypeError,
     ValueError,
+    RecursionError,
     struct.error,
 )
 """What pydicom raises for bytes that are no data set."""
@@ -64,24 +60,16 @@ def read_head(path: Path, offset: int, transfer_syntax: UID) -> Head:
 
 
 def _head(content: bytes, transfer_syntax: UID) -> Head:
+    encoding = Encoding(transfer_syntax.is_implicit_VR, transfer_syntax.is_little_endian)
+    check_head(content, encoding, SERIES_INSTANCE_UID)
     dataset = read_dataset(
         BytesIO(content),
-        transfer_syntax.is_implicit_VR,
-        transfer_syntax.is_little_endian,
-        stop_when=_stop(),
+        encoding.implicit,
+        encoding.little,
+        stop_when=lambda tag, _vr, _length: int(tag) > SERIES_INSTANCE_UID,
     )
     names = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
     head = Head(*(str(dataset.get(name) or "").replace("\0", "") for name in names))
     if not (head.sop_class_uid or head.sop_instance_uid):
         raise UndecodableError("the data set has no SOP Class UID and no SOP Instance UID")
     return head
-
-
-def _stop() -> Callable[[BaseTag, str | None, int], bool]:
-    """Return what tells, element by element, that enough was read."""
-    numbers = itertools.count()
-
-    def is_enough(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-        return int(tag) > SERIES_INSTANCE_UID or next(numbers) >= MAX_ELEMENTS
-
-    return is_enough

@@ -6,10 +6,14 @@ import uuid
 
 from pydicom import DataElement, Dataset
 from pydicom.charset import convert_encodings, default_encoding
-from pydicom.datadict import dictionary_VR
+from pydicom.datadict import dictionary_description, dictionary_VR
 from pydicom.dataelem import RawDataElement
+from pydicom.sequence import Sequence
 
 from ai.segmentation import ModelIdentity
+from node.attributes import extent
+from node.errors import UndecodableError
+from node.limits import MAX_COPIED_BYTES, MAX_COPIED_ELEMENTS, MAX_IDENTITY_VALUE_BYTES
 from node.options import OutputOptions
 
 MAX_UID_LENGTH = 64
@@ -76,11 +80,15 @@ def identity_of(dataset: Dataset) -> Dataset:
 
     Bytes that do not fit the stated character set come through unchanged, so that a result is never filed
     under another patient. Missing type 2 attributes are added empty.
+
+    Raises:
+        UndecodableError: If one of them is longer than any that is allowed: every result would carry it.
     """
     identity = Dataset()
     for keyword in (*OPTIONAL, *PATIENT_TYPE_2, *STUDY_TYPE_2, "StudyInstanceUID"):
         element = _verbatim(dataset, keyword)
         if element is not None and _is_well_formed(keyword, element):
+            _check_length(keyword, element)
             identity[element.tag] = element
     for keyword in (*PATIENT_TYPE_2, *STUDY_TYPE_2):
         if keyword not in identity:
@@ -97,6 +105,19 @@ def _verbatim(dataset: Dataset, keyword: str) -> DataElement | RawDataElement | 
         return RawDataElement(element.tag, vr, len(element.value or b""), element.value, 0, False, True)
     decoded = dataset[keyword]
     return DataElement(decoded.tag, decoded.VR, decoded.value) if decoded.value or vr != "SQ" else None
+
+
+def _check_length(keyword: str, element: DataElement | RawDataElement) -> None:
+    value: object = element.value
+    if element.VR == "SQ" and isinstance(value, Sequence):
+        elements, size = extent(value)
+        is_too_long = elements > MAX_COPIED_ELEMENTS or size > MAX_COPIED_BYTES
+    else:
+        size = len(value) if isinstance(value, bytes) else len(str(value or ""))
+        is_too_long = size > MAX_IDENTITY_VALUE_BYTES
+    if is_too_long:
+        name = dictionary_description(keyword)
+        raise UndecodableError(f"{name} has {size} bytes: more than results may carry")
 
 
 def _is_well_formed(keyword: str, element: DataElement | RawDataElement) -> bool:

@@ -22,6 +22,7 @@ from node.decode import decode, parse, transfer_syntax
 from node.display_values import DisplayValues, Grayscale, display_values
 from node.errors import RefusedImageError, UndecodableError
 from node.identity import identity_of
+from node.limits import MAX_OBJECT_BYTES
 from node.polarity import looks_turned_over
 from node.spacing import pixel_spacing, why_none
 from node.view import StatedView, stated_view
@@ -84,7 +85,7 @@ def read_radiograph(file: Path | BinaryIO, guess_polarity: bool = True) -> Sourc
         UndecodableError: If its bytes cannot be parsed or decoded, or every pixel has the same value.
         OSError: If the file cannot be read.
     """
-    dataset = parse(file.read_bytes() if isinstance(file, Path) else file.read())
+    dataset = parse(_content(file))
     identity = identity_of(dataset)
     check_admission(dataset)
     view = stated_view(dataset)
@@ -103,6 +104,14 @@ def read_radiograph(file: Path | BinaryIO, guess_polarity: bool = True) -> Sourc
     return Source(
         radiograph, dataset, identity, shape, view.orientation, syntax, ratio, grayscale=shown.grayscale
     )
+
+
+def _content(file: Path | BinaryIO) -> bytes:
+    """Return what is in a file, and one byte more than may be at most."""
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            return opened.read(MAX_OBJECT_BYTES + 1)
+    return file.read(MAX_OBJECT_BYTES + 1)
 
 
 def _radiograph(shown: DisplayValues, dataset: Dataset, view: StatedView, guess_polarity: bool) -> Radiograph:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pydicom import Dataset
 from pydicom.uid import UID
 
-from node.attributes import CONVERSION_ERRORS
+from node.attributes import CONVERSION_ERRORS, extent
+from node.limits import MAX_COPIED_BYTES, MAX_COPIED_ELEMENTS
 
 SEPARATE = "SEPARATE"
 """Continuity of Content: every item stands for itself, so that programs that show a report name each one."""
@@ -74,10 +75,13 @@ def referenced_requests(source: Dataset) -> list[Dataset]:
     """Return the requested procedures that the source states, as a report names them (PS3.3 Table C.17-2).
 
     Args:
-        source: The radiograph's attributes; what is malformed or absent in it stays empty.
+        source: The radiograph's attributes; what is malformed, absent or endless in it stays empty.
     """
     try:
         stated = list(source.get("RequestAttributesSequence") or [])
+        elements, size = extent(stated)
+        if elements > MAX_COPIED_ELEMENTS or size > MAX_COPIED_BYTES:
+            return []
         return [_request(item, source) for item in stated]
     except CONVERSION_ERRORS:
         return []

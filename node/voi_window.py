@@ -1,13 +1,14 @@
 """Windows: Window Center, Window Width and VOI LUT Function (PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
 
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import islice, zip_longest
 
 import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset
 
 from node.attributes import numbers, text
+from node.limits import MAX_WINDOWS
 
 Values = npt.NDArray[np.float32]
 
@@ -75,6 +76,6 @@ def windows(dataset: Dataset) -> tuple[Window, ...]:
     pairs = zip_longest(numbers(dataset, "WindowCenter"), numbers(dataset, "WindowWidth"))
     return tuple(
         Window(center, width, function)
-        for center, width in pairs
+        for center, width in islice(pairs, MAX_WINDOWS)
         if center is not None and width is not None and width > least
     )

@@ -106,6 +106,15 @@ class NodeProcess:
         """The process's number."""
         return self._process.pid
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
     def kill(self) -> None:
         """End it without warning, wherever it is."""
         self._process.send_signal(signal.SIGKILL)

@@ -18,7 +18,6 @@ from pydicom.uid import (
 )
 
 from node.decode import decode, parse, transfer_syntax
-from node.decode_apart import decode_apart
 from node.errors import UndecodableError
 
 MakeDx = Callable[..., Dataset]
@@ -125,19 +124,6 @@ def test_broken_compressed_pixels_are_undecodable(make_dx: MakeDx, syntax: UID, 
     dataset.PixelData = encapsulate([b"\x00\x01" * 400])
     with pytest.raises(UndecodableError, match=str(syntax.name)[:4]):
         decode(parse(_bytes(dataset)))
-
-
-def test_gdcm_reads_an_image_in_a_process_of_its_own(make_dx: MakeDx) -> None:
-    dataset = make_dx()
-    wanted = dataset.pixel_array
-    assert np.array_equal(decode_apart(_compressed(dataset, JPEGLSLossless, "pyjpegls")), wanted)
-
-
-def test_gdcm_that_cannot_read_an_image_harms_nobody(make_dx: MakeDx) -> None:
-    dataset = _compressed(make_dx(), RLELossless, "pylibjpeg")
-    dataset.PixelData = encapsulate([b"\xff" * 40])
-    with pytest.raises(RuntimeError, match="GDCM"):
-        decode_apart(dataset)
 
 
 def test_bits_outside_the_stored_ones_are_dropped(make_dx: MakeDx) -> None:

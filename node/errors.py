@@ -10,7 +10,8 @@ NodeError
 │   └── DatabaseUnavailableError
 ├── TransitionError        an event that the job's state does not know
 ├── LeaseLostError         another worker has taken the job over
-└── DeliveryError          a destination did not take an object
+├── DeliveryError          a destination did not take an object
+└── TlsError               a certificate, a key or a list of authorities cannot be used
 """
 
 
@@ -56,3 +57,7 @@ class LeaseLostError(NodeError):
 
 class DeliveryError(NodeError):
     """A destination did not take an object."""
+
+
+class TlsError(NodeError):
+    """A certificate, a key or a list of authorities cannot be used; the message names setting and file."""

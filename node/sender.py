@@ -117,7 +117,7 @@ class Sender:
 
         Not what it broke off at: that waits its own time, or it would break off at it again and again.
         """
-        if self._unsent and self._breaker.wait_s == 0:
+        if self._unsent and self._breaker.state is BreakerState.CLOSED and self._breaker.wait_s == 0:
             ids, self._unsent = sorted(self._unsent), set()
             for start in range(0, len(ids), HURRIED_AT_A_TIME):
                 self._store.hurry(self._destination.name, ids[start : start + HURRIED_AT_A_TIME])

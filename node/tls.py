@@ -10,10 +10,10 @@ from config.network import TlsSettings
 from node.errors import TlsError
 
 CIPHER_SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""Of TLS 1.2: forward secrecy and authenticated encryption only (RFC 9325 4.2). Those of TLS 1.3 are all such."""
+"""Of TLS 1.2: forward secrecy and authenticated encryption only (RFC 9325 4.2); of TLS 1.3 all are such."""
 
 OPTIONS = ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET
-"""No compression (RFC 9325 3.3), no renegotiation (3.5), no tickets whose keys would outlive a certificate (3.4)."""
+"""No compression (RFC 9325 3.3), no renegotiation (3.5), no tickets that outlive a certificate (3.4)."""
 
 
 def client_context(tls: TlsSettings, authorities: str | None = None) -> ssl.SSLContext:
@@ -21,8 +21,8 @@ def client_context(tls: TlsSettings, authorities: str | None = None) -> ssl.SSLC
 
     Args:
         tls: Whose certificate is shown to a peer that asks for one, where there is one.
-        authorities: A PEM file of those that sign the peer's certificate. None: those in `tls`. Where there is
-            none, those of the system.
+        authorities: A PEM file of those that sign the peer's certificate; "": those of the system; None:
+            those in `tls`, and those of the system where it names none.
 
     Raises:
         TlsError: A file cannot be used.

@@ -14,7 +14,7 @@ from pydicom.uid import UID
 from pynetdicom import AE, DEFAULT_TRANSFER_SYNTAXES
 
 from config.settings import DeliverySettings, NodeSettings
-from node.check import ECHO_TIMEOUT_S
+from node.check_peers import ECHO_TIMEOUT_S
 from node.identity import FORMS
 from node.listener import ARTIM_S, STOP_GRACE_S
 from node.sender import BATCH

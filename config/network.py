@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
@@ -92,6 +93,31 @@ class WebDestination(Receiver):
     password: SecretStr = SecretStr("")
     token: SecretStr = SecretStr("")
     authorities: str = ""
+
+    @field_validator("url")
+    @classmethod
+    def _is_only_a_place(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if "@" in parts.netloc:
+            raise ValueError("must hold no user and no password: 'user', 'password' and 'token' are for them")
+        if parts.query or parts.fragment or not parts.hostname:
+            raise ValueError("must be scheme, host and path, without '?' and '#'")
+        return value.rstrip("/")
+
+    @field_validator("password", "token")
+    @classmethod
+    def _can_stand_in_a_header(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().isprintable():
+            raise ValueError("must hold no control characters and no line ends")
+        return value
+
+    @model_validator(mode="after")
+    def _names_itself_one_way(self) -> "WebDestination":
+        if self.token.get_secret_value() and self.user:
+            raise ValueError("'user' is for basic authentication and 'token' for the other: only one of them")
+        if self.password.get_secret_value() and not self.user:
+            raise ValueError("'password' needs a 'user'")
+        return self
 
 
 class DeliverySettings(Section):

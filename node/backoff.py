@@ -85,10 +85,15 @@ class Breaker:
         """Seconds until the destination may be tried again, 0 when it may be tried now."""
         return max(0.0, self._not_before - self._clock()) if self._failures else 0.0
 
-    def failed(self) -> float:
-        """Record an association that gave no answer; return the wait in seconds that follows."""
+    def failed(self, least_s: float = 0.0) -> float:
+        """Record an association that gave no answer; return the wait in seconds that follows.
+
+        Args:
+            least_s: The wait is at least so long, but never longer than the longest one.
+        """
         self._failures += 1
         delay = self._backoff.delay_s(self._failures, self._draw)
+        delay = max(delay, min(least_s, self._backoff.longest_s))
         self._not_before = self._clock() + delay
         return delay
 

@@ -6,11 +6,8 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from pynetdicom.association import Association
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from sqlalchemy.exc import SQLAlchemyError
 
 from ai.anatomy import chosen
@@ -18,23 +15,12 @@ from ai.errors import AiError
 from ai.labels import LABELS
 from ai.onnx_segmenter import OnnxSegmenter
 from config.settings import AnyDestination, Destination, ModelSettings, NodeSettings, Settings
+from node.check_peers import CheckResult, check_destination, check_web_destination, classes_of
 from node.database import existing_engine, is_current, shown_url
 from node.errors import NodeError
-from node.implementation import application_entity
 from node.model import load_segmenter
 from node.options import options_of
-from node.statuses import SUCCESS
-
-ECHO_TIMEOUT_S = 10.0
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """What one check found, in words for an admin."""
-
-    name: str
-    passed: bool
-    words: str
+from node.transcode import SYNTAXES
 
 
 def run_checks(settings: Settings) -> Iterator[CheckResult]:
@@ -48,8 +34,20 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
         yield CheckResult("destinations", True, "none: results stay in the data folder")
     for destination in settings.destinations:
         yield check_profile(settings, destination)
-        if isinstance(destination, Destination):
-            yield check_destination(settings.node.ae_title, destination)
+        yield check_peer(settings, destination)
+
+
+def check_peer(settings: Settings, destination: AnyDestination) -> CheckResult:
+    """See whether a destination is there, and takes what its profile makes."""
+    if not isinstance(destination, Destination):
+        return check_web_destination(destination, settings.tls)
+    profile = settings.profile_named(destination.profile)
+    try:
+        sop_classes = classes_of(options_of(profile, settings.results))
+    except AiError:  # the check of its profile tells
+        sop_classes = ()
+    syntaxes = [SYNTAXES[word] for word in profile.transfer_syntaxes]
+    return check_destination(settings.node.ae_title, destination, settings.tls, sop_classes, syntaxes)
 
 
 def check_profile(settings: Settings, destination: AnyDestination) -> CheckResult:
@@ -141,34 +139,3 @@ def _answers_as_node(settings: NodeSettings) -> bool:
     called = (*settings.called_ae_titles, settings.ae_title)[0]
     node = Destination(name="node", ae_title=called, host=host, port=settings.port)
     return check_destination(calling, node).passed
-
-
-def check_destination(calling_ae_title: str, destination: Destination) -> CheckResult:
-    """Reach the destination step by step: a connection, an association, C-ECHO (PS3.4 A)."""
-    name = f"destination {destination.name}"
-    peer = f"{destination.ae_title} at {destination.host}:{destination.port}"
-    try:
-        socket.create_connection((destination.host, destination.port), ECHO_TIMEOUT_S).close()
-    except OSError as error:
-        return CheckResult(name, False, f"no connection to {peer}: {error.strerror or error}")
-    ae = application_entity(calling_ae_title)
-    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ECHO_TIMEOUT_S
-    ae.add_requested_context(Verification)
-    association = ae.associate(destination.host, destination.port, ae_title=destination.ae_title)
-    if not association.is_established:
-        return CheckResult(name, False, f"{peer} {_why_not(association)}")
-    status = association.send_c_echo().get("Status")
-    association.release()
-    if status != SUCCESS:
-        answer = "nothing" if status is None else f"0x{status:04X}"
-        return CheckResult(name, False, f"{peer} answered C-ECHO with {answer}")
-    return CheckResult(name, True, f"{peer} answered C-ECHO")
-
-
-def _why_not(association: Association) -> str:
-    reject = association.acceptor.primitive
-    if association.is_rejected and reject is not None:
-        return f"rejected the association: {reject.reason_str} (its known AE titles hold ours?)"
-    if association.rejected_contexts:
-        return "does not accept Verification (C-ECHO)"
-    return "aborted the association, or did not answer"

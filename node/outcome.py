@@ -11,6 +11,7 @@ class Verdict(StrEnum):
     TRANSIENT = "transient"  # it was sent, and sending it again can help
     PERMANENT = "permanent"  # sending it again helps only after somebody changed something
     UNSENT = "unsent"  # the peer could not be asked about this object
+    BARRED = "barred"  # the peer takes nothing from us until somebody changes a setting, there or here
 
 
 @dataclass(frozen=True)
@@ -22,17 +23,27 @@ class Outcome:
         verdict: What follows.
         status: The DIMSE status that the peer answered; None when it gave none.
         reason: In words, for the admin.
+        heard: Whether the peer took the object and answered, though without a status for it.
+        wait_s: The peer asks to be left alone for so many seconds.
     """
 
     sop_instance_uid: str
     verdict: Verdict
     status: int | None
     reason: str
+    heard: bool = False
+    wait_s: float = 0.0
 
     @property
     def unanswered(self) -> bool:
         """Whether the peer could not be asked, or gave no answer."""
-        return self.status is None and self.verdict is not Verdict.PERMANENT
+        broken = self.status is None and self.verdict is Verdict.TRANSIENT and not self.heard
+        return self.unsent or broken
+
+    @property
+    def unsent(self) -> bool:
+        """Whether it waits for its peer and for nothing else."""
+        return self.verdict in {Verdict.UNSENT, Verdict.BARRED}
 
 
 @dataclass(frozen=True)

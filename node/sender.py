@@ -1,7 +1,7 @@
 """A sender: carries the results of one destination to it, until each one is there or parked."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +16,7 @@ from node.jobs import Delivery
 from node.logs import get_logger, reason_for_log
 from node.loop import Loop
 from node.outcome import Outcome, Verdict
+from node.rate import Rate
 from node.spool import Spool
 from node.transport import Outgoing, Transport
 
@@ -41,12 +42,14 @@ class DeliveryRules:
             time probes it.
         lease_s: How long claimed deliveries stay a sender's, in seconds.
         syntaxes: Transfer syntaxes that it would have, the best first.
+        clock: Seconds that only grow; for `objects_per_minute`.
     """
 
     backoff: Backoff
     breaker_failures: int
     lease_s: float
     syntaxes: tuple[UID, ...] = ()
+    clock: Callable[[], float] = time.monotonic
 
 
 class Sender:
@@ -82,6 +85,7 @@ class Sender:
         self._transport = transport
         self._rules = rules
         self._breaker = Breaker(rules.breaker_failures, rules.backoff)
+        self._rate = Rate(destination.objects_per_minute, rules.clock)
         self._begun = False
         self._unsent: set[int] = set()  # what waits for the destination's return and for nothing else
         self.loop = Loop(name, self.step, finished)
@@ -93,25 +97,27 @@ class Sender:
 
     def step(self) -> float:
         """Send what is due, at most one batch; return for how many seconds there is nothing to do."""
-        if self._breaker.wait_s > 0:
-            return self._breaker.wait_s
+        wait_s = max(self._breaker.wait_s, self._rate.wait_s)
+        if wait_s > 0:
+            return wait_s
         if not self._begun:  # what an earlier run of the node had put off is tried at once
             self._store.hurry(self._destination.name)
             self._begun = True
-        limit = 1 if self._breaker.state is BreakerState.HALF_OPEN else BATCH
+        limit = 1 if self._breaker.state is BreakerState.HALF_OPEN else min(BATCH, self._rate.allowed)
         due = self._store.claim_deliveries(self._destination.name, self._name, self._rules.lease_s, limit)
         if not due:
             return IDLE_S
+        self._rate.spend(len(due))
         self._send(due)
         self._hurry()
-        return self._breaker.wait_s
+        return max(self._breaker.wait_s, self._rate.wait_s)
 
     def _hurry(self) -> None:
         """Make due what could not be sent, once the destination answers again.
 
         Not what it broke off at: that waits its own time, or it would break off at it again and again.
         """
-        if self._unsent and self._breaker.wait_s == 0:
+        if self._unsent and self._breaker.state is BreakerState.CLOSED and self._breaker.wait_s == 0:
             ids, self._unsent = sorted(self._unsent), set()
             for start in range(0, len(ids), HURRIED_AT_A_TIME):
                 self._store.hurry(self._destination.name, ids[start : start + HURRIED_AT_A_TIME])
@@ -130,7 +136,7 @@ class Sender:
                 if not outcome.unanswered:
                     self._breaker.answered()
                 elif not unanswered:  # an association fails once, however many objects it leaves unsent
-                    self._breaker.failed()
+                    self._breaker.failed(self._least_wait_s(outcome))
                 unanswered |= outcome.unanswered
                 delivery = left.pop(0)
                 self._record(delivery, outcome)
@@ -143,9 +149,14 @@ class Sender:
             self._store.delivered(delivery.id, outcome.status)
             return
         parked = outcome.verdict is Verdict.PERMANENT
-        (self._unsent.add if outcome.verdict is Verdict.UNSENT else self._unsent.discard)(delivery.id)
+        (self._unsent.add if outcome.unsent else self._unsent.discard)(delivery.id)
         retry_at = None if parked else self._retry_at(delivery, outcome)
         self._store.delivery_failed(delivery.id, outcome.reason, retry_at, outcome.status)
+
+    def _least_wait_s(self, outcome: Outcome) -> float:
+        """Return how long the peer is to be left alone: a barred one until somebody may have looked."""
+        longest_s = self._rules.backoff.longest_s
+        return longest_s if outcome.verdict is Verdict.BARRED else min(outcome.wait_s, longest_s)
 
     def _retry_at(self, delivery: Delivery, outcome: Outcome) -> datetime:
         """Return when to try again: one that was sent waits longer each time, an unsent one for its peer."""

@@ -21,10 +21,11 @@ from node.listener import Listener
 from node.logs import get_logger
 from node.model import load_segmenter
 from node.options import destinations_by_options
+from node.routes import routes_of
 from node.sender import DeliveryRules, Sender
 from node.spool import Recovery, Spool
 from node.transcode import SYNTAXES
-from node.transport import DimseTransport, Transport
+from node.transport import Transport
 from node.work import Work
 from node.worker import Worker
 
@@ -103,7 +104,7 @@ def build_node(
     Args:
         settings: What the admin wants.
         segmenter: What finds the anatomy; None loads the bundle that the settings name.
-        transport: How results travel; None sends them by C-STORE.
+        transport: How results travel; None sends them by C-STORE, or by STOW-RS to a web destination.
 
     Raises:
         ai.errors.BundleError: The model bundle cannot be trusted.
@@ -118,7 +119,7 @@ def build_node(
     _tell(spool.recover(store.paths()))
     _tell_of_the_stranded(store, {destination.name for destination in settings.destinations})
     received, finished = Bell(), Bell()
-    carrier = transport or DimseTransport(settings.node.ae_title)
+    carrier = transport or routes_of(settings)
     return Node(
         Listener(settings.node, spool, store, received.ring, settings.tls),
         _workers(settings, store, spool, segmenter, received, finished),

@@ -4,6 +4,8 @@ PS3.4 Annex B (Storage Service Class, SCU), PS3.7 9.1.1 (C-STORE), PS3.8 9.3 (as
 """
 
 import socket
+import ssl
+import struct
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +16,18 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import UID
 from pynetdicom import _config, build_context, evt
+from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
+from config.network import TlsSettings
 from config.settings import AnyDestination, Destination
 from node.contexts import LABEL_MAP_NAME, LABEL_MAP_STORAGE
+from node.errors import TlsError
+from node.handshake import connection_problem
 from node.implementation import application_entity
 from node.late_abort import close_on_late_abort
 from node.outcome import Outcome, Verdict, judge
+from node.tls import client_context
 from node.transcode import offers, transcoded
 
 MAX_OBJECTS = 64
@@ -28,6 +35,14 @@ MAX_OBJECTS = 64
 
 MAX_CONTEXTS = 128
 """Presentation contexts of one association: they have odd numbers below 256 (PS3.8 9.3.2.2)."""
+
+REJECTED_PERMANENT = 1
+"""Result of an A-ASSOCIATE-RJ (PS3.8 9.3.4); 2 is transient."""
+
+CONFIGURATION = "; this is a matter of configuration, there or here, and is tried again from time to time"
+
+SLOWEST_BYTES_PER_S = 50_000
+"""No line is taken to be slower: an object of 50 MB may take so long that it passes at 0.4 Mbit/s."""
 
 DIAGNOSIS_S = 2.0
 """How long to look for the reason why a connection failed."""
@@ -67,8 +82,15 @@ class Transport(Protocol):
 
 
 @dataclass(frozen=True)
-class _Encoded:
-    """An outgoing object with what decides its presentation context."""
+class Encoded:
+    """An outgoing object with what decides in which form it goes.
+
+    Attributes:
+        outgoing: Which.
+        sop_class: Its SOP class.
+        transfer_syntax: Of its file.
+        offers: Transfer syntaxes in which it may go, the best first.
+    """
 
     outgoing: Outgoing
     sop_class: UID
@@ -89,10 +111,13 @@ class DimseTransport:
 
     Args:
         ae_title: The calling AE title.
+        tls: The certificate and the authorities for destinations that are called over TLS; its files are read
+            for each association, so that new ones are taken up.
     """
 
-    def __init__(self, ae_title: str) -> None:
+    def __init__(self, ae_title: str, tls: TlsSettings | None = None) -> None:
         self._ae_title = ae_title
+        self._tls = tls or TlsSettings()
 
     def send(self, destination: AnyDestination, objects: Sequence[Outgoing]) -> Generator[Outcome]:
         """Send all objects in one association; see `Transport.send`."""
@@ -100,16 +125,20 @@ class DimseTransport:
             raise TypeError(f"a DICOM destination is needed, found {type(destination).__name__}")
         if len(objects) > MAX_OBJECTS:
             raise ValueError(f"at most {MAX_OBJECTS} objects go into one association, found {len(objects)}")
-        read = [_read(outgoing) for outgoing in objects]
-        encoded = [item for item in read if isinstance(item, _Encoded)]
+        read = [read_encoded(outgoing) for outgoing in objects]
+        encoded = [item for item in read if isinstance(item, Encoded)]
         if not encoded:
             yield from (item for item in read if isinstance(item, Outcome))
             return
         try:
-            call = _Call(self._ae_title, destination, encoded)
+            context = client_context(self._tls) if destination.tls else None
+            call = _Call(self._ae_title, destination, encoded, context)
+        except TlsError as error:
+            yield from (unsent(item, f"[tls] {error}", Verdict.BARRED) for item in read)
+            return
         except OSError as error:  # the host's name is unknown
             reason = f"no connection to {destination.ae_title} at {destination.host} ({error})"
-            yield from (_unsent(item, reason) for item in read)
+            yield from (unsent(item, reason) for item in read)
             return
         try:
             for item in read:
@@ -118,36 +147,35 @@ class DimseTransport:
             call.end()
 
 
-def _read(outgoing: Outgoing) -> _Encoded | Outcome:
+def read_encoded(outgoing: Outgoing) -> Encoded | Outcome:
+    """Return an object with its possible forms; the outcome of one whose file cannot be read."""
     try:
         meta = read_file_meta_info(outgoing.path)
         own = UID(meta.TransferSyntaxUID)
         possible = offers(outgoing.path, own, outgoing.preferred)
-        return _Encoded(outgoing, UID(meta.MediaStorageSOPClassUID), own, possible)
+        return Encoded(outgoing, UID(meta.MediaStorageSOPClassUID), own, possible)
     except (OSError, InvalidDicomError, AttributeError) as error:
         reason = f"the result's file cannot be read ({type(error).__name__})"
         return Outcome(outgoing.sop_instance_uid, Verdict.PERMANENT, None, reason)
 
 
-def _unsent(item: _Encoded | Outcome, reason: str) -> Outcome:
-    return item if isinstance(item, Outcome) else item.outcome(Verdict.UNSENT, reason)
-
-
-def _connection_error(destination: Destination) -> str:
-    """Return in words why no connection can be made; pynetdicom does not tell."""
-    address = (destination.host, destination.port)
-    try:
-        socket.create_connection(address, timeout=min(destination.timeout_s, DIAGNOSIS_S)).close()
-    except OSError as error:
-        return error.strerror or str(error)
-    return "a second attempt went well"
+def unsent(item: Encoded | Outcome, reason: str, verdict: Verdict = Verdict.UNSENT) -> Outcome:
+    """Return the outcome of an object about which the peer could not be asked."""
+    return item if isinstance(item, Outcome) else item.outcome(verdict, reason)
 
 
 class _Call:
     """One association with one destination."""
 
-    def __init__(self, ae_title: str, destination: Destination, objects: Sequence[_Encoded]) -> None:
+    def __init__(
+        self,
+        ae_title: str,
+        destination: Destination,
+        objects: Sequence[Encoded],
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         self._destination = destination
+        self._context = context
         self._peer = f"{destination.ae_title} at {destination.host}:{destination.port}"
         self._timeout = f"{destination.timeout_s:g} s"
         self._connected = False
@@ -160,10 +188,12 @@ class _Call:
             contexts=_contexts(objects),
             ae_title=destination.ae_title,
             evt_handlers=[(evt.EVT_CONN_OPEN, self._note_connection)],
+            tls_args=None if context is None else (context, destination.host),
         )
         self._ended = "" if self._association.is_established else self._why_no_association()
+        self._barred = _is_barred(self._association)
 
-    def store(self, item: _Encoded) -> Outcome:
+    def store(self, item: Encoded) -> Outcome:
         """Send one object and return its outcome."""
         if self._ended:
             return self._not_sent(item)
@@ -171,7 +201,9 @@ class _Call:
         if syntax is None:
             return self._refused_context(item)
         try:
-            answer = self._association.send_c_store(_payload(item, syntax))
+            payload = _payload(item, syntax)
+            self._association.dimse_timeout = self._patience_s(item)
+            answer = self._association.send_c_store(payload)
         except (OSError, RuntimeError, ValueError, AttributeError, InvalidDicomError) as error:
             return self._unsendable(item, error)
         if "Status" not in answer:
@@ -185,44 +217,63 @@ class _Call:
         if self._association.is_established:
             (self._association.abort if self._ended else self._association.release)()
 
-    def _note_connection(self, _event: evt.Event) -> None:
+    def _note_connection(self, event: evt.Event) -> None:
         self._connected = True
+        connection = event.assoc.dul.socket
+        if connection is not None and connection.socket is not None:
+            limit = struct.pack("@ll", max(1, int(self._destination.timeout_s)), 0)  # struct timeval
+            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+
+    def _patience_s(self, item: Encoded) -> float:
+        """Return how long an object may take: pynetdicom counts from before its first byte is sent."""
+        return self._destination.timeout_s + item.outgoing.path.stat().st_size / SLOWEST_BYTES_PER_S
 
     def _accepted(self, sop_class: UID) -> set[UID]:
         contexts = self._association.accepted_contexts
         return {context.transfer_syntax[0] for context in contexts if context.abstract_syntax == sop_class}
 
-    def _not_sent(self, item: _Encoded) -> Outcome:
+    def _not_sent(self, item: Encoded) -> Outcome:
         if self._association.rejected_contexts and not self._association.accepted_contexts:
             return self._refused_context(item)
-        return _unsent(item, self._ended)
+        return unsent(item, self._ended, Verdict.BARRED if self._barred else Verdict.UNSENT)
 
     def _why_no_association(self) -> str:
-        if not self._connected:
-            return f"no connection to {self._peer} ({_connection_error(self._destination)})"
         answer = self._association.acceptor.primitive
         if self._association.is_rejected and answer is not None:
-            return f"{self._peer} rejected the association ({answer.result_str}: {answer.reason_str})"
+            what = f"rejected the association ({answer.result_str}: {answer.reason_str})"
+            return f"{self._peer} {what}{CONFIGURATION if _is_barred(self._association) else ''}"
+        if not self._connected or self._context:
+            place = self._destination
+            patience_s = min(place.timeout_s, DIAGNOSIS_S)
+            why = connection_problem(place.host, place.port, self._peer, patience_s, self._context)
+            if why or not self._connected:
+                return why or f"no connection to {self._peer} (a second attempt went well)"
         return f"{self._peer} aborted the association, or did not answer within {self._timeout}"
 
-    def _refused_context(self, item: _Encoded) -> Outcome:
+    def _refused_context(self, item: Encoded) -> Outcome:
         name = LABEL_MAP_NAME if item.sop_class == LABEL_MAP_STORAGE else item.sop_class.name
         wanted = f"{name} in {' or '.join(syntax.name for syntax in item.offers)}"
         return item.outcome(Verdict.PERMANENT, f"{self._peer} accepts no presentation context for {wanted}")
 
-    def _unsendable(self, item: _Encoded, error: Exception) -> Outcome:
+    def _unsendable(self, item: Encoded, error: Exception) -> Outcome:
         if not self._association.is_established:
             self._ended = f"the association with {self._peer} ended before this object was sent"
             return self._not_sent(item)
         return item.outcome(Verdict.PERMANENT, f"it cannot be encoded for the peer ({type(error).__name__})")
 
 
-def _payload(item: _Encoded, syntax: UID) -> Path | Dataset:
+def _is_barred(association: Association) -> bool:
+    """Whether the peer rejected the association for good: it does not know who we are, or whom we call."""
+    answer = association.acceptor.primitive
+    return association.is_rejected and answer is not None and answer.result == REJECTED_PERMANENT
+
+
+def _payload(item: Encoded, syntax: UID) -> Path | Dataset:
     """Return the file, to be sent as it lies on disk, or what it becomes in another syntax."""
     return item.outgoing.path if syntax == item.transfer_syntax else transcoded(item.outgoing.path, syntax)
 
 
-def _contexts(objects: Sequence[_Encoded]) -> list[PresentationContext]:
+def _contexts(objects: Sequence[Encoded]) -> list[PresentationContext]:
     """Return a context for each SOP class and syntax; where there are too many, native ones are kept."""
     pairs = dict.fromkeys((item.sop_class, syntax) for item in objects for syntax in reversed(item.offers))
     return [build_context(sop_class, [syntax]) for sop_class, syntax in list(pairs)[:MAX_CONTEXTS]]

@@ -15,7 +15,7 @@ from pynetdicom import AE, DEFAULT_TRANSFER_SYNTAXES
 
 from config.network import TlsSettings
 from config.settings import DeliverySettings, NodeSettings
-from node.check import ECHO_TIMEOUT_S
+from node.check_peers import ECHO_TIMEOUT_S
 from node.identity import FORMS
 from node.listener import STOP_GRACE_S
 from node.sender import BATCH

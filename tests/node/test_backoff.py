@@ -64,3 +64,10 @@ def test_breaker_opens_after_its_threshold_probes_after_the_wait_and_closes_on_a
 def test_breaker_refuses_a_threshold_below_one() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Breaker(0, Backoff(1, 2))
+
+
+def test_a_wait_that_is_asked_for_is_kept_up_to_the_longest() -> None:
+    breaker = Breaker(2, Backoff(5, 600), clock=lambda: 0.0, draw=lambda: 0.0)
+    assert breaker.failed(90.0) == 90.0
+    assert breaker.failed(9000.0) == 600.0
+    assert breaker.failed() == 10.0

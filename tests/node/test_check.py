@@ -10,12 +10,12 @@ from node.archive import Archive
 from node.check import (
     check_data_folder,
     check_database,
-    check_destination,
     check_model,
     check_port,
     check_profile,
     run_checks,
 )
+from node.check_peers import check_destination
 from node.database import engine_for, upgrade, writing
 from node.model import STAND_IN
 
@@ -29,7 +29,7 @@ def free_port() -> int:
 def test_port_that_another_program_has_fails_and_is_named_once(
     free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("node.check.ECHO_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("node.check_peers.ECHO_TIMEOUT_S", 0.2)
     settings = NodeSettings(host="127.0.0.1", port=free_port)
     assert check_port(settings).passed
     with socket.create_server(("127.0.0.1", free_port)):

@@ -233,8 +233,9 @@ def test_rejected_association_is_told_with_its_reason(tmp_path: Path) -> None:
     assert server is not None
     (outcome,) = _send(server.server_address[1], [_write(tmp_path)])
     ae.shutdown()
-    assert outcome.verdict is Verdict.UNSENT
+    assert outcome.verdict is Verdict.BARRED
     assert "rejected the association (Rejected Permanent: Called AE title not recognised)" in outcome.reason
+    assert "a matter of configuration" in outcome.reason
 
 
 PATIENCE_S = (0.5, 2.0, 8.0)

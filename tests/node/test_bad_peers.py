@@ -1,0 +1,105 @@
+"""Sender and transports against peers that misbehave in every way we know."""
+
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage, generate_uid
+
+from config.settings import Destination, WebDestination
+from node.check_peers import check_destination, check_web_destination, classes_of
+from node.options import OutputOptions
+from node.outcome import Outcome, Verdict
+from node.transport import DimseTransport, Outgoing
+from tests.faults.peers import BadPeer, Manner, Order
+from tests.faults.web_peers import BadWeb, WebManner, WebOrder
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+]
+
+MEANINGS = {
+    Manner.GOOD: (Verdict.STORED, "stored"),
+    Manner.STATUS: (Verdict.PERMANENT, "does not match its SOP Class (0xA900)"),
+    Manner.FORGET: (Verdict.STORED, "stored"),  # only a proof of delivery shows it
+    Manner.ABORT: (Verdict.TRANSIENT, "the connection broke"),
+    Manner.STALL: (Verdict.TRANSIENT, "gave no answer within"),
+    Manner.REFUSE: (Verdict.PERMANENT, "accepts no presentation context for Segmentation Storage"),
+    Manner.REJECT_TRANSIENT: (Verdict.UNSENT, "Rejected Transient: Local limit exceeded"),
+    Manner.REJECT_PERMANENT: (Verdict.BARRED, "Calling AE title not recognised"),
+    Manner.CLOSE: (Verdict.UNSENT, "aborted the association, or did not answer"),
+    Manner.SILENT: (Verdict.UNSENT, "did not answer within"),
+    Manner.NONSENSE: (Verdict.UNSENT, "aborted the association"),
+}
+
+
+def _written(folder: Path, size: int = 4096) -> Outgoing:
+    dataset = Dataset()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = SegmentationStorage, generate_uid()
+    dataset.add_new(0x7FE00010, "OB", bytes(size))
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    path = folder / f"{dataset.SOPInstanceUID}.dcm"
+    dataset.save_as(path, enforce_file_format=True)
+    return Outgoing(dataset.SOPInstanceUID, path)
+
+
+def _at(port: int, timeout_s: float = 5) -> Destination:
+    return Destination(name="bad", ae_title="BAD", host="127.0.0.1", port=port, timeout_s=timeout_s)
+
+
+@pytest.mark.parametrize("manner", list(Manner))
+def test_manner_of_a_peer_has_its_meaning_and_is_said_in_words(tmp_path: Path, manner: Manner) -> None:
+    outgoing = _written(tmp_path)
+    patience_s = 1.0 if manner in {Manner.SILENT, Manner.STALL} else 10.0
+    with BadPeer(tmp_path / "archive", Order(manner, 0xA900)) as peer:
+        [outcome] = DimseTransport("PAXNODE").send(_at(peer.port, patience_s), [outgoing])
+        kept = set(peer.archive.counts)
+    verdict, words = MEANINGS[manner]
+    assert outcome.verdict is verdict, outcome.reason
+    assert words in outcome.reason
+    assert kept == ({outgoing.sop_instance_uid} if manner is Manner.GOOD else set())
+
+
+def test_peer_that_stops_reading_a_large_object_is_given_up_in_time(tmp_path: Path) -> None:
+    objects = [_written(tmp_path, size=20_000_000), _written(tmp_path)]
+    with BadPeer(tmp_path / "archive", Order(Manner.STALL)) as peer:
+        outcomes: list[Outcome] = list(DimseTransport("PAXNODE").send(_at(peer.port, 1.0), objects))
+    assert [o.verdict for o in outcomes] == [Verdict.TRANSIENT, Verdict.UNSENT]
+
+
+@pytest.mark.parametrize("manner", [Manner.REFUSE, Manner.REJECT_PERMANENT, Manner.CLOSE])
+def test_check_tells_what_is_wrong(tmp_path: Path, manner: Manner) -> None:
+    with BadPeer(tmp_path / "archive", Order(manner)) as peer:
+        result = check_destination("PAXNODE", _at(peer.port), sop_classes=[SegmentationStorage])
+    words = {
+        Manner.REFUSE: "takes no Segmentation Storage, which its profile makes",
+        Manner.REJECT_PERMANENT: "Calling AE title not recognised",
+        Manner.CLOSE: "aborted the association",
+    }
+    assert not result.passed
+    assert words[manner] in result.words
+
+
+@pytest.mark.parametrize(
+    ("code", "passed", "words"),
+    [(200, True, "answers a query"), (401, False, "the credentials are missing or wrong (HTTP 401)"),
+     (404, False, "is the url right?"), (501, True, "answers, but no query (HTTP 501)"),
+     (503, False, "it is out of service (HTTP 503)")],
+)  # fmt: skip
+def test_check_asks_a_web_destination_with_its_credentials(code: int, passed: bool, words: str) -> None:
+    with BadWeb(WebOrder(WebManner.HTTP, code)) as peer:
+        place = WebDestination(name="web", url=peer.url, user="node", password="s3cret")
+        result = check_web_destination(place)
+    assert result.passed is passed
+    assert words in result.words
+    assert "s3cret" not in result.words
+    assert "its credentials travel without encryption" in result.words
+
+
+def test_classes_of_a_profile_are_those_that_it_makes() -> None:
+    names = {sop_class.keyword for sop_class in classes_of(OutputOptions())}
+    assert names == {"SegmentationStorage", "Comprehensive3DSRStorage"}
+    assert len(classes_of(OutputOptions(presentation_state=True, secondary_capture=True))) == 4

@@ -16,7 +16,7 @@ from node.errors import NodeError
 from node.logs import configure_logs
 from node.model import load_segmenter
 from node.options import options_of
-from node.service import build_node
+from node.service import ALL_PARTS, Part, build_node
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -54,11 +54,17 @@ def main() -> None:
 
 
 @app.command()
-def serve(config: ConfigOption = None) -> None:
+def serve(
+    only: Annotated[
+        list[Part] | None,
+        typer.Option(help="Do only this, for one of several processes; several times for several parts."),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
     """Run the node until SIGTERM or Ctrl-C."""
     settings = load_settings(config)
     configure_logs(settings.logging.level, settings.logging.format)
-    build_node(settings).run_until_signal()
+    build_node(settings, parts=frozenset(only or ALL_PARTS)).run_until_signal()
 
 
 @app.command()

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from config.settings import load_settings
+from node.clock import clock_for
 from node.database import existing_engine, shown_url, upgrade
 from node.errors import TransitionError
 from node.job_store import JobStore
@@ -113,7 +114,7 @@ def _store(config: Path | None) -> JobStore | None:
     if engine is None:
         return None
     upgrade(engine)
-    return JobStore(engine, settings.worker.max_attempts)
+    return JobStore(engine, settings.worker.max_attempts, clock_for(engine))
 
 
 def _place(config: Path | None) -> str:
@@ -133,6 +134,8 @@ def _facts(job: Job) -> Table:
         "Study Instance UID": job.study_instance_uid,
         "file": job.path,
         "attempts": str(job.attempts),
+        "priority": job.priority.name.lower(),
+        "trace": job.trace,
     }
     for name, value in facts.items():
         if value:

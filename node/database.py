@@ -52,6 +52,8 @@ BUSY_TIMEOUT_S = 20.0
 CONNECT_TIMEOUT_S = 5
 """How long to wait for a PostgreSQL server to answer; senders wait for this, so it is short."""
 
+POSTGRESQL_OPTIONS = {"connect_timeout": CONNECT_TIMEOUT_S}
+
 _MIGRATION_LOCK = 0x7061786E6F6465
 """The PostgreSQL advisory lock under which tables are changed: "paxnode" in ASCII."""
 
@@ -154,6 +156,7 @@ deliveries = Table(
     Column("result_id", ForeignKey("results.id"), nullable=False),
     _text("destination"),
     _text("state"),
+    Column("priority", Integer, nullable=False, server_default="0"),  # its job's; never a low one
     Column("attempts", Integer, nullable=False),
     Column("due_at", UtcDateTime, nullable=False),
     Column("status", Integer),
@@ -164,7 +167,7 @@ deliveries = Table(
     Column("sent_at", UtcDateTime),  # the destination answered that it stored it
     Column("transaction_uid", String, index=True),  # of the storage commitment that was asked for last
     UniqueConstraint("result_id", "destination"),
-    Index(None, "destination", "state", "due_at"),
+    Index(None, "destination", "state", "priority", "id"),
 )
 
 # What destinations have said about a delivery, one row for each answer.
@@ -266,7 +269,7 @@ def _postgresql_engine(url: Any) -> Engine:
         hide_parameters=True,
         pool_pre_ping=True,
         pool_timeout=BUSY_TIMEOUT_S,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
+        connect_args=POSTGRESQL_OPTIONS,
     )
 
 

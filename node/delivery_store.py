@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, or_, select, update
 
+from node.claiming import next_deliveries
 from node.database import deliveries, jobs, reading, results, writing
 from node.job_rows import NO_LEASE, JobRows, clean, locked
 from node.jobs import Delivery, DeliveryState, StoredResult
@@ -20,17 +21,16 @@ class DeliveryStore(JobRows):
     def claim_deliveries(
         self, destination: str, worker_id: str, lease_s: float, limit: int
     ) -> list[Delivery]:
-        """Give a destination's due deliveries, the oldest first, to a sender for as long as the lease."""
+        """Give a destination's due deliveries to a sender for as long as the lease.
+
+        Those of urgent jobs come first, then the oldest.
+        """
         now = self.clock()
-        free = or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now)
-        due = and_(deliveries.c.state == DeliveryState.WAITING, deliveries.c.due_at <= now, free)
-        chosen = select(deliveries.c.id).where(deliveries.c.destination == destination, due)
-        chosen = chosen.order_by(deliveries.c.id).limit(limit).with_for_update(skip_locked=True)
         lease = {"lease_owner": worker_id, "lease_until": self.lease_end(lease_s), "updated_at": now}
         with writing(self.engine) as connection:
-            ids = list(connection.scalars(chosen))
+            ids = next_deliveries(connection, destination, now, lease_s, limit)
             connection.execute(update(deliveries).where(deliveries.c.id.in_(ids)).values(lease))
-            found = _deliveries(connection, deliveries.c.id.in_(ids))
+            found = sorted(_deliveries(connection, deliveries.c.id.in_(ids)), key=lambda d: ids.index(d.id))
             begun = jobs.c.id.in_({delivery.job_id for delivery in found}) & (jobs.c.state == State.STORED)
             for job_id in list(connection.scalars(select(jobs.c.id).where(begun).order_by(jobs.c.id))):
                 row = locked(connection, job_id)

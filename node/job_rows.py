@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 
 from node.database import job_events, jobs
-from node.jobs import Job
+from node.jobs import Job, Priority
 from node.states import Event, State, next_state
 
 MAX_REASON = 1000
@@ -36,7 +36,7 @@ def locked(connection: Connection, job_id: int) -> Row[Any] | None:
 
 def as_job(row: Row[Any]) -> Job:
     """Return a row as the value that travels."""
-    return Job(**{**row._mapping, "state": State(row.state)})
+    return Job(**{**row._mapping, "state": State(row.state), "priority": Priority(row.priority)})
 
 
 class JobRows:
@@ -44,16 +44,20 @@ class JobRows:
 
     Args:
         engine: From `node.database.engine_for`, upgraded.
-        clock: Tells the time in UTC.
+        clock: Tells the time in UTC: `node.clock.clock_for`, so that machines that share a database agree.
     """
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime] = utc_now) -> None:
         self.engine = engine
         self.clock = clock
 
+    def moment(self, later_s: float) -> datetime:
+        """Return the moment so many seconds from now."""
+        return self.clock() + timedelta(seconds=later_s)
+
     def lease_end(self, lease_s: float) -> datetime:
         """Return when a lease ends that begins now."""
-        return self.clock() + timedelta(seconds=lease_s)
+        return self.moment(lease_s)
 
     def move(
         self,

@@ -1,16 +1,13 @@
-"""Jobs and deliveries in the database: every change of a state is one transaction.
-
-Leases are compared with this machine's clock, so the clocks of machines that share a database must agree
-to within a small part of a lease.
-"""
+"""Jobs and deliveries in the database: every change of a state is one transaction."""
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Row, and_, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from node.claiming import died_reason, next_job, patience_s, priority_after_death, silent_jobs
 from node.database import deliveries, job_events, jobs, reading, results, writing
 from node.delivery_store import RESULT_COLUMNS, DeliveryStore
 from node.errors import LeaseLostError, TransitionError
@@ -22,6 +19,7 @@ from node.jobs import (
     DeliveryState,
     Job,
     JobEvent,
+    Priority,
     ReceivedObject,
     StoredResult,
 )
@@ -51,7 +49,7 @@ class JobStore(DeliveryStore):
     Args:
         engine: From `node.database.engine_for`, upgraded.
         max_attempts: A job that was begun so often without an end has failed.
-        clock: Tells the time in UTC.
+        clock: As in `JobRows`.
     """
 
     def __init__(
@@ -74,6 +72,7 @@ class JobStore(DeliveryStore):
             query = select(jobs.c.digest).where(jobs.c.sop_instance_uid == received.sop_instance_uid)
             digests = set(connection.scalars(query))
             if received.digest in digests:
+                self._raise_priority(connection, received)
                 return Admission.DUPLICATE
             conflict = "other content came before under this SOP Instance UID" if digests else ""
             reason = received.quarantine_reason or conflict
@@ -92,40 +91,52 @@ class JobStore(DeliveryStore):
         values |= {"created_at": now, "updated_at": now}
         return connection.execute(insert(jobs).values(values).returning(*JOB_COLUMNS)).one()
 
+    def _raise_priority(self, connection: Connection, received: ReceivedObject) -> None:
+        """Let an image that was sent once more, as urgent now, go before others, if it waits still."""
+        same = (jobs.c.sop_instance_uid == received.sop_instance_uid) & (jobs.c.digest == received.digest)
+        later = and_(same, jobs.c.state == State.QUEUED, jobs.c.priority < received.priority)
+        connection.execute(update(jobs).where(later).values(priority=received.priority))
+
     # ---- working
 
     def claim(self, worker_id: str, lease_s: float) -> Job | None:
-        """Give the oldest job that waits, or whose worker has gone silent, to a worker; None: there is none.
+        """Give the job whose turn it is to a worker, for as long as the lease; None: there is none.
 
-        A job that was begun too often without an end is put aside as failed on the way.
+        On the way, jobs whose workers have gone silent go back to the queue, or are put aside as failed when
+        they were begun too often. Whose turn it is: `node.claiming.next_job`.
         """
-        while True:
-            with writing(self.engine) as connection:
-                row = connection.execute(self._claimable()).one_or_none()
-                if row is None:
-                    return None
-                if row.attempts >= self._max_attempts:
-                    reason = row.reason or "its worker died"
-                    self.move(connection, row, Event.GIVE_UP, f"{reason} ({row.attempts} attempts)")
-                    continue
-                lease = {"lease_owner": worker_id, "lease_until": self.lease_end(lease_s)}
-                changes = lease | {"attempts": row.attempts + 1}
-                return as_job(self.move(connection, row, Event.CLAIM, "", changes))
-
-    def _claimable(self) -> Any:
-        now = self.clock()
-        waiting = and_(jobs.c.state == State.QUEUED, jobs.c.not_before <= now)
-        abandoned = and_(jobs.c.state == State.SEGMENTING, jobs.c.lease_until <= now)
-        query = select(*JOB_COLUMNS).where(or_(waiting, abandoned)).limit(1)
-        query = query.order_by(jobs.c.priority.desc(), jobs.c.id)
-        return query.with_for_update(skip_locked=True)  # left out by SQLite, which locks the whole
-
-    def heartbeat(self, job_id: int, worker_id: str, lease_s: float) -> bool:
-        """Renew a lease; tell whether the worker still holds it."""
-        held = and_(jobs.c.id == job_id, jobs.c.lease_owner == worker_id, jobs.c.state == State.SEGMENTING)
         with writing(self.engine) as connection:
-            change = update(jobs).where(held).values(lease_until=self.lease_end(lease_s))
-            return connection.execute(change).rowcount == 1
+            for silent in silent_jobs(connection, self.clock(), lease_s):
+                self._take_back(connection, silent)
+            row = next_job(connection, self.clock())
+            if row is None:
+                return None
+            changes = {"lease_owner": worker_id, "lease_until": self.lease_end(lease_s)}
+            changes |= {"attempts": row.attempts + 1, "trace": "while starting"}
+            return as_job(self.move(connection, row, Event.CLAIM, "", changes))
+
+    def _take_back(self, connection: Connection, row: Row[Any]) -> None:
+        """Let a job whose worker has died be worked on again, later each time, unless it was too often."""
+        reason, changes = died_reason(row), dict(NO_LEASE)
+        if row.attempts >= self._max_attempts:
+            self.move(connection, row, Event.GIVE_UP, f"{reason} ({row.attempts} attempts)", changes)
+            return
+        changes |= {"priority": priority_after_death(row), "not_before": self.moment(patience_s(row))}
+        self.move(connection, row, Event.GIVE_BACK, reason, changes)
+
+    def heartbeat(self, job_id: int, worker_id: str, lease_s: float, stage: str = "") -> bool:
+        """Renew a lease; tell whether the worker still holds it.
+
+        Args:
+            job_id: Which.
+            worker_id: Who holds it.
+            lease_s: For how long from now, in seconds.
+            stage: What it does now, such as "segmenting"; it is told if the worker dies.
+        """
+        held = and_(jobs.c.id == job_id, jobs.c.lease_owner == worker_id, jobs.c.state == State.SEGMENTING)
+        values = {"lease_until": self.lease_end(lease_s)} | ({"trace": f"while {stage}"} if stage else {})
+        with writing(self.engine) as connection:
+            return connection.execute(update(jobs).where(held).values(values)).rowcount == 1
 
     def finish(
         self, job_id: int, worker_id: str, results: Sequence[AddressedResult], reason: str = ""
@@ -139,19 +150,21 @@ class JobStore(DeliveryStore):
             LeaseLostError: Another worker has the job; nothing was recorded.
         """
         with writing(self.engine) as connection:
-            row = self.move(connection, self._held(connection, job_id, worker_id), Event.STORE, reason)
+            held = self._held(connection, job_id, worker_id)
+            row = self.move(connection, held, Event.STORE, reason, {"trace": ""})
             for each in results:
-                self._add_result(connection, job_id, each)
+                self._add_result(connection, row, each)
             if not self.open_deliveries(connection, job_id):
                 self.move(connection, row, Event.COMPLETE, reason)
 
-    def _add_result(self, connection: Connection, job_id: int, each: AddressedResult) -> None:
-        now, result_id = self.clock(), self._result_id(connection, job_id, each.result)
+    def _add_result(self, connection: Connection, job: Row[Any], each: AddressedResult) -> None:
+        now, result_id = self.clock(), self._result_id(connection, job.id, each.result)
         known = select(deliveries.c.destination).where(deliveries.c.result_id == result_id)
         there = set(connection.scalars(known))
         common = {
-            "job_id": job_id,
+            "job_id": job.id,
             "result_id": result_id,
+            "priority": max(job.priority, Priority.ROUTINE),
             "state": DeliveryState.WAITING,
             "attempts": 0,
             "due_at": now,
@@ -185,8 +198,9 @@ class JobStore(DeliveryStore):
         worker_id: str,
         reason: str,
         *,
-        retry_at: datetime | None = None,
+        retry_in_s: float = 0.0,
         counted: bool = True,
+        trace: str | None = None,
     ) -> State:
         """Let a job be worked on again; return its state: failed when it was begun too often.
 
@@ -194,25 +208,28 @@ class JobStore(DeliveryStore):
             job_id: Which.
             worker_id: Who holds it.
             reason: Why, for the admin.
-            retry_at: Not before, UTC; None: at once.
+            retry_in_s: Not before so many seconds from now.
             counted: False when the job is not to blame, such as when the node stops.
+            trace: Where it went wrong, for the admin; None leaves what is known.
 
         Raises:
             LeaseLostError: Another worker has the job; nothing was recorded.
         """
         with writing(self.engine) as connection:
             row = self._held(connection, job_id, worker_id)
+            changes = NO_LEASE | ({} if trace is None else {"trace": trace})
             if counted and row.attempts >= self._max_attempts:
-                row = self.move(connection, row, Event.GIVE_UP, reason, NO_LEASE)
+                row = self.move(connection, row, Event.GIVE_UP, reason, changes)
             else:
                 attempts = row.attempts if counted else row.attempts - 1
-                changes = NO_LEASE | {"attempts": attempts, "not_before": retry_at or self.clock()}
+                changes |= {"attempts": attempts, "not_before": self.moment(retry_in_s)}
                 row = self.move(connection, row, Event.GIVE_BACK, reason, changes)
             return State(row.state)
 
     def _end(self, job_id: int, worker_id: str, happened: Event, reason: str) -> None:
         with writing(self.engine) as connection:
-            self.move(connection, self._held(connection, job_id, worker_id), happened, reason)
+            held = self._held(connection, job_id, worker_id)
+            self.move(connection, held, happened, reason, {"trace": ""})
 
     def _held(self, connection: Connection, job_id: int, worker_id: str) -> Row[Any]:
         """Return a job's row, locked; LeaseLostError when the worker does not hold it any more.

@@ -5,7 +5,7 @@ None of them holds anything about a patient: UIDs, digests, places and times onl
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from node.states import State
 
@@ -17,6 +17,14 @@ class Admission(StrEnum):
     DUPLICATE = "duplicate"  # the same content came before; nothing was changed
     CONFLICT = "conflict"  # other content came before under this SOP Instance UID; quarantined
     QUARANTINED = "quarantined"  # kept, and not worked on
+
+
+class Priority(IntEnum):
+    """How soon a job is worked on and delivered: one of a higher priority before one of a lower."""
+
+    LOW = -1  # after all others, until it has waited for `node.claiming.AGEING_S`
+    ROUTINE = 0
+    URGENT = 1
 
 
 class DeliveryState(StrEnum):
@@ -43,7 +51,7 @@ class ReceivedObject:
         size: Of the data set, in bytes.
         calling_ae_title: Who sent it.
         quarantine_reason: Why it must not be worked on; empty: it may.
-        priority: Those with a higher one are worked on first.
+        priority: How soon it is worked on.
     """
 
     sop_class_uid: str
@@ -56,7 +64,7 @@ class ReceivedObject:
     size: int
     calling_ae_title: str
     quarantine_reason: str = ""
-    priority: int = 0
+    priority: Priority = Priority.ROUTINE
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,7 @@ class Job:
         created_at: When it was received, UTC.
         updated_at: When its state last changed, UTC.
         trace: Where its last attempt went wrong, one "file:line function" in a line, the innermost last.
+            "while segmenting" and the like: what its worker does now, or did when it died.
         files_removed_at: When its files were removed, UTC; None: they are there.
     """
 
@@ -93,7 +102,7 @@ class Job:
     lease_until: datetime | None
     created_at: datetime
     updated_at: datetime
-    priority: int = 0
+    priority: Priority = Priority.ROUTINE
     trace: str = ""
     files_removed_at: datetime | None = None
 

@@ -30,6 +30,7 @@ from node.jobs import Admission, ReceivedObject
 from node.late_abort import close_on_late_abort
 from node.logs import get_logger, place_of, reason_for_log
 from node.porch import Porch
+from node.priorities import priority_of
 from node.reception import Reception, StreamingProvider, shielded
 from node.refusals import Refusals
 from node.spool import Spool
@@ -227,6 +228,7 @@ class Listener:
         sop_class = str(request.AffectedSOPClassUID)
         if sop_class != event.context.abstract_syntax or head.sop_class_uid != sop_class:
             return Answer(statuses.DOES_NOT_MATCH_SOP_CLASS, "SOP Class UID differs from the data set's")
+        calling = str(event.assoc.requestor.ae_title).replace("\0", "")
         kept = incoming.keep()
         admission = self._store.add_received(
             ReceivedObject(
@@ -238,8 +240,9 @@ class Listener:
                 digest=kept.digest,
                 path=kept.path,
                 size=incoming.size,
-                calling_ae_title=str(event.assoc.requestor.ae_title).replace("\0", ""),
+                calling_ae_title=calling,
                 quarantine_reason=_oddity(request, head),
+                priority=priority_of(request, calling, self._settings.urgent_ae_titles),
             )
         )
         self._tell(admission, request)

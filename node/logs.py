@@ -28,6 +28,9 @@ _PLACE = re.compile(r"[A-Za-z0-9_./-]{1,200}:\d{1,6}")
 _REASON = re.compile(r"[\w .,:;()\[\]/\\%+='-]{1,300}")  # a sentence that went through `reason_for_log`
 _QUOTED = re.compile(r"(?<!\w)'.*?'(?!\w)")
 
+MAX_FRAMES = 40
+"""Of a trace."""
+
 KEYS = {
     "event": _WORDS,  # what happened: a constant of ours
     "level": _WORDS,
@@ -165,6 +168,24 @@ def _quieten_libraries() -> None:
     warnings.simplefilter("ignore")
 
 
+def frames_of(error: BaseException) -> str:
+    """Return where an unexpected error came from: "file:line function" in lines, the innermost last.
+
+    Nothing else: a message may quote a data set. Where the error was raised from another one, the frames of
+    that one follow. At most `MAX_FRAMES`, the innermost.
+    """
+    frames: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(frames) < MAX_FRAMES:
+        trace = cause.__traceback__
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            frames.append(f"{_short(code.co_filename)}:{trace.tb_lineno} {code.co_name}")
+            trace = trace.tb_next
+        cause = cause.__cause__
+    return "\n".join(frames[-MAX_FRAMES:])
+
+
 def place_of(error: BaseException) -> str:
     """Return "file:line" of where an unexpected error was raised, for the log."""
     trace = error.__traceback__
@@ -172,5 +193,8 @@ def place_of(error: BaseException) -> str:
         trace = trace.tb_next
     if trace is None:
         return "unknown:0"
-    parts = trace.tb_frame.f_code.co_filename.replace("\\", "/").split("/")
-    return f"{'/'.join(parts[-2:])}:{trace.tb_lineno}"
+    return f"{_short(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
+
+
+def _short(filename: str) -> str:
+    return "/".join(filename.replace("\\", "/").split("/")[-2:])

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from pydicom.uid import UID
 
@@ -142,7 +142,8 @@ class Sender:
                 self._record(delivery, outcome)
                 self._log(delivery, outcome)
         for delivery in left:
-            self._store.delivery_failed(delivery.id, "the node stopped, or its turn was over", _now())
+            again = self._store.clock()
+            self._store.delivery_failed(delivery.id, "the node stopped, or its turn was over", again)
 
     def _record(self, delivery: Delivery, outcome: Outcome) -> None:
         if outcome.verdict is Verdict.STORED and outcome.status is not None:
@@ -163,7 +164,7 @@ class Sender:
         wait_s = self._breaker.wait_s
         if outcome.verdict is Verdict.TRANSIENT:
             wait_s = max(wait_s, self._rules.backoff.delay_s(delivery.attempts + 1))
-        return _now() + timedelta(seconds=wait_s)
+        return self._store.moment(wait_s)
 
     def _log(self, delivery: Delivery, outcome: Outcome) -> None:
         stored = outcome.verdict is Verdict.STORED
@@ -178,7 +179,3 @@ class Sender:
             **({} if stored else {"reason": reason_for_log(outcome.reason)}),
             **({} if outcome.status is None else {"status": f"0x{outcome.status:04X}"}),
         )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -15,6 +16,7 @@ from config.settings import AnyDestination, Settings
 from node.appearance import examiner_of
 from node.backoff import Backoff
 from node.bell import Bell
+from node.clock import clock_for
 from node.database import engine_for, upgrade
 from node.job_store import JobStore
 from node.listener import Listener
@@ -35,6 +37,17 @@ GRACE_S = 20.0
 log = get_logger()
 
 
+class Part(StrEnum):
+    """What a process of the node does; processes share the database and the data folder."""
+
+    LISTEN = "listen"
+    WORK = "work"
+    DELIVER = "deliver"
+
+
+ALL_PARTS = frozenset(Part)
+
+
 @dataclass(frozen=True)
 class Node:
     """A node with all its parts.
@@ -42,29 +55,38 @@ class Node:
     Starting order: the listener, so that a port in use is told before anything moves; then workers and
     senders. Stopping order: the listener, so that nothing new comes; then the workers, whose jobs in hand end
     or are given back; then the senders, whose batches in hand end; then the database.
+
+    Attributes:
+        listener: None in a process that does not listen.
+        workers: None in a process that does not work.
+        senders: None in a process that does not deliver.
+        engine: The database.
     """
 
-    listener: Listener
+    listener: Listener | None
     workers: tuple[Worker, ...]
     senders: tuple[Sender, ...]
     engine: Engine
 
     @property
     def port(self) -> int:
-        """The TCP port that the node listens on without TLS, once it is started."""
-        return self.listener.port
+        """The TCP port without TLS, once the node is started; 0 where it does not listen on one."""
+        return 0 if self.listener is None else self.listener.port
 
     def start(self) -> None:
-        """Start every part; images are taken when this returns."""
-        self.listener.start()
+        """Start every part; images are taken when this returns, where the node listens."""
+        if self.listener is not None:
+            self.listener.start()
         parts: tuple[Worker | Sender, ...] = (*self.workers, *self.senders)
         for part in parts:
             part.loop.start()
-        log.info("node started", port=self.port, tls_port=self.listener.tls_port)
+        ports = {"port": self.port, "tls_port": self.listener.tls_port} if self.listener else {}
+        log.info("node started", **ports)
 
     def stop(self) -> None:
         """Stop every part in order; nothing acknowledged is lost, whatever is in hand."""
-        self.listener.stop()
+        if self.listener is not None:
+            self.listener.stop()
         _ask_to_stop(self.workers)
         for worker in self.workers:
             if not worker.loop.join(GRACE_S):
@@ -95,7 +117,10 @@ def _ask_to_stop(parts: Sequence[Worker | Sender]) -> None:
 
 
 def build_node(
-    settings: Settings, segmenter: Segmenter | None = None, transport: Transport | None = None
+    settings: Settings,
+    segmenter: Segmenter | None = None,
+    transport: Transport | None = None,
+    parts: Collection[Part] = ALL_PARTS,
 ) -> Node:
     """Return a node that is ready to start. Tables are made or migrated, and what a crash left is tidied up.
 
@@ -103,27 +128,31 @@ def build_node(
 
     Args:
         settings: What the admin wants.
-        segmenter: What finds the anatomy; None loads the bundle that the settings name.
+        segmenter: What finds the anatomy; None loads the bundle that the settings name, if the node works.
         transport: How results travel; None sends them by C-STORE, or by STOW-RS to a web destination.
+        parts: What this process does.
 
     Raises:
         ai.errors.BundleError: The model bundle cannot be trusted.
         node.errors.StorageError: The data directory or the database cannot be used.
     """
-    segmenter = segmenter or load_segmenter(settings.model)
+    if Part.WORK not in parts:
+        segmenter = None
+    elif segmenter is None:
+        segmenter = load_segmenter(settings.model)
     data_dir = Path(settings.node.data_dir)
     engine = engine_for(settings.database.url.get_secret_value(), data_dir)
     upgrade(engine)
     spool = Spool(data_dir, settings.node.disk_reserve_mb)
-    store = JobStore(engine, settings.worker.max_attempts)
+    store = JobStore(engine, settings.worker.max_attempts, clock_for(engine))
     _tell(spool.recover(store.paths()))
     _tell_of_the_stranded(store, {destination.name for destination in settings.destinations})
     received, finished = Bell(), Bell()
     carrier = transport or routes_of(settings)
     return Node(
-        Listener(settings.node, spool, store, received.ring, settings.tls),
-        _workers(settings, store, spool, segmenter, received, finished),
-        _senders(settings, store, spool, carrier, finished),
+        _listener(settings, spool, store, received) if Part.LISTEN in parts else None,
+        _workers(settings, store, spool, segmenter, received, finished) if segmenter else (),
+        _senders(settings, store, spool, carrier, finished) if Part.DELIVER in parts else (),
         engine,
     )
 
@@ -143,6 +172,10 @@ def _tell_of_the_stranded(store: JobStore, known: Collection[str]) -> None:
             log.warning(
                 "results wait for a destination that is not set", destination=destination, count=count
             )
+
+
+def _listener(settings: Settings, spool: Spool, store: JobStore, received: Bell) -> Listener:
+    return Listener(settings.node, spool, store, received.ring, settings.tls)
 
 
 def _workers(

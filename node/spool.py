@@ -183,6 +183,7 @@ class Spool:
         path = self._fresh()
         try:
             with _translated(), path.open("xb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # another process may start and sweep
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -222,7 +223,7 @@ class Spool:
 
 def _remove_unless_alive(path: Path) -> bool:
     """Remove a file that nobody is writing; tell whether it was."""
-    with suppress(OSError), path.open("rb") as file:
+    with suppress(OSError), path.open("r+b") as file:  # NFS locks only what may be written
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         path.unlink()
         return True

@@ -16,7 +16,7 @@ class State(StrEnum):
     DONE = "done"  # every destination has every result
     REFUSED = "refused"  # an image that the node does not serve
     QUARANTINED = "quarantined"  # an image that cannot be understood; its bytes are kept
-    FAILED = "failed"  # processing failed too often
+    FAILED = "failed"  # processing failed, or killed its worker, too often
 
 
 class Event(StrEnum):
@@ -39,8 +39,7 @@ TRANSITIONS = {
     (State.RECEIVED, Event.QUEUE): State.QUEUED,
     (State.RECEIVED, Event.QUARANTINE): State.QUARANTINED,
     (State.QUEUED, Event.CLAIM): State.SEGMENTING,
-    (State.SEGMENTING, Event.CLAIM): State.SEGMENTING,  # the lease of another worker has run out
-    (State.SEGMENTING, Event.GIVE_BACK): State.QUEUED,
+    (State.SEGMENTING, Event.GIVE_BACK): State.QUEUED,  # also when its worker has gone silent
     (State.SEGMENTING, Event.GIVE_UP): State.FAILED,
     (State.SEGMENTING, Event.REFUSE): State.REFUSED,
     (State.SEGMENTING, Event.QUARANTINE): State.QUARANTINED,

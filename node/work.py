@@ -1,6 +1,6 @@
 """What a worker does with one job: understand the radiograph once, write what each destination wants."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,9 @@ from node.report_frame import Predecessor
 from node.spool import Spool
 
 NOTHING = "nothing that its profile asks for was found"
+
+NEXT_STAGE = {"read": "judging", "judge": "segmenting", "segment": "measuring", "measure": "writing"}
+"""What is done after each stage of `node.pipeline`, in words."""
 
 log = get_logger()
 
@@ -70,13 +73,23 @@ class Work:
         self._store = job_store
         self._spool = spool
 
-    def __call__(self, job: Job) -> Made:
+    def __call__(self, job: Job, tell: Callable[[str], None] = lambda _stage: None) -> Made:
         """Return the results of a job; errors as in `node.pipeline.process`.
 
         A result that does not conform costs only the destinations of its profile their results, unless there
         is nothing for anybody else.
+
+        Args:
+            job: Which.
+            tell: Told what is done now, such as "segmenting".
         """
-        found = understand(self._spool.path(job.path), self._segmenter, _unheard, self._examiner)
+
+        def ended(stage: str, _seconds: float) -> None:
+            judged = self._examiner is not None or stage != "read"
+            tell(NEXT_STAGE[stage] if judged else NEXT_STAGE["judge"])
+
+        tell("reading")
+        found = understand(self._spool.path(job.path), self._segmenter, ended, self._examiner)
         objects: list[AddressedObject] = []
         remarks: list[str] = []
         broken: ResultError | None = None
@@ -121,7 +134,3 @@ def _predecessor(result: StoredResult, path: Path) -> Predecessor | None:
         return None
     series = text(header, "SeriesInstanceUID")
     return Predecessor(result.kind, result.sop_class_uid, result.sop_instance_uid, series)
-
-
-def _unheard(_stage: str, _seconds: float) -> None:
-    """Take no note of how long a stage took."""

@@ -3,15 +3,16 @@
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
 from types import TracebackType
 
 from ai.errors import NotAChestError, RadiographError
 from node.bell import Bell
+from node.claiming import RETRY_BACKOFF
 from node.errors import LeaseLostError, RefusedImageError, ResultError, StorageError, UndecodableError
 from node.job_store import JobStore
 from node.jobs import AddressedResult, Job, StoredResult
-from node.logs import get_logger, place_of, reason_for_log
+from node.logs import frames_of, get_logger, place_of, reason_for_log
 from node.loop import Loop
 from node.pipeline import ResultObject
 from node.spool import Spool
@@ -19,6 +20,9 @@ from node.work import Made
 
 IDLE_S = 2.0
 """Work that another process put into the database is seen after so many seconds at the latest."""
+
+Doing = Callable[[Job, Callable[[str], None]], Made]
+"""Makes the results of a job, and tells a function what it does now, such as "segmenting"."""
 
 BEATS_PER_LEASE = 3
 """A lease is renewed so many times in its length, so that two renewals may fail."""
@@ -47,7 +51,7 @@ class Worker:
         name: str,
         job_store: JobStore,
         spool: Spool,
-        work: Callable[[Job], Made],
+        work: Doing,
         lease_s: float,
         received: Bell,
         finished: Bell,
@@ -59,19 +63,24 @@ class Worker:
         self._lease_s = lease_s
         self._finished = finished
         self._in_hand: Job | None = None
+        self._owed: Job | None = None  # one that perhaps could not be given back, for lack of the database
         self.loop = Loop(name, self.step, received)
 
     def step(self) -> float:
         """Take one job and end it; return for how many seconds there is nothing to do."""
+        self._pay()
         job = self._store.claim(self._name, self._lease_s)
         if job is None:
             return IDLE_S
         self._in_hand = job
         try:
-            with _Heartbeat(lambda: self._beat(job), self._lease_s):
-                self._end(job)
+            with _Heartbeat(lambda stage: self._beat(job, stage), self._lease_s) as heartbeat:
+                self._end(job, heartbeat.tell)
         except LeaseLostError:
             log.warning("lease lost", job_id=job.id, worker_id=self._name)
+        except StorageError:
+            self._owed = job
+            raise
         finally:
             self._in_hand = None
         return 0.0
@@ -83,12 +92,19 @@ class Worker:
             self._store.give_back(job.id, self._name, "the node stopped", counted=False)
             log.warning("job given back", job_id=job.id, worker_id=self._name)
 
-    def _beat(self, job: Job) -> bool:
-        return self._store.heartbeat(job.id, self._name, self._lease_s)
+    def _beat(self, job: Job, stage: str) -> bool:
+        return self._store.heartbeat(job.id, self._name, self._lease_s, stage)
 
-    def _end(self, job: Job) -> None:
+    def _pay(self) -> None:
+        """Give back a job whose end could not be recorded because the database was away, if it is so."""
+        if self._owed is not None:
+            with suppress(LeaseLostError):  # it was given back, taken over, or its end was recorded after all
+                self._store.give_back(self._owed.id, self._name, "the database was away", counted=False)
+            self._owed = None
+
+    def _end(self, job: Job, tell: Callable[[str], None]) -> None:
         try:
-            self._finish(job)
+            self._finish(job, tell)
         except (RefusedImageError, NotAChestError) as error:
             self._store.refuse(job.id, self._name, str(error))
             self._log(job, "refused", error, str(error))
@@ -98,16 +114,17 @@ class Worker:
         except LeaseLostError:
             raise
         except StorageError as error:
-            later = datetime.now(UTC) + timedelta(seconds=STORAGE_RETRY_S)
-            self._store.give_back(job.id, self._name, str(error), retry_at=later, counted=False)
+            self._store.give_back(job.id, self._name, str(error), retry_in_s=STORAGE_RETRY_S, counted=False)
             raise
         except Exception as error:
-            self._store.give_back(job.id, self._name, f"{type(error).__name__} in {place_of(error)}")
+            wait_s = RETRY_BACKOFF.delay_s(job.attempts)
+            reason, trace = f"{type(error).__name__} in {place_of(error)}", frames_of(error)
+            self._store.give_back(job.id, self._name, reason, retry_in_s=wait_s, trace=trace)
             raise
 
-    def _finish(self, job: Job) -> None:
+    def _finish(self, job: Job, tell: Callable[[str], None]) -> None:
         start = time.monotonic()
-        made = self._work(job)
+        made = self._work(job, tell)
         known = {result.sop_instance_uid: result for result in self._store.results(job.id)}
         results = [
             AddressedResult(self._keep(each.result, known), each.destinations) for each in made.objects
@@ -147,27 +164,40 @@ class Worker:
 
 
 class _Heartbeat:
-    """Renews a lease from a thread of its own while a `with` block lasts."""
+    """Renews a lease from a thread of its own while a `with` block lasts, and at each stage of the work."""
 
-    def __init__(self, beat: Callable[[], bool], lease_s: float) -> None:
+    def __init__(self, beat: Callable[[str], bool], lease_s: float) -> None:
         self._beat = beat
         self._pause_s = lease_s / BEATS_PER_LEASE
-        self._done = threading.Event()
+        self._stage = ""
+        self._news = threading.Event()
+        self._done = False
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
-    def __enter__(self) -> None:
+    def tell(self, stage: str) -> None:
+        """Take note of what is done now; the work does not wait until it is written down."""
+        self._stage = stage
+        self._news.set()
+
+    def __enter__(self) -> "_Heartbeat":
         self._thread.start()
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._done.set()
+        self._done = True
+        self._news.set()
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._done.wait(self._pause_s):
+        while True:
+            self._news.wait(self._pause_s)
+            self._news.clear()
+            if self._done:
+                return
             try:
-                if not self._beat():
+                if not self._beat(self._stage):
                     return  # the lease is lost; the job's end will find that out
             except StorageError as error:
                 log.warning("heartbeat failed", error=type(error).__name__)

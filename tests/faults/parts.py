@@ -101,16 +101,6 @@ class NodeProcess:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stderr=log, stdout=log)
 
-    @property
-    def pid(self) -> int:
-        """The process's number."""
-        return self._process.pid
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
     def is_alive(self) -> bool:
         """Whether it has not ended."""
         return self._process.poll() is None

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ from sqlalchemy import Engine
 
 from ai.errors import ConstantImageError, NotAChestError
 from node.bell import Bell
+from node.claiming import RETRY_BACKOFF
 from node.database import engine_for, upgrade
 from node.errors import OutOfSpaceError, RefusedImageError, ResultError, UndecodableError
 from node.job_store import JobStore
@@ -55,11 +57,19 @@ class Bench:
     def worker(
         self, process: Process, name: str = "worker", lease_s: float = 30, destinations: tuple[str, ...] = ()
     ) -> Worker:
-        def work(job: Job) -> Made:
+        def work(job: Job, tell: Callable[[str], None]) -> Made:
+            tell("segmenting")
             made = process(self.spool.path(job.path))
             return Made(tuple(AddressedObject(result, destinations) for result in made))
 
         return Worker(name, self.store, self.spool, work, lease_s, self.received, self.finished)
+
+    def fail(self, worker: Worker, times: int, pass_s: float = RETRY_BACKOFF.longest_s) -> None:
+        """Let a worker fail, and time pass after each failure."""
+        for _ in range(times):
+            with pytest.raises(ZeroDivisionError):
+                worker.step()
+            self.ahead += timedelta(seconds=pass_s)
 
     def job(self, job: Job) -> Job:
         found = self.store.job(job.id)
@@ -178,11 +188,33 @@ def test_job_that_meets_a_full_disk_lets_others_go_first(bench: Bench) -> None:
 def test_job_that_fails_again_and_again_ends_as_failed_and_tells_where(bench: Bench) -> None:
     job = bench.receive()
     worker = bench.worker(_raising(ZeroDivisionError("of a patient")))
-    worker.loop.start()
-    assert _until(lambda: bench.job(job).state is State.FAILED)
-    worker.loop.ask_to_stop()
-    assert worker.loop.join(5)
+    bench.fail(worker, times=2)
+    assert bench.job(job).state is State.FAILED
     assert bench.job(job).reason.startswith("ZeroDivisionError in node/test_worker.py:")
+    frames = bench.job(job).trace.splitlines()
+    assert re.fullmatch(r"node/test_worker\.py:\d+ process", frames[-1])
+    assert re.fullmatch(r"node/worker\.py:\d+ _end", frames[0])
+    assert "patient" not in bench.job(job).trace
+
+
+def test_job_that_failed_lets_others_go_first_and_waits_longer_each_time(bench: Bench) -> None:
+    bad, good = bench.receive(), bench.receive()
+    bench.fail(bench.worker(_raising(ZeroDivisionError())), times=1, pass_s=RETRY_BACKOFF.first_s / 2 - 1)
+    bench.worker(_results).step()
+    assert bench.job(bad).state is State.QUEUED
+    assert bench.job(good).state is State.DONE
+    assert bench.worker(_results).step() > 0  # it still waits
+
+
+def test_stage_is_noted_while_the_work_goes_on_and_forgotten_at_its_end(bench: Bench) -> None:
+    job = bench.receive()
+
+    def noted(path: Path) -> Sequence[ResultObject]:
+        assert _until(lambda: bench.job(job).trace == "while segmenting")
+        return _results(path)
+
+    bench.worker(noted).step()
+    assert (bench.job(job).state, bench.job(job).trace) == (State.DONE, "")
 
 
 def test_worker_goes_on_after_a_job_that_failed(bench: Bench) -> None:
@@ -198,7 +230,7 @@ def test_worker_goes_on_after_a_job_that_failed(bench: Bench) -> None:
     assert _until(lambda: bench.job(good).state is State.DONE)
     worker.loop.ask_to_stop()
     assert worker.loop.join(5)
-    assert bench.job(bad).state is State.FAILED
+    assert bench.job(bad).state is State.QUEUED
 
 
 def test_worker_wakes_when_an_image_was_received(bench: Bench) -> None:

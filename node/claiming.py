@@ -1,0 +1,114 @@
+"""Whose turn it is in the queues of jobs and deliveries, and what is owed to a job whose worker died.
+
+Each question asks for the first row of one state and one priority, in the order of an index, so that its cost
+does not grow with the queue. A clock that was put back must not hold up work: a row that was written later
+than now waits for nothing, and a lease that ends later than any could is cut to one that begins now.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, or_, select, update
+
+from node.backoff import Backoff
+from node.database import deliveries, jobs
+from node.job_rows import JOB_COLUMNS
+from node.jobs import DeliveryState, Priority
+from node.states import State
+
+AGEING_S = 3600.0
+"""A job of low priority that has waited for so long counts as a routine one, so that it is done one day.
+
+Nothing ever becomes urgent by waiting: behind a long queue an urgent image would come too late.
+"""
+
+CLOCK_TOLERANCE_S = 60.0
+"""What lies further ahead than it could, by more than this, was written before the clock was put back."""
+
+RETRY_BACKOFF = Backoff(first_s=15.0, longest_s=600.0)
+"""How long a job waits after it failed or killed its worker.
+
+Five failures take two to four minutes, so that a passing lack of memory does not use up all attempts. Jobs
+that were lost together come back apart from each other.
+"""
+
+FREE_DEATHS = 1
+"""So many dead workers are not held against a job: a machine may be switched off under any."""
+
+
+def next_job(connection: Connection, now: datetime) -> Row[Any] | None:
+    """Return the job that is to be worked on next, locked; None where none waits.
+
+    The urgent ones, the routine ones, those of low priority; the oldest of each first.
+    """
+    urgent = _head(connection, Priority.URGENT, now)
+    if urgent is not None:
+        return urgent
+    routine, low = _head(connection, Priority.ROUTINE, now), _head(connection, Priority.LOW, now)
+    if routine is None or low is None:
+        return routine or low
+    has_aged = low.updated_at <= now - timedelta(seconds=AGEING_S)
+    return low if has_aged and low.id < routine.id else routine
+
+
+def _head(connection: Connection, priority: Priority, now: datetime) -> Row[Any] | None:
+    may_begin = or_(jobs.c.not_before <= now, jobs.c.updated_at > _beyond(now))
+    waiting = and_(jobs.c.state == State.QUEUED, jobs.c.priority == priority, may_begin)
+    query = select(*JOB_COLUMNS).where(waiting).order_by(jobs.c.id).limit(1)
+    # SQLite leaves out FOR UPDATE: it locks the whole database.
+    return connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
+
+
+def silent_jobs(connection: Connection, now: datetime, lease_s: float) -> Sequence[Row[Any]]:
+    """Return jobs whose leases have ended, locked; leases of `lease_s` seconds are given."""
+    held = jobs.c.state == State.SEGMENTING
+    end = now + timedelta(seconds=lease_s)
+    too_long = and_(held, jobs.c.lease_until > _beyond(end))
+    connection.execute(update(jobs).where(too_long).values(lease_until=end))
+    query = select(*JOB_COLUMNS).where(held, jobs.c.lease_until <= now).order_by(jobs.c.id)
+    return connection.execute(query.with_for_update(skip_locked=True)).all()
+
+
+def died_reason(row: Row[Any]) -> str:
+    """Return what is said of a job whose worker died: with the stage in which it did, where it is known."""
+    return f"its worker died {row.trace if row.trace.startswith('while ') else ''}".rstrip()
+
+
+def patience_s(row: Row[Any]) -> float:
+    """Return for how many seconds a job waits whose worker died: not at all the first time."""
+    deaths = row.attempts - FREE_DEATHS
+    return RETRY_BACKOFF.delay_s(deaths) if deaths > 0 else 0.0
+
+
+def priority_after_death(row: Row[Any]) -> Priority:
+    """Return the priority of a job whose worker died.
+
+    One that did it repeatedly lets its equals go first: after each restart it would be the first again.
+    """
+    lowered = row.priority - 1 if row.attempts > FREE_DEATHS else row.priority
+    return Priority(max(lowered, Priority.LOW))
+
+
+def next_deliveries(
+    connection: Connection, destination: str, now: datetime, lease_s: float, limit: int
+) -> list[int]:
+    """Return the deliveries to a destination that are to be sent next, at most `limit`, locked."""
+    theirs = and_(deliveries.c.destination == destination, deliveries.c.state == DeliveryState.WAITING)
+    end = now + timedelta(seconds=lease_s)
+    free = or_(
+        deliveries.c.lease_until.is_(None),
+        deliveries.c.lease_until <= now,
+        deliveries.c.lease_until > _beyond(end),
+    )
+    due = or_(deliveries.c.due_at <= now, deliveries.c.updated_at > _beyond(now))
+    found: list[int] = []
+    for priority in (Priority.URGENT, Priority.ROUTINE):
+        query = select(deliveries.c.id).where(theirs, deliveries.c.priority == priority, due, free)
+        query = query.order_by(deliveries.c.id).limit(limit - len(found)).with_for_update(skip_locked=True)
+        found += connection.scalars(query) if len(found) < limit else []
+    return found
+
+
+def _beyond(moment: datetime) -> datetime:
+    return moment + timedelta(seconds=CLOCK_TOLERANCE_S)

@@ -10,7 +10,8 @@ NodeError
 │   └── DatabaseUnavailableError
 ├── TransitionError        an event that the job's state does not know
 ├── LeaseLostError         another worker has taken the job over
-└── DeliveryError          a destination did not take an object
+├── DeliveryError          a destination did not take an object
+└── ProofError             a peer could not be asked for a proof, or did not answer to the question
 """
 
 
@@ -56,3 +57,15 @@ class LeaseLostError(NodeError):
 
 class DeliveryError(NodeError):
     """A destination did not take an object."""
+
+
+class ProofError(NodeError):
+    """A peer could not be asked about an object, or gave no answer that says anything.
+
+    Attributes:
+        unanswered: Whether the peer was not reached, or fell silent.
+    """
+
+    def __init__(self, reason: str, *, unanswered: bool = False) -> None:
+        super().__init__(reason)
+        self.unanswered = unanswered

@@ -17,6 +17,7 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from config.settings import NodeSettings
 from node import statuses
+from node.commitment_scp import CommitmentScp
 from node.contexts import supported_contexts
 from node.errors import NodeError, StorageError, UndecodableError
 from node.head import Head, read_head
@@ -63,6 +64,7 @@ class Listener:
         spool: Where bytes go.
         job_store: Where jobs go.
         received: Is called after each new job.
+        commitment: Knows storage commitment; None: it is not offered.
     """
 
     def __init__(
@@ -71,12 +73,15 @@ class Listener:
         spool: Spool,
         job_store: JobStore,
         received: Callable[[], object] = lambda: None,
+        commitment: CommitmentScp | None = None,
     ) -> None:
         self._settings = settings
         self._spool = spool
         self._store = job_store
         self._received = received
+        self._commitment = commitment
         self._ae = _application_entity(settings)
+        self._ae.supported_contexts += commitment.contexts() if commitment is not None else []
         self._server: ThreadedAssociationServer | None = None
 
     @property
@@ -95,6 +100,7 @@ class Listener:
             (evt.EVT_CONN_CLOSE, self._closed),
             (evt.EVT_C_ECHO, lambda _event: statuses.SUCCESS),
             (evt.EVT_C_STORE, self._store_request),
+            *(self._commitment.handlers() if self._commitment is not None else ()),
         ]
         address = (self._settings.host, self._settings.port)
         try:

@@ -11,16 +11,26 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from ai.segmenter import Segmenter
-from config.settings import AnyDestination, Settings
+from config.settings import AnyDestination, Destination, Settings
 from node.appearance import examiner_of
 from node.backoff import Backoff
 from node.bell import Bell
+from node.commitment_scp import CommitmentScp
+from node.commitment_scu import CommitmentEvents, CommitmentScu
+from node.commitment_store import CommitmentStore
+from node.committer import Committer
 from node.database import engine_for, upgrade
+from node.evidence import Evidence
 from node.job_store import JobStore
 from node.listener import Listener
 from node.logs import get_logger
 from node.model import load_segmenter
 from node.options import destinations_by_options
+from node.peer_call import Caller
+from node.proofs import asked_of
+from node.prover import ProofRules, Prover, Questions
+from node.query import DimseFinder
+from node.query_web import WebFinder
 from node.sender import DeliveryRules, Sender
 from node.spool import Recovery, Spool
 from node.transcode import SYNTAXES
@@ -34,18 +44,23 @@ GRACE_S = 20.0
 log = get_logger()
 
 
+Part = Worker | Sender | Prover | Committer
+"""What runs in a loop of its own."""
+
+
 @dataclass(frozen=True)
 class Node:
     """A node with all its parts.
 
-    Starting order: the listener, so that a port in use is told before anything moves; then workers and
-    senders. Stopping order: the listener, so that nothing new comes; then the workers, whose jobs in hand end
-    or are given back; then the senders, whose batches in hand end; then the database.
+    Starting order: the listener, so that a port in use is told before anything moves; then workers, senders
+    and provers. Stopping order: the listener, so that nothing new comes; then the workers, whose jobs in hand
+    end or are given back; then senders and provers, whose batches in hand end; then the database.
     """
 
     listener: Listener
     workers: tuple[Worker, ...]
     senders: tuple[Sender, ...]
+    provers: tuple[Prover | Committer, ...]
     engine: Engine
 
     @property
@@ -56,7 +71,7 @@ class Node:
     def start(self) -> None:
         """Start every part; images are taken when this returns."""
         self.listener.start()
-        parts: tuple[Worker | Sender, ...] = (*self.workers, *self.senders)
+        parts: tuple[Part, ...] = (*self.workers, *self.senders, *self.provers)
         for part in parts:
             part.loop.start()
         log.info("node started", port=self.port)
@@ -68,9 +83,10 @@ class Node:
         for worker in self.workers:
             if not worker.loop.join(GRACE_S):
                 worker.give_back()
-        _ask_to_stop(self.senders)
-        for sender in self.senders:
-            sender.loop.join(GRACE_S)
+        outgoing = (*self.senders, *self.provers)
+        _ask_to_stop(outgoing)
+        for part in outgoing:
+            part.loop.join(GRACE_S)
         self.engine.dispose()
         log.info("node stopped")
 
@@ -88,7 +104,7 @@ class Node:
         self.stop()
 
 
-def _ask_to_stop(parts: Sequence[Worker | Sender]) -> None:
+def _ask_to_stop(parts: Sequence[Part]) -> None:
     for part in parts:
         part.loop.ask_to_stop()
 
@@ -117,12 +133,21 @@ def build_node(
     store = JobStore(engine, settings.worker.max_attempts)
     _tell(spool.recover(store.paths()))
     _tell_of_the_stranded(store, {destination.name for destination in settings.destinations})
-    received, finished = Bell(), Bell()
+    received, finished, taken_on = Bell(), Bell(), Bell()
+    events = CommitmentEvents(store, settings.destinations, _backoff(settings), finished.ring)
+    asked = CommitmentStore(engine)
+    evidence = Evidence(asked, spool)
+    answers = settings.commitment.answer
+    commitment = CommitmentScp(asked, evidence, events, answers, taken_on.ring)
     carrier = transport or DimseTransport(settings.node.ae_title)
     return Node(
-        Listener(settings.node, spool, store, received.ring),
+        Listener(settings.node, spool, store, received.ring, commitment),
         _workers(settings, store, spool, segmenter, received, finished),
         _senders(settings, store, spool, carrier, finished),
+        (
+            *_provers(settings, store, spool, events, finished),
+            *(_committers(settings, asked, evidence, taken_on) if answers else ()),
+        ),
         engine,
     )
 
@@ -163,12 +188,42 @@ def _senders(
     )
 
 
+def _provers(
+    settings: Settings, store: JobStore, spool: Spool, events: CommitmentEvents, finished: Bell
+) -> tuple[Prover, ...]:
+    """Return a prover for each destination that is asked for proofs; what others were sent is delivered."""
+    caller, rules = Caller(settings.node.ae_title), _proof_rules(settings)
+    asker, found = CommitmentScu(caller, events), []
+    for destination in settings.destinations:
+        if not asked_of(destination):
+            store.settle(destination.name, ())
+            continue
+        finder = DimseFinder(caller) if isinstance(destination, Destination) else WebFinder()
+        name = _holder(f"prover-{destination.name}")
+        found.append(Prover(name, destination, store, spool, Questions(asker, finder), rules, finished))
+    return tuple(found)
+
+
+def _committers(
+    settings: Settings, asked: CommitmentStore, evidence: Evidence, taken_on: Bell
+) -> tuple[Committer, ...]:
+    caller, name = Caller(settings.node.ae_title), _holder("committer")
+    return (Committer(name, asked, evidence, caller, settings.peer, _backoff(settings), taken_on),)
+
+
+def _backoff(settings: Settings) -> Backoff:
+    return Backoff(settings.delivery.first_retry_s, settings.delivery.longest_retry_s)
+
+
+def _proof_rules(settings: Settings) -> ProofRules:
+    return ProofRules(_backoff(settings), settings.delivery.breaker_failures, settings.worker.lease_s)
+
+
 def _rules(settings: Settings, destination: AnyDestination) -> DeliveryRules:
     delivery = settings.delivery
-    backoff = Backoff(delivery.first_retry_s, delivery.longest_retry_s)
     wanted = settings.profile_named(destination.profile).transfer_syntaxes
     syntaxes = tuple(SYNTAXES[word] for word in wanted)
-    return DeliveryRules(backoff, delivery.breaker_failures, settings.worker.lease_s, syntaxes)
+    return DeliveryRules(_backoff(settings), delivery.breaker_failures, settings.worker.lease_s, syntaxes)
 
 
 def _holder(role: str) -> str:

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 from pydicom import Dataset
 from pydicom.uid import UID
-from pynetdicom import build_context, evt
+from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import N_ACTION, N_EVENT_REPORT
-from pynetdicom.presentation import PresentationContext
 
 from node import commitment_statuses as statuses
 from node.commitment_scu import CommitmentEvents, Reference
@@ -57,13 +56,10 @@ class CommitmentScp:
     answers: bool
     taken_on: Callable[[], object]
 
-    def contexts(self) -> list[PresentationContext]:
-        """Return what is accepted: both roles, as SCU and as SCP, of the push model; nothing if unused."""
-        if not self.answers and not self.events.ae_titles:
-            return []
-        context = build_context(statuses.PUSH_MODEL)
-        context.scu_role = context.scp_role = True
-        return [context]
+    def offer(self, ae: AE) -> None:
+        """Let an application entity accept the push model in both roles, as SCU and as SCP, if it is used."""
+        if self.answers or self.events.ae_titles:
+            ae.add_supported_context(statuses.PUSH_MODEL, scu_role=True, scp_role=True)
 
     def handlers(self) -> list[evt.EventHandlerType]:
         """Return what is bound to the listener's associations."""
@@ -76,7 +72,9 @@ class CommitmentScp:
     def _requested(self, event: evt.Event) -> None:
         """Accept the context, where requests are not answered, only from those whose answers are awaited."""
         association = event.assoc
-        if self.answers or association.requestor.ae_title in self.events.ae_titles:
+        primitive = association.requestor.primitive
+        caller = primitive.calling_ae_title if primitive is not None else ""
+        if self.answers or caller in self.events.ae_titles:
             return
         kept = association.acceptor.supported_contexts
         association.acceptor.supported_contexts = [

@@ -81,7 +81,8 @@ class Listener:
         self._received = received
         self._commitment = commitment
         self._ae = _application_entity(settings)
-        self._ae.supported_contexts += commitment.contexts() if commitment is not None else []
+        if commitment is not None:
+            commitment.offer(self._ae)
         self._server: ThreadedAssociationServer | None = None
 
     @property

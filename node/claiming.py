@@ -91,11 +91,13 @@ def priority_after_death(row: Row[Any]) -> Priority:
 
 
 def next_deliveries(
-    connection: Connection, destination: str, now: datetime, lease_s: float, limit: int
+    connection: Connection, destination: str, state: DeliveryState, now: datetime, end: datetime, limit: int
 ) -> list[int]:
-    """Return the deliveries to a destination that are to be sent next, at most `limit`, locked."""
-    theirs = and_(deliveries.c.destination == destination, deliveries.c.state == DeliveryState.WAITING)
-    end = now + timedelta(seconds=lease_s)
+    """Return the deliveries to a destination, in a state, whose turn it is, at most `limit`, locked.
+
+    A lease that begins now ends at `end`.
+    """
+    theirs = and_(deliveries.c.destination == destination, deliveries.c.state == state)
     free = or_(
         deliveries.c.lease_until.is_(None),
         deliveries.c.lease_until <= now,

@@ -8,15 +8,17 @@ from rich.console import Console
 
 from ai.errors import AiError
 from config.settings import SettingsError, load_settings
+from node.assembly import build_node
 from node.check import run_checks
 from node.cli_jobs import jobs
+from node.cli_proof import print_proof
 from node.cli_segment import file_options, segment_and_report
 from node.demo import run_demo
 from node.errors import NodeError
 from node.logs import configure_logs
 from node.model import load_segmenter
 from node.options import options_of
-from node.service import ALL_PARTS, Part, build_node
+from node.service import ALL_PARTS, Part
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -65,6 +67,23 @@ def serve(
     settings = load_settings(config)
     configure_logs(settings.logging.level, settings.logging.format)
     build_node(settings, parts=frozenset(only or ALL_PARTS)).run_until_signal()
+
+
+@app.command()
+def proof(
+    study: Annotated[str, typer.Argument(metavar="[STUDY]", help="Study Instance UID.")] = "",
+    job: Annotated[int | None, typer.Option("--job", help="Number of a job, instead of a study.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show what each destination has said of each result of a study: stored, committed, found, or why not.
+
+    Exit status: 0 every delivery is proven, 1 something is not, 2 wrong usage.
+    """
+    if bool(study) == (job is not None):
+        raise typer.BadParameter("give the UID of a study, or --job with a number")
+    is_proven = print_proof(load_settings(config), study, job, as_json=as_json)
+    raise typer.Exit(0 if is_proven else EXIT_FAILED)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from config.settings import load_settings
+from config.settings import Settings, load_settings
 from node.clock import clock_for
 from node.database import existing_engine, shown_url, upgrade
 from node.errors import TransitionError
@@ -107,14 +107,17 @@ def print_rows(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console.print(table)
 
 
-def _store(config: Path | None) -> JobStore | None:
-    """Return the queue that the settings name; None where there is none: looking makes none."""
-    settings = load_settings(config)
+def store_of(settings: Settings) -> JobStore | None:
+    """Return the queue that settings name; None where there is none: looking makes none."""
     engine = existing_engine(settings.database.url.get_secret_value(), settings.node.data_dir)
     if engine is None:
         return None
     upgrade(engine)
     return JobStore(engine, settings.worker.max_attempts, clock_for(engine))
+
+
+def _store(config: Path | None) -> JobStore | None:
+    return store_of(load_settings(config))
 
 
 def _place(config: Path | None) -> str:

@@ -165,7 +165,9 @@ deliveries = Table(
     Column("lease_until", UtcDateTime),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("sent_at", UtcDateTime),  # the destination answered that it stored it
-    Column("transaction_uid", String, index=True),  # of the storage commitment that was asked for last
+    Column("transaction_uid", String, index=True),  # of the storage commitment that was begun last
+    Column("asked_at", UtcDateTime),  # the destination took that request on
+    Column("resends", Integer, nullable=False, server_default="0"),  # since a person last asked for it
     UniqueConstraint("result_id", "destination"),
     Index(None, "destination", "state", "priority", "id"),
 )
@@ -180,6 +182,17 @@ proofs = Table(
     _text("kind"),
     Column("holds", Boolean, nullable=False),
     _text("reason"),
+)
+
+# Storage commitments that this node asks of destinations. A row is there before the request goes out.
+transactions = Table(
+    "transactions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _text("transaction_uid", unique=True),
+    _text("destination"),
+    Column("begun_at", UtcDateTime, nullable=False),
+    Column("delivery_ids", JSON, nullable=False),
 )
 
 # Storage commitments that others have asked of this node (PS3.4 J), and that must be answered.

@@ -4,12 +4,13 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from node.claiming import next_deliveries
-from node.database import deliveries, jobs, reading, results, writing
+from node.database import deliveries, jobs, proofs, reading, results, writing
 from node.job_rows import NO_LEASE, JobRows, clean, locked
 from node.jobs import Delivery, DeliveryState, StoredResult
+from node.proofs import ProofKind
 from node.states import Event, State
 
 RESULT_COLUMNS = [results.c[name] for name in StoredResult.__dataclass_fields__]
@@ -25,12 +26,9 @@ class DeliveryStore(JobRows):
 
         Those of urgent jobs come first, then the oldest.
         """
-        now = self.clock()
-        lease = {"lease_owner": worker_id, "lease_until": self.lease_end(lease_s), "updated_at": now}
+        lease = {"lease_owner": worker_id, "lease_until": self.lease_end(lease_s)}
         with writing(self.engine) as connection:
-            ids = next_deliveries(connection, destination, now, lease_s, limit)
-            connection.execute(update(deliveries).where(deliveries.c.id.in_(ids)).values(lease))
-            found = sorted(_deliveries(connection, deliveries.c.id.in_(ids)), key=lambda d: ids.index(d.id))
+            found = self.lease(connection, destination, DeliveryState.WAITING, lease, limit)
             begun = jobs.c.id.in_({delivery.job_id for delivery in found}) & (jobs.c.state == State.STORED)
             for job_id in list(connection.scalars(select(jobs.c.id).where(begun).order_by(jobs.c.id))):
                 row = locked(connection, job_id)
@@ -38,11 +36,47 @@ class DeliveryStore(JobRows):
                     self.move(connection, row, Event.DELIVER, row.reason)
         return found
 
-    def delivered(self, delivery_id: int, status: int) -> None:
-        """Record that a destination has an object; a job whose every delivery is done is done."""
+    def lease(
+        self,
+        connection: Connection,
+        destination: str,
+        state: DeliveryState,
+        lease: Mapping[str, Any],
+        limit: int,
+    ) -> list[Delivery]:
+        """Lease a destination's deliveries in a state that are due, and return them in their order."""
+        now = self.clock()
+        ids = next_deliveries(connection, destination, state, now, lease["lease_until"], limit)
+        held = update(deliveries).where(deliveries.c.id.in_(ids))
+        connection.execute(held.values(dict(lease) | {"updated_at": now}))
+        return sorted(_deliveries(connection, deliveries.c.id.in_(ids)), key=lambda d: ids.index(d.id))
+
+    def delivered(self, delivery_id: int, status: int, asked: Collection[ProofKind] = ()) -> None:
+        """Record that a destination says that it stored an object.
+
+        Args:
+            delivery_id: Which.
+            status: What it answered.
+            asked: The proofs that it is asked for; while one is missing the delivery is not done.
+        """
+        now = self.clock()
+        changes = {"status": status, "reason": "", "sent_at": now, "asked_at": None, "due_at": now}
+        state = DeliveryState.SENT if asked else DeliveryState.DELIVERED
         with writing(self.engine) as connection:
-            changes = {"state": DeliveryState.DELIVERED, "status": status, "reason": ""}
-            job_id = self._change(connection, delivery_id, changes)
+            job_id = self._change(connection, delivery_id, changes | {"state": state})
+            self.add_proof(connection, delivery_id, ProofKind.STORE, f"0x{status:04X}")
+            self.complete(connection, [job_id])
+
+    def add_proof(
+        self, connection: Connection, delivery_id: int, kind: ProofKind, reason: str, *, holds: bool = True
+    ) -> None:
+        """Record what a destination said of an object."""
+        values = {"delivery_id": delivery_id, "at": self.clock(), "kind": kind, "holds": holds}
+        connection.execute(insert(proofs).values(values | {"reason": clean(reason)}))
+
+    def complete(self, connection: Connection, job_ids: Collection[int]) -> None:
+        """End the jobs whose every delivery is done."""
+        for job_id in sorted(set(job_ids)):
             row = locked(connection, job_id)  # so that two that end at once see each other
             under_way = row is not None and row.state in {State.STORED, State.DELIVERING}
             if row is not None and under_way and not self.open_deliveries(connection, job_id):
@@ -58,7 +92,7 @@ class DeliveryStore(JobRows):
     def delivery_failed(
         self, delivery_id: int, reason: str, retry_at: datetime | None, status: int | None = None
     ) -> None:
-        """Record that a destination did not take an object; a late word on a delivered one changes nothing.
+        """Record that a destination did not take an object; a late word on one that it has changes nothing.
 
         Args:
             delivery_id: Which.
@@ -74,7 +108,8 @@ class DeliveryStore(JobRows):
             "due_at": retry_at or self.clock(),
         }
         with writing(self.engine) as connection:
-            self._change(connection, delivery_id, changes | {"attempts": deliveries.c.attempts + 1})
+            counted = changes | {"attempts": deliveries.c.attempts + 1}
+            self._change(connection, delivery_id, counted, done=(DeliveryState.DELIVERED, DeliveryState.SENT))
 
     def hurry(self, destination: str, ids: Collection[int] | None = None) -> int:
         """Make due what waits for a destination that gave no answer about it; return how many.
@@ -95,12 +130,18 @@ class DeliveryStore(JobRows):
             change = update(deliveries).where(*wanted).values(due_at=now, updated_at=now)
             return connection.execute(change).rowcount
 
-    def _change(self, connection: Connection, delivery_id: int, changes: Mapping[str, Any]) -> int:
+    def _change(
+        self,
+        connection: Connection,
+        delivery_id: int,
+        changes: Mapping[str, Any],
+        done: Collection[DeliveryState] = (DeliveryState.DELIVERED,),
+    ) -> int:
         """Change a delivery unless it is done, take its lease, and return its job."""
         job_id = connection.execute(
             select(deliveries.c.job_id).where(deliveries.c.id == delivery_id)
         ).scalar_one()
-        open_ = and_(deliveries.c.id == delivery_id, deliveries.c.state != DeliveryState.DELIVERED)
+        open_ = and_(deliveries.c.id == delivery_id, deliveries.c.state.not_in(done))
         values = dict(changes) | NO_LEASE | {"updated_at": self.clock()}
         connection.execute(update(deliveries).where(open_).values(values))
         return int(job_id)
@@ -120,15 +161,21 @@ class DeliveryStore(JobRows):
             return {str(destination): int(count) for destination, count in rows}
 
     def unpark(self, connection: Connection, job_id: int) -> int:
-        """Make a job's deliveries due that are parked, or wait for their next try; return how many."""
+        """Make a job's deliveries due that are parked, or wait for their next try; return how many.
+
+        What was sent and lacks a proof is asked for again, now.
+        """
         now = self.clock()
         late = and_(
             deliveries.c.state == DeliveryState.WAITING,
             or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now),
         )
         parked = and_(deliveries.c.job_id == job_id, or_(deliveries.c.state == DeliveryState.PARKED, late))
-        values = {"state": DeliveryState.WAITING, "attempts": 0, "due_at": now, "updated_at": now}
-        return connection.execute(update(deliveries).where(parked).values(values)).rowcount
+        values = {"attempts": 0, "resends": 0, "due_at": now, "updated_at": now}
+        again = update(deliveries).where(parked).values(values | {"state": DeliveryState.WAITING})
+        sent = and_(deliveries.c.job_id == job_id, deliveries.c.state == DeliveryState.SENT)
+        asked = update(deliveries).where(sent).values(values | {"asked_at": None})
+        return connection.execute(again).rowcount + connection.execute(asked).rowcount
 
 
 def _deliveries(connection: Connection, wanted: Any) -> list[Delivery]:

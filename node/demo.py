@@ -23,6 +23,7 @@ from ai.overlay import draw_overlay
 from config.settings import Destination, load_settings
 from node.appearance import Examiner, examiner_of
 from node.archive import Archive
+from node.assembly import build_node
 from node.attributes import CONVERSION_ERRORS
 from node.demo_report import print_measurements, print_segments, print_times
 from node.errors import DeliveryError, UndecodableError
@@ -34,7 +35,6 @@ from node.outcome import Verdict
 from node.read_results import Received, read_results
 from node.reader import read_radiograph
 from node.segment_files import PREFIX
-from node.service import build_node
 from node.stage_times import StageTimes
 from node.states import State
 from node.transport import DimseTransport, Outgoing

@@ -11,7 +11,8 @@ NodeError
 ├── TransitionError        an event that the job's state does not know
 ├── LeaseLostError         another worker has taken the job over
 ├── DeliveryError          a destination did not take an object
-└── TlsError               a certificate, a key or a list of authorities cannot be used
+├── TlsError               a certificate, a key or a list of authorities cannot be used
+└── ProofError             a peer could not be asked for a proof, or did not answer to the question
 """
 
 
@@ -61,3 +62,15 @@ class DeliveryError(NodeError):
 
 class TlsError(NodeError):
     """A certificate, a key or a list of authorities cannot be used; the message names setting and file."""
+
+
+class ProofError(NodeError):
+    """A peer could not be asked about an object, or gave no answer that says anything.
+
+    Attributes:
+        unanswered: Whether the peer was not reached, or fell silent.
+    """
+
+    def __init__(self, reason: str, *, unanswered: bool = False) -> None:
+        super().__init__(reason)
+        self.unanswered = unanswered

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from node.claiming import died_reason, next_job, patience_s, priority_after_death, silent_jobs
 from node.database import deliveries, job_events, jobs, reading, results, writing
-from node.delivery_store import RESULT_COLUMNS, DeliveryStore
+from node.delivery_store import RESULT_COLUMNS
 from node.errors import LeaseLostError, TransitionError
 from node.job_rows import JOB_COLUMNS, NO_LEASE, as_job, locked, utc_now
 from node.jobs import (
@@ -23,6 +23,7 @@ from node.jobs import (
     ReceivedObject,
     StoredResult,
 )
+from node.proof_store import ProofStore
 from node.states import Event, State
 
 __all__ = [
@@ -40,7 +41,7 @@ _RETRIED = {State.REFUSED, State.QUARANTINED, State.FAILED}
 _RERUN = {State.STORED, State.DELIVERING, State.DONE}
 
 
-class JobStore(DeliveryStore):
+class JobStore(ProofStore):
     """What the node knows of its jobs. Safe for many threads, processes and machines at once.
 
     Every method raises DatabaseUnavailableError when the database does not work; nothing was changed then,

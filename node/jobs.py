@@ -31,6 +31,7 @@ class DeliveryState(StrEnum):
     """Where a delivery stands."""
 
     WAITING = "waiting"  # is due, or will be
+    SENT = "sent"  # the destination says that it stored it; the proofs that are asked for are awaited
     DELIVERED = "delivered"  # the destination has it
     PARKED = "parked"  # is tried again only when somebody asks for it
 
@@ -146,8 +147,12 @@ class Delivery:
         attempts: How often it has failed since it was last asked for by a person.
         due_at: Not tried before, UTC.
         status: The DIMSE status that the destination last answered, if any.
-        reason: Why it failed last, empty if it did not.
+        reason: Why it failed last, or what is awaited; empty otherwise.
         result: What is delivered.
+        sent_at: When the destination last answered that it stored it, UTC.
+        transaction_uid: Of the storage commitment that was begun last.
+        asked_at: When the destination took that request on, UTC; None: it has not.
+        resends: How often it was sent again because a proof failed, since a person last asked for it.
     """
 
     id: int
@@ -159,6 +164,10 @@ class Delivery:
     status: int | None
     reason: str
     result: StoredResult
+    sent_at: datetime | None = None
+    transaction_uid: str | None = None
+    asked_at: datetime | None = None
+    resends: int = 0
 
 
 @dataclass(frozen=True)

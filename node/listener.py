@@ -18,6 +18,7 @@ from config.network import NodeSettings, TlsSettings
 from node import statuses
 from node.acceptor import association_for, reject_for_now
 from node.caller import Arrival
+from node.commitment_scp import CommitmentScp
 from node.connections import mend_sockets
 from node.contexts import supported_contexts
 from node.doors import Door, house_rules, open_doors
@@ -76,6 +77,7 @@ class Listener:
         job_store: Where jobs go.
         received: Is called after each new job.
         tls: `[tls]`; None, or without a certificate: no TLS is spoken.
+        commitment: Knows storage commitment; None: it is not offered.
     """
 
     def __init__(
@@ -85,13 +87,17 @@ class Listener:
         job_store: JobStore,
         received: Callable[[], object] = lambda: None,
         tls: TlsSettings | None = None,
+        commitment: CommitmentScp | None = None,
     ) -> None:
         self._settings = settings
         self._tls = tls or TlsSettings()
         self._spool = spool
         self._store = job_store
         self._received = received
+        self._commitment = commitment
         self._ae = _application_entity(settings)
+        if commitment is not None:
+            commitment.offer(self._ae)
         self._refusals = Refusals()
         self._associations: list[Association] = []
         self._doors: tuple[Door | None, Door | None] = (None, None)
@@ -125,6 +131,7 @@ class Listener:
             (evt.EVT_CONN_CLOSE, self._closed),
             (evt.EVT_C_ECHO, lambda _event: statuses.SUCCESS),
             (evt.EVT_C_STORE, self._store_request),
+            *(self._commitment.handlers() if self._commitment is not None else ()),
         ]
         self._doors = open_doors(self._settings, self._tls)
         rules = house_rules(self._settings, self._tls, raise_file_limit())

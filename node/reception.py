@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import Callable
 from io import BytesIO
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydicom import Dataset
 from pydicom.filebase import DicomBytesIO
@@ -115,6 +115,18 @@ class StreamingProvider(DIMSEServiceProvider):
         self._current: Reception | None = None
         self._complete: dict[int, Reception] = {}
         self._lock = threading.Lock()
+        self._then: Callable[[], object] | None = None
+
+    def send_msg(self, primitive: Any, context_id: int) -> None:
+        """Send a message, and then do what `after_next_message` was given, in the same thread."""
+        super().send_msg(primitive, context_id)
+        then, self._then = self._then, None
+        if then is not None:
+            then()
+
+    def after_next_message(self, action: Callable[[], object]) -> None:
+        """Let something be done once, after the next message that is sent; nothing is then on its way."""
+        self._then = action
 
     @property
     def is_receiving(self) -> bool:

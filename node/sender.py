@@ -16,6 +16,7 @@ from node.jobs import Delivery
 from node.logs import get_logger, reason_for_log
 from node.loop import Loop
 from node.outcome import Outcome, Verdict
+from node.proofs import asked_of
 from node.rate import Rate
 from node.spool import Spool
 from node.transport import Outgoing, Transport
@@ -147,7 +148,7 @@ class Sender:
 
     def _record(self, delivery: Delivery, outcome: Outcome) -> None:
         if outcome.verdict is Verdict.STORED and outcome.status is not None:
-            self._store.delivered(delivery.id, outcome.status)
+            self._store.delivered(delivery.id, outcome.status, asked_of(self._destination))
             return
         parked = outcome.verdict is Verdict.PERMANENT
         (self._unsent.add if outcome.unsent else self._unsent.discard)(delivery.id)

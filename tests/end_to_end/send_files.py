@@ -22,11 +22,11 @@ from rich.table import Table
 
 from config.settings import Settings, load_settings
 from node.archive import Archive
+from node.assembly import build_node
 from node.database import engine_for
 from node.job_store import JobStore
 from node.jobs import Job
 from node.logs import configure_logs
-from node.service import build_node
 from node.states import State
 
 LONGEST_WAIT_S = 300.0

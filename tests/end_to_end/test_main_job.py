@@ -15,10 +15,11 @@ from pynetdicom import AE
 from ai.measurement import Measurement
 from config.settings import load_settings
 from node.archive import Archive
+from node.assembly import build_node
 from node.job_store import JobStore
 from node.model import STAND_IN
 from node.read_results import read_results
-from node.service import Node, build_node
+from node.service import Node
 from node.states import State
 from node.statuses import SUCCESS
 

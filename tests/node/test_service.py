@@ -19,10 +19,11 @@ from ai.segmentation import Segmentation
 from ai.stand_in import StandInSegmenter
 from config.settings import Settings, load_settings
 from node.archive import Archive
+from node.assembly import build_node
 from node.database import FILE_NAME, engine_for
 from node.errors import StorageError
 from node.job_store import JobStore
-from node.service import Node, build_node
+from node.service import Node
 from node.spool import Spool
 from node.states import State
 

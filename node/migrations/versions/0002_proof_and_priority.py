@@ -16,6 +16,7 @@ def upgrade() -> None:
     _extend_jobs()
     _extend_deliveries()
     _make_proofs()
+    _make_transactions()
     _make_commitments()
 
 
@@ -46,6 +47,8 @@ def _extend_deliveries() -> None:
         "deliveries",
         ["destination", "state", "priority", "id"],
     )
+    op.add_column("deliveries", _moment("asked_at", nullable=True))
+    op.add_column("deliveries", sa.Column("resends", sa.Integer, nullable=False, server_default="0"))
     op.create_index("ix_deliveries_transaction_uid", "deliveries", ["transaction_uid"])
 
 
@@ -62,6 +65,19 @@ def _make_proofs() -> None:
         sa.ForeignKeyConstraint(["delivery_id"], ["deliveries.id"], name="fk_proofs_delivery_id"),
     )
     op.create_index("ix_proofs_delivery_id", "proofs", ["delivery_id"])
+
+
+def _make_transactions() -> None:
+    op.create_table(
+        "transactions",
+        sa.Column("id", sa.Integer, primary_key=True),
+        _text("transaction_uid"),
+        _text("destination"),
+        _moment("begun_at"),
+        sa.Column("delivery_ids", sa.JSON, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_transactions"),
+        sa.UniqueConstraint("transaction_uid", name="uq_transactions_transaction_uid"),
+    )
 
 
 def _make_commitments() -> None:

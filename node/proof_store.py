@@ -1,0 +1,198 @@
+"""Proofs of delivery in the database: what destinations said, and what they were asked.
+
+A proof counts when it came after the object was last sent. What is sent again needs new ones.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, insert, select, update
+
+from node.backoff import Backoff
+from node.database import deliveries, jobs, proofs, reading, results, transactions, writing
+from node.delivery_store import DeliveryStore
+from node.job_rows import NO_LEASE, clean
+from node.jobs import DeliveryState
+from node.proofs import CommitmentAnswer, Proof, ProofKind, Transaction, Unproven
+
+MAX_RESENDS = 3
+"""An object whose proof failed is sent again so often, then parked until somebody asks for it."""
+
+
+class ProofStore(DeliveryStore):
+    """The part of `node.job_store.JobStore` that the provers use, and whoever hears of commitments."""
+
+    def claim_unproven(self, destination: str, worker_id: str, lease_s: float, limit: int) -> list[Unproven]:
+        """Give what was sent, lacks a proof and is due to be asked about to a prover, the oldest first."""
+        lease = {"lease_owner": worker_id, "lease_until": self.lease_end(lease_s)}
+        with writing(self.engine) as connection:
+            found = self.lease(connection, destination, DeliveryState.SENT, lease, limit)
+            held = _held(connection, [delivery.id for delivery in found])
+        return [Unproven(delivery, frozenset(held.get(delivery.id, ()))) for delivery in found]
+
+    def await_proof(self, delivery_ids: Collection[int], due_at: datetime, reason: str) -> None:
+        """Give back what still lacks a proof: when it is looked at again, UTC, and what is awaited."""
+        changes = NO_LEASE | {"due_at": due_at, "reason": clean(reason), "updated_at": self.clock()}
+        with writing(self.engine) as connection:
+            connection.execute(update(deliveries).where(_sent(delivery_ids)).values(changes))
+
+    # ---- storage commitment
+
+    def begin_transaction(self, uid: str, destination: str, delivery_ids: Sequence[int]) -> None:
+        """Record a storage commitment before it is asked for, so that any answer to it is known."""
+        values = {"transaction_uid": uid, "destination": destination, "delivery_ids": list(delivery_ids)}
+        with writing(self.engine) as connection:
+            connection.execute(insert(transactions).values(values | {"begun_at": self.clock()}))
+            begun = update(deliveries).where(_sent(delivery_ids))
+            connection.execute(begun.values(transaction_uid=uid, asked_at=None))
+
+    def commitment_asked(self, uid: str) -> None:
+        """Record that the destination has taken the request on."""
+        asked = and_(deliveries.c.transaction_uid == uid, deliveries.c.state == DeliveryState.SENT)
+        with writing(self.engine) as connection:
+            connection.execute(update(deliveries).where(asked).values(asked_at=self.clock()))
+
+    def transaction(self, uid: str) -> Transaction | None:
+        """Return a storage commitment that this node asked for; None: it did not."""
+        columns = [transactions.c[n] for n in ("transaction_uid", "destination", "begun_at", "delivery_ids")]
+        with reading(self.engine) as connection:
+            query = select(*columns).where(transactions.c.transaction_uid == uid)
+            row = connection.execute(query).one_or_none()
+        return None if row is None else Transaction(row[0], row[1], row[2], tuple(row[3]))
+
+    def record_answer(
+        self,
+        transaction: Transaction,
+        answer: CommitmentAnswer,
+        asked: Collection[ProofKind],
+        backoff: Backoff,
+    ) -> None:
+        """Record what a destination answered to a storage commitment, all or nothing.
+
+        That something was committed counts whenever it comes; that it was not counts only when it was asked
+        for after the object was last sent.
+
+        Args:
+            transaction: Which one; what it did not ask about is not touched.
+            answer: What the destination says.
+            asked: The proofs that the destination is asked for.
+            backoff: When what is sent again is due.
+        """
+        with writing(self.engine) as connection:
+            rows = _locked(connection, transaction.delivery_ids)
+            for row in rows:
+                uid, current = row.sop_instance_uid, _is_about(transaction, row)
+                if uid in answer.committed:
+                    self._hold(connection, row.id, ProofKind.COMMITMENT, f"transaction {transaction.uid}")
+                elif uid in answer.failed and current:
+                    self._disprove(connection, row, ProofKind.COMMITMENT, answer.failed[uid], backoff)
+                elif uid in answer.ask_again and current:
+                    again = {"asked_at": None, "due_at": self._after(backoff, row.resends)}
+                    connection.execute(update(deliveries).where(_sent([row.id])).values(again))
+            self._settle(connection, [row.id for row in rows], asked)
+
+    # ---- queries
+
+    def found(self, delivery_ids: Collection[int], asked: Collection[ProofKind]) -> None:
+        """Record that a destination finds objects; what has every proof that is asked for is delivered."""
+        with writing(self.engine) as connection:
+            for row in _locked(connection, delivery_ids):
+                self._hold(connection, row.id, ProofKind.QUERY, "")
+            self._settle(connection, delivery_ids, asked)
+
+    def not_found(self, delivery_ids: Collection[int], reason: str, backoff: Backoff) -> None:
+        """Record that a destination does not find objects that it says it stored: they are sent again."""
+        with writing(self.engine) as connection:
+            for row in _locked(connection, delivery_ids):
+                if row.state == DeliveryState.SENT:
+                    self._disprove(connection, row, ProofKind.QUERY, reason, backoff)
+
+    def settle(self, destination: str, asked: Collection[ProofKind]) -> None:
+        """End deliveries to a destination that have every proof that it is asked for now."""
+        sent = (deliveries.c.destination == destination) & (deliveries.c.state == DeliveryState.SENT)
+        with writing(self.engine) as connection:
+            ids = list(connection.scalars(select(deliveries.c.id).where(sent).with_for_update()))
+            self._settle(connection, ids, asked)
+
+    # ---- looking
+
+    def proofs(self, job_id: int) -> list[Proof]:
+        """Return everything that destinations said of a job's results, the first first."""
+        columns = [proofs.c[name] for name in Proof.__dataclass_fields__]
+        query = select(*columns).join(deliveries, proofs.c.delivery_id == deliveries.c.id)
+        query = query.where(deliveries.c.job_id == job_id).order_by(proofs.c.id)
+        with reading(self.engine) as connection:
+            return [Proof(row[0], row[1], ProofKind(row[2]), *row[3:]) for row in connection.execute(query)]
+
+    def jobs_of_study(self, study_instance_uid: str) -> list[int]:
+        """Return the numbers of a study's jobs, the oldest first."""
+        query = select(jobs.c.id).where(jobs.c.study_instance_uid == study_instance_uid).order_by(jobs.c.id)
+        with reading(self.engine) as connection:
+            return list(connection.scalars(query))
+
+    # ---- inside a transaction
+
+    def _hold(self, connection: Connection, delivery_id: int, kind: ProofKind, reason: str) -> None:
+        if kind not in _held(connection, [delivery_id]).get(delivery_id, ()):  # said again, it is no news
+            self.add_proof(connection, delivery_id, kind, reason)
+
+    def _disprove(
+        self, connection: Connection, row: Row[Any], kind: ProofKind, reason: str, backoff: Backoff
+    ) -> None:
+        self.add_proof(connection, row.id, kind, reason, holds=False)
+        parked = row.resends >= MAX_RESENDS
+        told = f"{reason}; it was sent {row.resends + 1} times" if parked else reason
+        changes = NO_LEASE | {
+            "state": DeliveryState.PARKED if parked else DeliveryState.WAITING,
+            "resends": row.resends if parked else row.resends + 1,
+            "due_at": self._after(backoff, row.resends),
+            "reason": clean(told),
+            "asked_at": None,
+            "updated_at": self.clock(),
+        }
+        connection.execute(update(deliveries).where(deliveries.c.id == row.id).values(changes))
+
+    def _after(self, backoff: Backoff, resends: int) -> datetime:
+        return self.clock() + timedelta(seconds=backoff.delay_s(resends + 1))
+
+    def _settle(
+        self, connection: Connection, delivery_ids: Collection[int], asked: Collection[ProofKind]
+    ) -> None:
+        held = _held(connection, delivery_ids)
+        proven = [number for number in delivery_ids if set(asked) <= held.get(number, set())]
+        changes = NO_LEASE | {"state": DeliveryState.DELIVERED, "reason": "", "updated_at": self.clock()}
+        done = update(deliveries).where(_sent(proven)).values(changes).returning(deliveries.c.job_id)
+        self.complete(connection, list(connection.scalars(done)))
+
+
+def _sent(delivery_ids: Collection[int]) -> Any:
+    return and_(deliveries.c.id.in_(sorted(delivery_ids)), deliveries.c.state == DeliveryState.SENT)
+
+
+def _locked(connection: Connection, delivery_ids: Collection[int]) -> Sequence[Row[Any]]:
+    """Return deliveries with the UIDs of their objects, locked in order until the transaction ends."""
+    query = select(*deliveries.c, results.c.sop_instance_uid).select_from(
+        deliveries.join(results, deliveries.c.result_id == results.c.id)
+    )
+    query = query.where(deliveries.c.id.in_(sorted(delivery_ids))).order_by(deliveries.c.id)
+    return list(connection.execute(query.with_for_update(of=deliveries)))
+
+
+def _held(connection: Connection, delivery_ids: Collection[int]) -> dict[int, set[ProofKind]]:
+    """Return the proofs of each delivery that hold and came after it was last sent."""
+    query = select(proofs.c.delivery_id, proofs.c.kind).join(
+        deliveries, proofs.c.delivery_id == deliveries.c.id
+    )
+    fresh = and_(proofs.c.holds.is_(True), proofs.c.at >= deliveries.c.sent_at)
+    found: dict[int, set[ProofKind]] = {}
+    for number, kind in connection.execute(
+        query.where(proofs.c.delivery_id.in_(sorted(delivery_ids)), fresh)
+    ):
+        found.setdefault(number, set()).add(ProofKind(kind))
+    return found
+
+
+def _is_about(transaction: Transaction, row: Row[Any]) -> bool:
+    """Return whether a transaction asks about the object as it was last sent."""
+    return row.state == DeliveryState.SENT and row.sent_at is not None and transaction.begun_at >= row.sent_at

@@ -12,7 +12,7 @@ from pathlib import Path
 from ai.radiograph import Radiograph
 from ai.segmentation import Segmentation
 from ai.stand_in import StandInSegmenter
-from config.settings import Settings
+from config.settings import NodeSettings, Settings, WorkerSettings
 from node.service import Part, build_node
 
 
@@ -32,12 +32,11 @@ class DeadlySegmenter(StandInSegmenter):
 def main() -> None:
     """Work until SIGTERM."""
     folder, columns = Path(sys.argv[1]), int(sys.argv[2])
-    raw = {
-        "node": {"data_dir": folder, "disk_reserve_mb": 0},
-        "worker": {"lease_s": 5.0, "max_attempts": 2},
-        "appearance": {"lateral": "ignore", "not_chest": "ignore"},
-    }
-    build_node(Settings(**raw), DeadlySegmenter(columns), parts={Part.WORK}).run_until_signal()
+    settings = Settings(
+        node=NodeSettings(data_dir=folder, disk_reserve_mb=0),
+        worker=WorkerSettings(lease_s=5.0, max_attempts=2),
+    )
+    build_node(settings, DeadlySegmenter(columns), parts={Part.WORK}).run_until_signal()
 
 
 if __name__ == "__main__":

@@ -42,6 +42,10 @@ from tests.faults.postgresql import PostgresqlServer
 LONGEST_WAIT_S = 300.0
 LEASE_S = 5.0
 IMAGES_PER_SIZE = 20
+RESULTS_PER_IMAGE = 3  # a SEG and two reports
+IN_QUEUE = (
+    8  # images sent before the results of the first are there: some are received while others are worked on
+)
 SETTINGS = """
 [node]
 host = "{address}"
@@ -220,14 +224,12 @@ def _run(shared: Shared, paths: Sequence[Path], draw: random.Random, *, listener
         Machine(shared.place.namespaces[1], configs[1], "work", "deliver"),
     ]
     acknowledged: set[str] = set()
-    sending = threading.Thread(
-        target=_send, args=(shared.place.addresses[0], ports[0], paths, acknowledged), daemon=True
-    )
+    sending = threading.Thread(target=_send, args=(shared, ports[0], paths, acknowledged), daemon=True)
     sending.start()
     try:
         doomed = machines[0 if listener_dies else 1]
         kill_after = draw.randint(1, len(paths) // 2)
-        _until(lambda: shared.archive.wait_for(3 * kill_after, 0))
+        _until(lambda: shared.archive.wait_for(RESULTS_PER_IMAGE * kill_after, 0))
         died = doomed.kill_while(lambda: bool(shared.held_by(doomed.pid)))
         held = shared.held_by(doomed.pid)
         at_death = len(acknowledged)
@@ -265,10 +267,12 @@ def _finishers(engine: Engine, held: Sequence[int]) -> list[str]:
         return [str(owner) for owner in rows]
 
 
-def _send(address: str, port: int, paths: Sequence[Path], acknowledged: set[str]) -> None:
+def _send(shared: Shared, port: int, paths: Sequence[Path], acknowledged: set[str]) -> None:
     """Send every image until it is acknowledged."""
-    for path in paths:
+    address = shared.place.addresses[0]
+    for number, path in enumerate(paths):
         dataset = dcmread(path)
+        shared.archive.wait_for(RESULTS_PER_IMAGE * (number - IN_QUEUE), LONGEST_WAIT_S)
         while dataset.SOPInstanceUID not in acknowledged:
             ae = AE("MODALITY")
             ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = 10

@@ -149,3 +149,13 @@ def test_delivery_that_went_well_at_once_has_no_failed_tries(settings_file: Path
     store.delivered(delivery.id, 0)
 
     assert "failed tries" in run(settings_file, "show", str(job)).output
+
+
+def test_show_prints_the_trace_and_the_priority_of_a_failed_job(settings_file: Path, store: JobStore) -> None:
+    job = receive(store, "1.2.3.1")
+    store.claim("w", 60)
+    store.give_back(job, "w", "KeyError in node/x.py:7", trace="node/a.py:1 outer\nnode/x.py:7 inner")
+    output = run(settings_file, "show", str(job)).output
+
+    assert output.index("node/a.py:1 outer") < output.index("node/x.py:7 inner")
+    assert "routine" in output

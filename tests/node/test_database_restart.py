@@ -52,14 +52,15 @@ class Restart:
 
     def __init__(self, server: PostgresqlServer, engine: Engine, statement: str) -> None:
         self._server, self._statement = server, statement
-        self.happened = threading.Event()
+        self.begun, self.happened = False, threading.Event()
         event.listen(engine, "before_cursor_execute", self._look)
 
     def _look(self, _connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        if statement.startswith(self._statement) and not self.happened.is_set():
-            self.happened.set()
+        if statement.startswith(self._statement) and not self.begun:
+            self.begun = True
             self._server.stop()
             self._server.start()
+            self.happened.set()
 
 
 def claimed(store: JobStore) -> Job:
@@ -128,7 +129,7 @@ def test_heartbeat_survives_a_restart(
     event.listen(engine, "commit", lambda _connection: noted.set())
 
     def work(job: Job, tell: Callable[[str], None]) -> Made:
-        restart = Restart(server, engine, "UPDATE jobs SET trace")
+        restart = Restart(server, engine, "UPDATE jobs SET lease_until")
         tell("segmenting")
         assert restart.happened.wait(20)
         for _ in range(100):

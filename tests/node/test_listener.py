@@ -20,6 +20,7 @@ from pydicom.uid import (
 from sqlalchemy import event as sqlalchemy_event
 
 from node.contexts import STORAGE_CLASSES, transfer_syntaxes
+from node.jobs import Priority
 from node.states import State
 
 DX = DigitalXRayImageStorageForPresentation
@@ -212,3 +213,22 @@ def test_bytes_then_folders_then_row_are_durable_before_success_is_said(
         "commit",
         "success",
     ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "urgent_titles", "priority"),
+    [
+        (0x0001, (), Priority.URGENT),
+        (0x0002, (), Priority.LOW),
+        (0x0000, (), Priority.ROUTINE),
+        (0x0002, ("MODALITY",), Priority.URGENT),
+    ],
+)
+def test_job_has_the_priority_that_its_sender_asks_for_or_always_has(
+    asked: int, urgent_titles: tuple[str, ...], priority: Priority, run: Any, make_dx: Any
+) -> None:
+    node = run(urgent_ae_titles=urgent_titles)
+    with node.association() as association:
+        assert association.send_c_store(make_dx(), priority=asked).Status == 0x0000
+
+    assert node.job().priority is priority

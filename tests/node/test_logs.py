@@ -10,7 +10,7 @@ import sys
 import pytest
 from pydicom import Dataset
 
-from node.logs import KEYS, admit, configure_logs, get_logger, place_of
+from node.logs import KEYS, MAX_FRAMES, admit, configure_logs, frames_of, get_logger, place_of
 
 CANARY = "CANARY^PATIENT"
 
@@ -121,3 +121,35 @@ def test_every_key_admits_no_line_break_and_no_name() -> None:
         "called_ae_title",
     ]
     assert admit(None, "info", {"event": "a\nb"}) == {"withheld": 1}
+
+
+def test_frames_of_an_error_lead_to_its_cause_and_quote_nothing() -> None:
+    def inner() -> None:
+        raise KeyError("CANARY")
+
+    def outer() -> None:
+        try:
+            inner()
+        except KeyError as error:
+            raise ValueError("CANARY again") from error
+
+    with pytest.raises(ValueError, match="CANARY") as caught:
+        outer()
+    frames = frames_of(caught.value).splitlines()
+
+    assert frames[-1].startswith("node/test_logs.py:")
+    assert [frame.split()[1] for frame in frames[-3:]] == ["outer", "outer", "inner"]
+    assert "CANARY" not in frames_of(caught.value)
+
+
+def test_frames_of_a_deep_error_are_the_innermost() -> None:
+    def dive(depth: int) -> None:
+        if depth == 0:
+            raise ValueError
+        dive(depth - 1)
+
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - any will do
+        dive(2 * MAX_FRAMES)
+    frames = frames_of(caught.value).splitlines()
+
+    assert (len(frames), {frame.split()[1] for frame in frames}) == (MAX_FRAMES, {"dive"})

@@ -23,7 +23,7 @@ from node.assembly import build_node
 from node.database import FILE_NAME, engine_for
 from node.errors import StorageError
 from node.job_store import JobStore
-from node.service import Node
+from node.service import Node, Part
 from node.spool import Spool
 from node.states import State
 
@@ -171,6 +171,31 @@ def test_two_nodes_share_their_work_and_do_nothing_twice(
     for node in nodes:
         node.stop()
     assert sorted(archive.counts.values()) == [1] * 6 * RESULTS
+
+
+def test_parts_in_processes_of_their_own_do_together_what_one_node_does(
+    tmp_path: Path, archive: Archive, make_dx: MakeDx
+) -> None:
+    settings = _settings(tmp_path, archive)
+    nodes = {part: build_node(settings, StandInSegmenter(), parts={part}) for part in Part}
+    listens = {part: node.listener is not None for part, node in nodes.items()}
+    assert listens == {Part.LISTEN: True, Part.WORK: False, Part.DELIVER: False}
+    for node in nodes.values():
+        node.start()
+    assert _send(nodes[Part.LISTEN].port, make_dx()) == 0x0000
+    assert archive.wait_for(RESULTS, timeout_s=30)
+    assert _until(lambda: _states(settings) == [State.DONE])
+    assert nodes[Part.WORK].port == 0
+    for node in nodes.values():
+        node.stop()
+    assert sorted(archive.counts.values()) == [1] * RESULTS
+
+
+def test_process_that_does_not_work_needs_no_model(tmp_path: Path, archive: Archive) -> None:
+    settings = _settings(tmp_path, archive, bundle=str(tmp_path / "no-such-bundle"))
+    node = build_node(settings, parts={Part.LISTEN, Part.DELIVER})
+    node.engine.dispose()
+    assert (node.workers, len(node.senders)) == ((), 1)
 
 
 def test_job_in_hand_ends_before_the_node_has_stopped(

@@ -91,6 +91,13 @@ class Listener:
         self._store = job_store
         self._received = received
         self._ae = _application_entity(settings)
+        self._handlers: list[evt.EventHandlerType] = [
+            (evt.EVT_REQUESTED, self._requested),
+            (evt.EVT_REJECTED, self._rejected),
+            (evt.EVT_CONN_CLOSE, self._closed),
+            (evt.EVT_C_ECHO, lambda _event: statuses.SUCCESS),
+            (evt.EVT_C_STORE, self._store_request),
+        ]
         self._refusals = Refusals()
         self._associations: list[Association] = []
         self._doors: tuple[Door | None, Door | None] = (None, None)
@@ -118,13 +125,6 @@ class Listener:
         close_on_late_abort()
         mend_sockets()
         _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
-        self._handlers: list[evt.EventHandlerType] = [
-            (evt.EVT_REQUESTED, self._requested),
-            (evt.EVT_REJECTED, self._rejected),
-            (evt.EVT_CONN_CLOSE, self._closed),
-            (evt.EVT_C_ECHO, lambda _event: statuses.SUCCESS),
-            (evt.EVT_C_STORE, self._store_request),
-        ]
         self._doors = open_doors(self._settings, self._tls)
         rules = house_rules(self._settings, self._tls, raise_file_limit())
         doors = [door for door in self._doors if door]

@@ -3,9 +3,10 @@
 import errno
 import os
 import shutil
-import socket
+import ssl
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,13 +15,20 @@ from ai.anatomy import chosen
 from ai.errors import AiError
 from ai.labels import LABELS
 from ai.onnx_segmenter import OnnxSegmenter
+from config.network import TlsSettings
 from config.settings import AnyDestination, Destination, ModelSettings, NodeSettings, Settings
+from node.certificates import EXPIRES_SOON_DAYS, days_left, first_in
 from node.check_peers import CheckResult, check_destination, check_web_destination, classes_of
 from node.database import existing_engine, is_current, shown_url
-from node.errors import NodeError
+from node.doors import listening_socket
+from node.errors import NodeError, TlsError
 from node.model import load_segmenter
 from node.options import options_of
+from node.tls import client_context, server_context
 from node.transcode import SYNTAXES
+
+SHOWN_WITHIN_S = 10.0
+"""How long to wait for whatever has the port of TLS to show its certificate."""
 
 
 def run_checks(settings: Settings) -> Iterator[CheckResult]:
@@ -29,7 +37,11 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
     yield check_model(settings.model)
     yield check_data_folder(settings.node.data_dir, settings.node.disk_reserve_mb)
     yield check_database(settings)
-    yield check_port(settings.node)
+    if not settings.tls.only:
+        yield check_port(settings.node)
+    if settings.tls.certificate:
+        yield check_tls(settings.tls)
+        yield check_tls_port(settings.node.host, settings.tls)
     if not settings.destinations:
         yield CheckResult("destinations", True, "none: results stay in the data folder")
     for destination in settings.destinations:
@@ -121,7 +133,7 @@ def check_port(settings: NodeSettings) -> CheckResult:
     """See whether the port can be listened on, or the node listens on it already."""
     place = f"{settings.host}:{settings.port}"
     try:
-        with socket.create_server((settings.host, settings.port)):
+        with listening_socket(settings.host, settings.port):
             return CheckResult("port", True, f"{place} is free")
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
@@ -132,9 +144,54 @@ def check_port(settings: NodeSettings) -> CheckResult:
     return CheckResult("port", False, f"cannot listen on {place}: {why}{more}")
 
 
+def check_tls(tls: TlsSettings) -> CheckResult:
+    """Load certificate, key and authorities, and look how long the certificate is still good."""
+    try:
+        server_context(tls)
+        client_context(tls)
+        days = days_left(Path(tls.certificate), datetime.now(tz=UTC))
+    except TlsError as error:
+        return CheckResult("tls", False, str(error))
+    if days < 0:
+        return CheckResult("tls", False, f"{tls.certificate} has expired: peers will refuse it")
+    peers = (
+        "peers must show a certificate" if tls.client_certificates == "required" else "anybody may connect"
+    )
+    soon = "; have a new one signed" if days < EXPIRES_SOON_DAYS else ""
+    return CheckResult("tls", True, f"{tls.certificate} is good for {days} days{soon}; {peers}")
+
+
+def check_tls_port(host: str, tls: TlsSettings) -> CheckResult:
+    """See whether the port for TLS can be listened on, or somebody, such as the node, speaks TLS there."""
+    place, name = f"{host}:{tls.port}", "tls port"
+    try:
+        with listening_socket(host, tls.port):
+            return CheckResult(name, True, f"{place} is free")
+    except OSError as error:
+        why = (error.strerror or str(error)).partition(" (while")[0]
+        in_use = error.errno == errno.EADDRINUSE
+    if in_use and _speaks_tls(host, tls):
+        return CheckResult(name, True, f"the node seems to run already: {place} shows its certificate")
+    return CheckResult(name, False, f"cannot listen on {place}: {why}")
+
+
+def _speaks_tls(host: str, tls: TlsSettings) -> bool:
+    """Return whether whatever has the port shows the certificate that the node would."""
+    try:
+        shown = ssl.get_server_certificate((reached_at(host), tls.port), timeout=SHOWN_WITHIN_S)
+        return ssl.PEM_cert_to_DER_cert(shown) == first_in(Path(tls.certificate))
+    except (OSError, ValueError, TlsError):
+        return False
+
+
+def reached_at(host: str) -> str:
+    """Return where this machine reaches a socket that listens there."""
+    return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
 def _answers_as_node(settings: NodeSettings) -> bool:
     """Return whether whatever has the port answers C-ECHO to one of the titles that may call the node."""
-    host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    host = reached_at(settings.host)
     calling = (*settings.calling_ae_titles, settings.ae_title)[0]
     called = (*settings.called_ae_titles, settings.ae_title)[0]
     node = Destination(name="node", ae_title=called, host=host, port=settings.port)

@@ -94,10 +94,17 @@ class Listener:
         self._spool = spool
         self._store = job_store
         self._received = received
-        self._commitment = commitment
         self._ae = _application_entity(settings)
         if commitment is not None:
             commitment.offer(self._ae)
+        self._handlers: list[evt.EventHandlerType] = [
+            (evt.EVT_REQUESTED, self._requested),
+            (evt.EVT_REJECTED, self._rejected),
+            (evt.EVT_CONN_CLOSE, self._closed),
+            (evt.EVT_C_ECHO, lambda _event: statuses.SUCCESS),
+            (evt.EVT_C_STORE, self._store_request),
+            *(commitment.handlers() if commitment is not None else ()),
+        ]
         self._refusals = Refusals()
         self._associations: list[Association] = []
         self._doors: tuple[Door | None, Door | None] = (None, None)
@@ -125,14 +132,6 @@ class Listener:
         close_on_late_abort()
         mend_sockets()
         _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
-        self._handlers: list[evt.EventHandlerType] = [
-            (evt.EVT_REQUESTED, self._requested),
-            (evt.EVT_REJECTED, self._rejected),
-            (evt.EVT_CONN_CLOSE, self._closed),
-            (evt.EVT_C_ECHO, lambda _event: statuses.SUCCESS),
-            (evt.EVT_C_STORE, self._store_request),
-            *(self._commitment.handlers() if self._commitment is not None else ()),
-        ]
         self._doors = open_doors(self._settings, self._tls)
         rules = house_rules(self._settings, self._tls, raise_file_limit())
         doors = [door for door in self._doors if door]

@@ -45,7 +45,7 @@ class Refusals:
         Args:
             event: What happened, for the log.
             reason: Why, in words of ours.
-            address: Whose IP address it is.
+            address: Whose IP address it is; empty: nobody's.
             **keys: More for the log.
         """
         self._counts[reason] += 1
@@ -54,7 +54,8 @@ class Refusals:
             told.since += 1
             return
         count = 1 if told is None else told.since + 1
-        log.warning(event, address=address, reason=reason, count=count, **keys)
+        whose = {"address": address} if address else {}
+        log.warning(event, reason=reason, count=count, **whose, **keys)
         self._told.pop((address, reason), None)
         self._told[address, reason] = _Told(now)
         if len(self._told) > MAX_REMEMBERED:

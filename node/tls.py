@@ -62,40 +62,41 @@ def _restrict(context: ssl.SSLContext) -> None:
 
 
 def _trust(context: ssl.SSLContext, authorities: Path) -> None:
-    _check_readable(authorities, "authorities")
+    _content(authorities, "authorities")
     try:
         context.load_verify_locations(authorities)
-    except ssl.SSLError:
+    except OSError:  # ssl.SSLError is one
         raise TlsError(f"'authorities' {authorities} holds no certificate in PEM form") from None
 
 
 def _identify(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
     """Load a certificate with its chain, and its key."""
-    _check_readable(certificate, "certificate")
-    _check_readable(key, "key")
+    contents = _content(certificate, "certificate"), _content(key, "key")
     try:
         context.load_cert_chain(certificate, key, password=_no_password)
     except _PasswordNeeded:
         raise TlsError(f"'key' {key} needs a password: give one without (openssl pkey -in ...)") from None
-    except ssl.SSLError as error:
-        raise TlsError(_why_not(error, certificate, key)) from None  # its text may quote a file
+    except OSError as error:  # ssl.SSLError is one; its text may quote a file
+        reason = getattr(error, "reason", "") or error.strerror or "damaged"
+        raise TlsError(_why_not(reason, (certificate, key), contents)) from None
 
 
-def _why_not(error: ssl.SSLError, certificate: Path, key: Path) -> str:
-    if error.reason == "KEY_VALUES_MISMATCH":
+def _why_not(reason: str, files: tuple[Path, Path], contents: tuple[bytes, bytes]) -> str:
+    certificate, key = files
+    if reason == "KEY_VALUES_MISMATCH":
         return f"'key' {key} is not the key of 'certificate' {certificate}"
-    if error.reason in {"EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK"}:
+    if reason in {"EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK"}:
         return f"'certificate' {certificate} is too weak: RSA of at least 2048 bits, signed with SHA-256"
-    if b"-----BEGIN CERTIFICATE-----" not in certificate.read_bytes():
+    if b"-----BEGIN CERTIFICATE-----" not in contents[0]:
         return f"'certificate' {certificate} holds no certificate in PEM form"
-    if b"PRIVATE KEY-----" not in key.read_bytes():
+    if b"PRIVATE KEY-----" not in contents[1]:
         return f"'key' {key} holds no private key in PEM form"
-    return f"'certificate' {certificate} and 'key' {key} cannot be used ({error.reason or 'damaged'})"
+    return f"'certificate' {certificate} and 'key' {key} cannot be used ({reason})"
 
 
-def _check_readable(path: Path, setting: str) -> None:
+def _content(path: Path, setting: str) -> bytes:
     try:
-        path.open("rb").close()
+        return path.read_bytes()
     except OSError as error:
         raise TlsError(f"'{setting}' {path} cannot be read: {error.strerror}") from error
 

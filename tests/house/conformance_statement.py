@@ -56,6 +56,7 @@ def _numbers() -> Mapping[str, str]:
         "max_pdu": node.max_pdu,
         "sender_pdu": AE().maximum_pdu_size,
         "port": node.port,
+        "tls_port": TlsSettings().port,
         "network_timeout": node.network_timeout_s,
         "max_object_bytes": node.max_object_bytes,
         "artim": min(TlsSettings().handshake_timeout_s, node.network_timeout_s),

@@ -13,7 +13,8 @@ from ai.radiograph import Radiograph
 from ai.segmentation import Segmentation
 from ai.stand_in import StandInSegmenter
 from config.settings import NodeSettings, Settings, WorkerSettings
-from node.service import Part, build_node
+from node.assembly import build_node
+from node.service import Part
 
 
 class DeadlySegmenter(StandInSegmenter):

@@ -1,5 +1,6 @@
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom.uid import SegmentationStorage
@@ -13,11 +14,14 @@ from node.check import (
     check_model,
     check_port,
     check_profile,
+    check_tls,
+    check_tls_port,
     run_checks,
 )
 from node.check_peers import check_destination
 from node.database import engine_for, upgrade, writing
 from node.model import STAND_IN
+from tests.authority import Authority
 
 
 @pytest.fixture
@@ -174,3 +178,28 @@ def test_a_profile_with_an_unknown_structure_fails_and_names_the_nearest(tmp_pat
         result.words
         == "profile 'mine': unknown structure or group 'hearts'; the nearest known one is 'heart'"
     )
+
+
+def test_tls_files_are_looked_at_and_their_days_counted(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    good, old = authority.identity("good", 90), authority.identity("old", -2)
+
+    assert "good.crt is good for 90 days; peers must show" in check_tls(good.settings(authority)).words
+    assert "have a new one signed" in check_tls(authority.identity("few", 9).settings(authority)).words
+    expired = check_tls(old.settings(authority))
+    assert not expired.passed
+    assert "has expired" in expired.words
+    good.key.unlink()
+    missing = check_tls(good.settings(authority))
+    assert (missing.passed, "good.key cannot be read" in missing.words) == (False, True)
+
+
+def test_tls_port_that_the_node_has_passes_and_that_of_another_fails(tmp_path: Path, run: Any) -> None:
+    authority = Authority(tmp_path / "authority")
+    tls = authority.identity("node").settings(authority)
+    taken = tls.model_copy(update={"port": run(tls=tls).listener.tls_port})
+    other = authority.identity("other").settings(authority, port=taken.port)
+
+    assert check_tls_port("127.0.0.1", tls).passed
+    assert "shows its certificate" in check_tls_port("127.0.0.1", taken).words
+    assert not check_tls_port("127.0.0.1", other).passed

@@ -99,8 +99,10 @@ def _until(done: Callable[[], bool], *steps: Callable[[], object]) -> float:
 
 def prove(size: int, seed: int, console: Console) -> list[Count]:
     """Prove as many results; the seed changes nothing, because Orthanc is asked in order."""
-    with tempfile.TemporaryDirectory() as folder, ModalityOrthanc(Path(folder) / "orthanc") as orthanc:
-        return _proven(size, Path(folder) / "node", orthanc)
+    with tempfile.TemporaryDirectory() as folder:
+        orthanc = ModalityOrthanc(Path(folder) / "orthanc")
+        with orthanc:
+            return _proven(size, Path(folder) / "node", orthanc)
 
 
 def _proven(size: int, folder: Path, orthanc: ModalityOrthanc) -> list[Count]:

@@ -250,7 +250,7 @@ def tell(
     ae = AE(ae_title)
     ae.add_requested_context(PUSH_MODEL)
     ae.add_requested_context(Verification)
-    ext = [build_role(PUSH_MODEL, scp_role=True)] if role else []
+    ext: list[Any] = [build_role(PUSH_MODEL, scp_role=True)] if role else []
     association = ae.associate("127.0.0.1", listener.port, ext_neg=ext, ae_title="PAXNODE")
     assert association.is_established
     try:

@@ -47,7 +47,7 @@ class Modality:
 
     def __init__(self) -> None:
         self.heard: list[tuple[int, Dataset]] = []
-        self.answers = 0x0000
+        self.answers, self.unanswered = 0x0000, False
         self.rang = threading.Event()
         ae = AE("MODALITY")
         ae.add_supported_context(PUSH_MODEL, scu_role=True, scp_role=True)
@@ -57,12 +57,18 @@ class Modality:
 
     @property
     def handlers(self) -> list[evt.EventHandlerType]:
-        return [(evt.EVT_N_EVENT_REPORT, self._hear)]
+        return [(evt.EVT_N_EVENT_REPORT, self._hear), (evt.EVT_PDU_SENT, self._note_sent)]
 
     def _hear(self, event: evt.Event) -> tuple[int, None]:
         self.heard.append((event.event_type or 0, event.event_information))
-        self.rang.set()
+        self.unanswered = True
         return self.answers, None
+
+    def _note_sent(self, _event: evt.Event) -> None:
+        """Ring when the answer to the event has left: a release before it would cross it."""
+        if self.unanswered:
+            self.unanswered = False
+            self.rang.set()
 
     @contextmanager
     def association(self, port: int) -> Iterator[Association]:

@@ -197,3 +197,16 @@ def test_objects_of_another_transaction_are_not_committed_by_this_one(bench: Ben
         assert tell(listener, 1, told, role=False) == 0x0000
     assert bench.states == [DeliveryState.DELIVERED, DeliveryState.SENT]
     assert second.state is DeliveryState.SENT
+
+
+def test_peer_that_is_called_over_tls_is_never_called_without(
+    bench: Bench, pacs: Callable[..., Pacs]
+) -> None:
+    archive = pacs(here=complete)
+    destination = at(archive.port).model_copy(update={"tls": True})
+    bench.send(destination)
+    bench.prover(destination).step()
+
+    assert archive.asked == []
+    assert bench.states == SENT
+    assert "is to be called over TLS, and no certificate is set" in bench.reasons[0]

@@ -43,6 +43,9 @@ IS_COMMAND, IS_LAST = 0x01, 0x02
 MAX_COMMAND_BYTES = 65_536
 """A command set is a few hundred bytes; a longer one than this is no command set."""
 
+MAX_HELD_BYTES = 4 * 1_048_576
+"""A data set of another service than storage is held in memory; a request for commitment is shorter."""
+
 MAX_PDU_BYTES = 4 * 1_048_576
 """A longer protocol data unit is not read. What we offer is smaller, and so is any association request."""
 
@@ -115,6 +118,7 @@ class StreamingProvider(DIMSEServiceProvider):
         self._current: Reception | None = None
         self._complete: dict[int, Reception] = {}
         self._lock = threading.Lock()
+        self._held_bytes = 0
         self._then: Callable[[], object] | None = None
 
     def send_msg(self, primitive: Any, context_id: int) -> None:
@@ -164,11 +168,20 @@ class StreamingProvider(DIMSEServiceProvider):
         if header & IS_COMMAND:
             self._take_command(context_id, content, is_last=bool(header & IS_LAST))
         elif self._current is None:
+            self._count(len(content), is_last=bool(header & IS_LAST))
             self._pass_on(context_id, fragment)
         else:
             self._current.write(content)
             if header & IS_LAST:
                 self._hand_over(self._current)
+
+    def _count(self, size: int, *, is_last: bool) -> None:
+        """Count the bytes of a data set that is held in memory; ValueError for one that is too long."""
+        self._held_bytes += size
+        if self._held_bytes > MAX_HELD_BYTES:
+            raise ValueError("the data set is too long for its service")
+        if is_last:
+            self._held_bytes = 0
 
     def _take_command(self, context_id: int, content: bytes, *, is_last: bool) -> None:
         self._command.write(content)

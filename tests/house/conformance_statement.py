@@ -15,9 +15,13 @@ from pynetdicom import AE, DEFAULT_TRANSFER_SYNTAXES
 
 from config.network import TlsSettings
 from config.settings import DeliverySettings, NodeSettings
+from node import prover
 from node.check_peers import ECHO_TIMEOUT_S
+from node.commitment_scp import LINGER_S, MAX_REFERENCES
+from node.commitment_scu import KEEP_OPEN_S
 from node.identity import FORMS
 from node.listener import STOP_GRACE_S
+from node.proof_store import MAX_RESENDS
 from node.sender import BATCH
 from node.transport import MAX_CONTEXTS
 from tests.house.statement import coding, network
@@ -68,6 +72,12 @@ def _numbers() -> Mapping[str, str]:
         "breaker": delivery.breaker_failures,
         "destination_timeout": network.default_of_destination("timeout_s"),
         "echo_timeout": ECHO_TIMEOUT_S,
+        "proof_batch": prover.BATCH,
+        "keep_open": KEEP_OPEN_S,
+        "proof_timeout": network.default_of_destination("proof_timeout_s"),
+        "resends": MAX_RESENDS,
+        "linger": LINGER_S,
+        "max_references": MAX_REFERENCES,
     }
     return {name: network.shown(value) for name, value in numbers.items()}
 
@@ -81,6 +91,8 @@ def _network() -> Mapping[str, str]:
         "answers": network.answers_table(),
         "made_classes": network.made_classes_table(),
         "proposed_contexts": network.proposed_contexts_table(),
+        "proof_classes": network.proof_classes_table(),
+        "commitment_answers": network.commitment_answers_table(),
         "judgements": network.judgements_table(),
         "parameters": network.parameters_table(),
         "echo_syntaxes": ", ".join(UID(uid).name for uid in DEFAULT_TRANSFER_SYNTAXES),

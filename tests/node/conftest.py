@@ -35,6 +35,7 @@ from node.listener import Listener
 from node.logs import configure_logs
 from node.pipeline import Understood
 from node.spool import Spool
+from tests.node.proving import Bench, Pacs
 from tests.node.written_profiles import SOURCES, Case, understood, written
 
 DX = DigitalXRayImageStorageForPresentation
@@ -130,6 +131,25 @@ def clock() -> Clock:
 def store(engine: Engine, clock: Clock) -> JobStore:
     """A job store that lives by the clock, on each kind of database."""
     return JobStore(engine, max_attempts=3, clock=clock)
+
+
+@pytest.fixture
+def bench(store: JobStore, clock: Clock, tmp_path: Path) -> Bench:
+    return Bench(store, clock, tmp_path)
+
+
+@pytest.fixture
+def pacs() -> Iterator[Callable[..., Pacs]]:
+    """Starts archives that answer questions about what they have."""
+    started: list[Pacs] = []
+
+    def start(**options: Any) -> Pacs:
+        started.append(Pacs(**options))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()
 
 
 @pytest.fixture

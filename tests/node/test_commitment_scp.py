@@ -30,6 +30,7 @@ from node.evidence import Evidence
 from node.job_store import JobStore
 from node.listener import Listener
 from node.peer_call import Caller
+from node.reception import MAX_HELD_BYTES
 from node.spool import Spool
 from tests.node.conftest import DX, Clock, Running
 
@@ -47,7 +48,7 @@ class Modality:
 
     def __init__(self) -> None:
         self.heard: list[tuple[int, Dataset]] = []
-        self.answers = 0x0000
+        self.answers, self.unanswered = 0x0000, False
         self.rang = threading.Event()
         ae = AE("MODALITY")
         ae.add_supported_context(PUSH_MODEL, scu_role=True, scp_role=True)
@@ -57,12 +58,18 @@ class Modality:
 
     @property
     def handlers(self) -> list[evt.EventHandlerType]:
-        return [(evt.EVT_N_EVENT_REPORT, self._hear)]
+        return [(evt.EVT_N_EVENT_REPORT, self._hear), (evt.EVT_PDU_SENT, self._note_sent)]
 
     def _hear(self, event: evt.Event) -> tuple[int, None]:
         self.heard.append((event.event_type or 0, event.event_information))
-        self.rang.set()
+        self.unanswered = True
         return self.answers, None
+
+    def _note_sent(self, _event: evt.Event) -> None:
+        """Ring when the answer to the event has left: a release before it would cross it."""
+        if self.unanswered:
+            self.unanswered = False
+            self.rang.set()
 
     @contextmanager
     def association(self, port: int) -> Iterator[Association]:
@@ -295,3 +302,15 @@ def test_database_that_is_away_is_a_passing_failure(
 def test_without_the_setting_the_context_is_not_accepted(node: Node, modality: Modality) -> None:
     with node.listening(answers=False) as listener, modality.association(listener.port) as association:
         assert not association.accepted_contexts
+
+
+def test_data_set_that_would_fill_the_memory_ends_the_association(node: Node, modality: Modality) -> None:
+    with node.listening() as listener:
+        with modality.association(listener.port) as association:
+            asked = Dataset()
+            asked.TransactionUID = UID("2.25.99")
+            asked.add_new(0x00091010, "OB", bytes(2 * MAX_HELD_BYTES))
+            status, _ = association.send_n_action(asked, 1, PUSH_MODEL, PUSH_MODEL_INSTANCE)
+            assert "Status" not in status
+        with modality.association(listener.port) as association:
+            assert ask(association, KEPT) == 0x0000

@@ -292,3 +292,18 @@ def test_results_that_wait_for_a_removed_destination_are_told_at_the_start(
     logged = [json.loads(line) for line in lines.getvalue().splitlines()]
     [told] = [line for line in logged if "destination that is not set" in line["event"]]
     assert (told["destination"], told["count"]) == ("archive", RESULTS)
+
+
+def test_destinations_that_are_asked_for_proofs_have_provers(tmp_path: Path) -> None:
+    config = tmp_path / "node.toml"
+    place = 'ae_title = "PACS"\nhost = "127.0.0.1"\nport = 104\n'
+    web = '[[web_destination]]\nname = "web"\nurl = "http://127.0.0.1/web"\nquery = true\n'
+    plain = f'[[destination]]\nname = "plain"\n{place}'
+    asked = f'[[destination]]\nname = "asked"\n{place}commitment = true\n'
+    node = f'[node]\ndata_dir = "{tmp_path / "data"}"\n[commitment]\nanswer = true\n'
+    config.write_text(node + plain + asked + web)
+    built = build_node(load_settings(config), StandInSegmenter())
+    built.engine.dispose()
+
+    names = [part._name.split(":")[0] for part in built.provers]
+    assert names == ["prover-asked", "prover-web", "committer"]

@@ -13,10 +13,15 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
     SegmentationStorage,
 )
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    StudyRootQueryRetrieveInformationModelFind,
+    Verification,
+)
 
+from config.network import CommitmentSettings
 from config.settings import DeliverySettings, Destination, NodeSettings, ResultSettings
-from node import statuses
+from node import commitment_statuses, statuses
+from node.commitment_statuses import PUSH_MODEL
 from node.conformance import CHECKS
 from node.contexts import LABEL_MAP_STORAGE, STORAGE_CLASSES, supported_contexts, transfer_syntaxes
 from node.outcome import STATUS_RULES, Verdict
@@ -42,6 +47,7 @@ SECTIONS_OF_SETTINGS: Mapping[str, type[BaseModel]] = {
     "results": ResultSettings,
     "destination": Destination,
     "delivery": DeliverySettings,
+    "commitment": CommitmentSettings,
 }
 NOT_DICOM = frozenset({"data_dir"})
 """Settings, by section, that say something about DICOM."""
@@ -51,6 +57,30 @@ BYTES = (SegmentationStorage, LABEL_MAP_STORAGE, SecondaryCaptureImageStorage)
 
 OWN_SYNTAXES = {LABEL_MAP_STORAGE: RLELossless}
 """Objects whose file is never native."""
+
+FIND = UID(StudyRootQueryRetrieveInformationModelFind)
+
+BOTH = "N-ACTION, N-EVENT-REPORT"
+COMMITMENT_ANSWERS = (
+    ("SUCCESS", BOTH, "the request is in the database; the event was heard"),
+    (
+        "PROCESSING_FAILURE",
+        BOTH,
+        "an error of the node, requests are not answered, or the event is from another AE than was asked",
+    ),
+    ("NO_SUCH_INSTANCE", BOTH, "another SOP Instance than the well-known one"),
+    ("NO_SUCH_EVENT_TYPE", "N-EVENT-REPORT", "Event Type ID other than 1 and 2"),
+    (
+        "INVALID_ARGUMENT",
+        BOTH,
+        "Transaction UID unknown, missing, or in use for other objects; objects without UIDs, or none",
+    ),
+    ("NO_SUCH_ACTION", "N-ACTION", "Action Type ID other than 1"),
+    ("RESOURCE_LIMITATION", BOTH, "the database does not work, or too many objects are named"),
+    ("NO_SUCH_INSTANCE", "Failure Reason", "the object is not here, or its bytes are not those that came"),
+    ("CLASS_CONFLICT", "Failure Reason", "the object is here under another SOP class"),
+)
+"""Names in `node.commitment_statuses`, where they are said, and when."""
 
 VERDICTS = {
     Verdict.STORED: "success: the delivery is done",
@@ -97,6 +127,8 @@ def services_table() -> str:
     for uid in dict.fromkeys((*STORAGE_CLASSES, *made_classes())):
         user = "Yes" if uid in made_classes() else "No"
         rows.append(f"| {name_of(uid)} | {user} | {'Yes' if uid in STORAGE_CLASSES else 'No'} |")
+    rows.append(f"| {name_of(PUSH_MODEL)} | Yes (`commitment`) | Yes (`commitment.answer`) |")
+    rows.append(f"| {name_of(StudyRootQueryRetrieveInformationModelFind)} | Yes (`query`) | No |")
     return table(("SOP class", "User of service (SCU)", "Provider of service (SCP)"), rows)
 
 
@@ -113,6 +145,24 @@ def made_classes_table() -> str:
 def _classes(uids: Iterable[UID], user: str, provider: str) -> str:
     rows = (f"| {name_of(uid)} | {uid} | {user} | {provider} |" for uid in uids)
     return table(("SOP class name", "SOP class UID", "SCU", "SCP"), rows)
+
+
+def proof_classes_table() -> str:
+    """Return the SOP classes by which deliveries are proven."""
+    rows = [
+        f"| {name_of(PUSH_MODEL)} | {PUSH_MODEL} | Yes | Yes |",
+        f"| {name_of(FIND)} | {FIND} | Yes | No |",
+    ]
+    return table(("SOP class name", "SOP class UID", "SCU", "SCP"), rows)
+
+
+def commitment_answers_table() -> str:
+    """Return what is answered to N-ACTION and N-EVENT-REPORT."""
+    rows = [
+        f"| `0x{getattr(commitment_statuses, name):04X}` | {where} | {when} |"
+        for name, where, when in COMMITMENT_ANSWERS
+    ]
+    return table(("Code", "Answer to, or Failure Reason", "When"), rows)
 
 
 def accepted_syntaxes_table() -> str:

@@ -1,0 +1,150 @@
+"""Nothing counts as delivered before the destination has said all that it is asked for."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+
+from node.jobs import DeliveryState
+from node.proofs import ProofKind
+from node.prover import FINDING_AWAITED
+from node.states import State
+from tests.node.proving import (
+    DELIVERED,
+    SENT,
+    SERIES,
+    STUDY,
+    TIMEOUT_S,
+    UIDS,
+    Bench,
+    Pacs,
+    PlainAsker,
+    Qido,
+    at,
+    complete,
+)
+
+UNCONNECTED = "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+pytestmark = pytest.mark.filterwarnings(UNCONNECTED)
+
+# ---- killed between two steps
+
+
+def test_killed_before_the_request_went_out_it_is_asked_again(bench: Bench) -> None:
+    destination, asker = at(1), PlainAsker()
+    bench.send(destination)
+    asker.dies_before = "taken on"
+    with pytest.raises(KeyboardInterrupt):
+        bench.prover(destination, asker).step()
+    assert bench.store.transaction(asker.asked[0]) is not None  # committed before: an answer would be known
+
+    asker.dies_before = ""
+    bench.clock.advance(31)  # the lease of the dead one
+    bench.prover(destination, asker).step()
+    assert len(set(asker.asked)) == 2
+    assert all(delivery.asked_at is not None for delivery in bench.store.deliveries())
+
+
+def test_killed_after_the_request_was_taken_on_it_is_not_asked_twice(bench: Bench) -> None:
+    destination, asker = at(1), PlainAsker()
+    bench.send(destination)
+    bench.prover(destination, asker).step()
+    bench.clock.advance(120)
+    bench.prover(destination, asker).step()
+    assert len(asker.asked) == 1
+
+
+# ---- queries
+
+
+def test_object_counts_as_delivered_when_it_is_found(bench: Bench, pacs: Callable[..., Pacs]) -> None:
+    archive = pacs()
+    destination = at(archive.port, commitment=False, query=True)
+    bench.send(destination)
+    bench.prover(destination).step()
+    assert (bench.states, bench.reasons) == (SENT, [FINDING_AWAITED] * 2)
+    assert [(q.StudyInstanceUID, q.SeriesInstanceUID) for q in archive.queries] == [(STUDY, SERIES)]
+
+    archive.there = {UIDS[0], "2.25.4"}
+    bench.clock.advance(10)
+    bench.prover(destination).step()
+    assert bench.states == [DeliveryState.DELIVERED, DeliveryState.SENT]
+
+    bench.clock.advance(TIMEOUT_S)
+    bench.prover(destination).step()
+    assert archive.queries[-1].SOPInstanceUID == UIDS[1]
+    assert bench.states == [DeliveryState.DELIVERED, DeliveryState.WAITING]
+    assert "not found there 3600 s after it was stored" in bench.reasons[1]
+
+
+def test_commitment_and_query_must_both_be_there(bench: Bench, pacs: Callable[..., Pacs]) -> None:
+    archive = pacs(here=complete)
+    destination = at(archive.port, query=True)
+    bench.send(destination)
+    bench.prover(destination).step()
+    assert bench.states == SENT
+
+    archive.there = set(UIDS)
+    bench.clock.advance(10)
+    bench.prover(destination).step()
+    assert bench.states == DELIVERED
+    assert len(archive.asked) == 1
+
+
+@pytest.fixture
+def qido() -> Iterator[Qido]:
+    made = Qido()
+    yield made
+    made.server.shutdown()
+    made.thread.join()
+    made.server.server_close()
+
+
+def test_web_archive_is_asked_by_qido(bench: Bench, qido: Qido) -> None:
+    bench.send(qido.destination)
+    qido.there = {UIDS[0]}
+    bench.prover(qido.destination).step()
+
+    assert bench.states == [DeliveryState.DELIVERED, DeliveryState.SENT]
+    wanted = f"/dicom-web/studies/{STUDY}/series/{SERIES}/instances?SOPInstanceUID={UIDS[0]}"
+    assert qido.paths[0] == wanted
+
+
+@pytest.mark.parametrize(("status", "words"), [(401, "HTTP 401"), (503, "HTTP 503")])
+def test_web_archive_that_refuses_is_told_with_its_status(
+    bench: Bench, qido: Qido, status: int, words: str
+) -> None:
+    bench.send(qido.destination)
+    qido.status, qido.there = status, set(UIDS)
+    bench.clock.advance(2 * TIMEOUT_S)
+    bench.prover(qido.destination).step()
+
+    assert bench.states == SENT  # no answer is no "not found"
+    assert words in bench.reasons[0]
+
+
+# ---- settings that change
+
+
+def test_without_proofs_an_object_is_delivered_with_a_row_of_what_was_said(bench: Bench) -> None:
+    destination = at(1, commitment=False)
+    bench.send(destination)
+    assert bench.states == DELIVERED
+    assert [(p.kind, p.reason) for p in bench.store.proofs(1)] == [(ProofKind.STORE, "0x0000")] * 2
+
+
+def test_what_is_no_longer_asked_for_is_settled(bench: Bench) -> None:
+    bench.send(at(1))
+    bench.store.settle("pacs", ())
+    assert bench.states == DELIVERED
+    assert [job.state for job in bench.store.jobs()] == [State.DONE]
+
+
+def test_person_who_asks_again_has_the_question_put_now(bench: Bench) -> None:
+    destination, asker = at(1), PlainAsker()
+    bench.send(destination)
+    bench.prover(destination, asker).step()
+    bench.store.retry(1)
+    bench.prover(destination, asker).step()
+    assert len(asker.asked) == 2
+    assert bench.clock.now + timedelta(0) == bench.store.deliveries()[0].asked_at

@@ -1,5 +1,6 @@
 """The command `paxnode`: settings are read here, once, and passed in."""
 
+import os
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -9,6 +10,7 @@ from rich.console import Console
 from ai.errors import AiError
 from config.settings import SettingsError, load_settings
 from node.check import run_checks
+from node.cli_housekeeping import housekeeping
 from node.cli_jobs import jobs
 from node.cli_segment import file_options, segment_and_report
 from node.demo import run_demo
@@ -21,6 +23,9 @@ from node.service import build_node
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 
+PRIVATE = 0o077
+"""What the node writes holds images of patients: for its own user only."""
+
 app = typer.Typer(
     help="Chest radiograph in, DICOM Segmentation and Structured Report out. For research only.",
     no_args_is_help=True,
@@ -28,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(jobs, name="jobs")
+app.command()(housekeeping)
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="Settings file; the packaged one if left out.")
@@ -58,6 +64,7 @@ def serve(config: ConfigOption = None) -> None:
     """Run the node until SIGTERM or Ctrl-C."""
     settings = load_settings(config)
     configure_logs(settings.logging.level, settings.logging.format)
+    os.umask(PRIVATE)
     build_node(settings).run_until_signal()
 
 

@@ -17,6 +17,7 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from config.settings import NodeSettings
 from node import statuses
+from node.auditor import AuditTrail
 from node.contexts import supported_contexts
 from node.errors import NodeError, StorageError, UndecodableError
 from node.head import Head, read_head
@@ -27,9 +28,13 @@ from node.late_abort import close_on_late_abort
 from node.logs import get_logger, place_of, reason_for_log
 from node.reception import BoundedSocket, Reception, StreamingProvider, shielded
 from node.spool import Spool
+from node.watermark import refuses_for_space
 
 STOP_GRACE_S = 10.0
 """How long objects that are being received may take to end when the listener stops."""
+
+REJECTED_PERMANENT = 0x01
+"""Result of an A-ASSOCIATE-RJ (PS3.8 Table 9-21): here, an AE title that may not call or be called."""
 
 ARTIM_S = 10.0
 """How long a connection may wait before it asks for an association (PS3.8 9.1.5, the ARTIM timer)."""
@@ -63,6 +68,7 @@ class Listener:
         spool: Where bytes go.
         job_store: Where jobs go.
         received: Is called after each new job.
+        audit: Is told of what came and who was not let in; off by itself.
     """
 
     def __init__(
@@ -71,11 +77,13 @@ class Listener:
         spool: Spool,
         job_store: JobStore,
         received: Callable[[], object] = lambda: None,
+        audit: AuditTrail | None = None,
     ) -> None:
         self._settings = settings
         self._spool = spool
         self._store = job_store
         self._received = received
+        self._audit = audit or AuditTrail()
         self._ae = _application_entity(settings)
         self._server: ThreadedAssociationServer | None = None
 
@@ -137,11 +145,14 @@ class Listener:
         called = primitive.called_ae_title if primitive is not None else ""
         if called in self._settings.called_ae_titles:
             event.assoc.acceptor.ae_title = called
+        refuses_for_space(event.assoc, self._spool)
 
     def _rejected(self, event: evt.Event) -> None:
         requestor = event.assoc.requestor
         title, address = str(requestor.ae_title), requestor.address_info
         rejection = event.assoc.acceptor.primitive
+        if rejection is not None and rejection.result == REJECTED_PERMANENT:
+            self._audit.rejected(title, address.address if address else "", rejection.reason_str)
         log.warning(
             "association rejected",
             calling_ae_title=title,
@@ -155,6 +166,9 @@ class Listener:
             association.dimse.close()
         if association.requestor.primitive is None:  # a probe: its thread would wait for a request
             association.dul.to_user_queue.put(None)
+        address = association.requestor.address_info
+        calling = str(association.requestor.ae_title)
+        self._audit.association_ended(association, calling, address.address if address else "")
 
     # ---- C-STORE
 
@@ -210,6 +224,7 @@ class Listener:
                 quarantine_reason=_oddity(request, head),
             )
         )
+        self._audit.received(event.assoc, self._spool.path(kept.path))
         self._tell(admission, request)
         return Answer(statuses.SUCCESS)
 

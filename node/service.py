@@ -13,10 +13,13 @@ from sqlalchemy import Engine
 from ai.segmenter import Segmenter
 from config.settings import AnyDestination, Settings
 from node.appearance import examiner_of
+from node.auditor import AuditTrail, audit_trail
 from node.backoff import Backoff
 from node.bell import Bell
 from node.database import engine_for, upgrade
+from node.housekeeping import Housekeeper
 from node.job_store import JobStore
+from node.keeping_store import KeepingStore
 from node.listener import Listener
 from node.logs import get_logger
 from node.model import load_segmenter
@@ -40,12 +43,14 @@ class Node:
 
     Starting order: the listener, so that a port in use is told before anything moves; then workers and
     senders. Stopping order: the listener, so that nothing new comes; then the workers, whose jobs in hand end
-    or are given back; then the senders, whose batches in hand end; then the database.
+    or are given back; then the senders, whose batches in hand end; then the database; then the audit trail.
     """
 
     listener: Listener
     workers: tuple[Worker, ...]
     senders: tuple[Sender, ...]
+    housekeeper: Housekeeper
+    audit: AuditTrail
     engine: Engine
 
     @property
@@ -56,22 +61,26 @@ class Node:
     def start(self) -> None:
         """Start every part; images are taken when this returns."""
         self.listener.start()
-        parts: tuple[Worker | Sender, ...] = (*self.workers, *self.senders)
+        parts: tuple[Worker | Sender | Housekeeper, ...] = (*self.workers, *self.senders, self.housekeeper)
         for part in parts:
             part.loop.start()
+        self.audit.started()
         log.info("node started", port=self.port)
 
     def stop(self) -> None:
         """Stop every part in order; nothing acknowledged is lost, whatever is in hand."""
         self.listener.stop()
-        _ask_to_stop(self.workers)
+        _ask_to_stop((*self.workers, self.housekeeper))
         for worker in self.workers:
             if not worker.loop.join(GRACE_S):
                 worker.give_back()
         _ask_to_stop(self.senders)
         for sender in self.senders:
             sender.loop.join(GRACE_S)
+        self.housekeeper.loop.join(GRACE_S)
         self.engine.dispose()
+        self.audit.stopped()
+        self.audit.close()
         log.info("node stopped")
 
     def run_until_signal(self) -> None:
@@ -88,7 +97,7 @@ class Node:
         self.stop()
 
 
-def _ask_to_stop(parts: Sequence[Worker | Sender]) -> None:
+def _ask_to_stop(parts: Sequence[Worker | Sender | Housekeeper]) -> None:
     for part in parts:
         part.loop.ask_to_stop()
 
@@ -118,11 +127,14 @@ def build_node(
     _tell(spool.recover(store.paths()))
     _tell_of_the_stranded(store, {destination.name for destination in settings.destinations})
     received, finished = Bell(), Bell()
-    carrier = transport or DimseTransport(settings.node.ae_title)
+    audit = audit_trail(settings)
+    carrier = audit.carrying(transport or DimseTransport(settings.node.ae_title))
     return Node(
-        Listener(settings.node, spool, store, received.ring),
+        Listener(settings.node, spool, store, received.ring, audit),
         _workers(settings, store, spool, segmenter, received, finished),
         _senders(settings, store, spool, carrier, finished),
+        Housekeeper(settings.retention, spool, KeepingStore(engine), audit.deleted(spool)),
+        audit,
         engine,
     )
 

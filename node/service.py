@@ -25,7 +25,7 @@ from node.logs import get_logger
 from node.model import load_segmenter
 from node.options import destinations_by_options
 from node.sender import DeliveryRules, Sender
-from node.spool import Recovery, Spool
+from node.spool import Recovery, Spool, others_may
 from node.transcode import SYNTAXES
 from node.transport import DimseTransport, Transport
 from node.work import Work
@@ -125,6 +125,8 @@ def build_node(
     spool = Spool(data_dir, settings.node.disk_reserve_mb)
     store = JobStore(engine, settings.worker.max_attempts)
     _tell(spool.recover(store.paths()))
+    if others_may(data_dir):
+        log.warning("the data folder is open to other users of this machine")
     _tell_of_the_stranded(store, {destination.name for destination in settings.destinations})
     received, finished = Bell(), Bell()
     audit = audit_trail(settings)

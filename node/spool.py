@@ -14,6 +14,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Collection, Iterator
@@ -57,6 +58,17 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def others_may(folder: Path) -> str:
+    """Return what users who are neither its owner nor in its group may do with a folder; empty: nothing."""
+    try:
+        mode = folder.stat().st_mode
+    except OSError:
+        return ""
+    rights = {stat.S_IROTH: "read", stat.S_IWOTH: "changed", stat.S_IXOTH: "entered"}
+    found = [word for bit, word in rights.items() if mode & bit]
+    return f"can be {' and '.join(found)} by other users of this machine" if found else ""
 
 
 @dataclass(frozen=True)

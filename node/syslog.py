@@ -90,8 +90,9 @@ class TlsWire:
         """Send one message; OSError where that fails."""
         if self._socket is None or self._is_ended(self._socket):
             self.close()
+            context = self._context()
             plain = socket.create_connection(self._address, TIMEOUT_S)
-            self._socket = self._context().wrap_socket(plain, server_hostname=self._address[0])
+            self._socket = context.wrap_socket(plain, server_hostname=self._address[0])
         self._socket.sendall(b"%d %s" % (len(message), message))
 
     @staticmethod
@@ -175,7 +176,7 @@ class SyslogQueue:
             self._closing.set()
 
     def _run(self) -> None:
-        while (message := self._waiting.get()) is not None and not self._closing.is_set():
+        while not self._closing.is_set() and (message := self._waiting.get()) is not None:
             self._deliver(message)
         self._wire.close()
 

@@ -2,10 +2,7 @@
 
 from pynetdicom import evt
 from pynetdicom.association import Association
-from pynetdicom.sop_class import (
-    StorageCommitmentPushModel,  # type: ignore[attr-defined]
-    Verification,  # type: ignore[attr-defined]
-)
+from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]
 
 from node.errors import OutOfSpaceError
 from node.spool import Spool

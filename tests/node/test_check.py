@@ -174,3 +174,16 @@ def test_a_profile_with_an_unknown_structure_fails_and_names_the_nearest(tmp_pat
         result.words
         == "profile 'mine': unknown structure or group 'hearts'; the nearest known one is 'heart'"
     )
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"), [(0o750, ""), (0o755, "can be read and entered by other users"), (0o703, "changed")]
+)
+def test_folder_that_is_open_to_others_is_told(tmp_path: Path, mode: int, words: str) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(mode)
+
+    result = check_data_folder(tmp_path / "data", reserve_mb=0)
+
+    assert result.passed == (not words)
+    assert words in result.words

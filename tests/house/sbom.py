@@ -1,8 +1,8 @@
 """A CycloneDX bill of materials of the installed node, and what is known to be wrong with its parts.
 
 `python -m tests.house.sbom FILE` writes the bill (`make sbom`); `--licences` prints the licences;
-`--vulnerabilities` asks OSV (https://osv.dev) about every part (`make audit`) and exits 0 when it knows of none, 1 when
-it knows of some, and 3 when it could not be asked: no answer is never taken for "none".
+`--vulnerabilities` asks OSV (https://osv.dev) about every part (`make audit`) and exits 0 when it knows of
+none, 1 when it knows of some, and 3 when it could not be asked: no answer is never taken for "none".
 """
 
 import json
@@ -87,11 +87,16 @@ def _part(part: Distribution, needs: tuple[str, ...]) -> Part:
 
 
 def _licence(part: Distribution) -> str:
-    words = part.metadata.get("License-Expression") or ""
+    words = _said(part, "License-Expression")
     classes = [c for c in part.metadata.get_all("Classifier") or () if c.startswith("License ::")]
     named = "; ".join(each.split(" :: ")[-1] for each in classes)
-    free = (part.metadata.get("License") or "").strip().splitlines()
+    free = _said(part, "License").strip().splitlines()
     return words or named or (free[0][:80] if free else "unknown")
+
+
+def _said(part: Distribution, name: str) -> str:
+    found = part.metadata.get_all(name)
+    return str(found[0]) if found else ""
 
 
 def bill_of_materials(parts: Sequence[Part]) -> dict[str, object]:

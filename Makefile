@@ -6,7 +6,8 @@ BIN := .venv/bin
 PROOF = $(if $(SIZE),--size $(SIZE)) $(if $(SEED),--seed $(SEED))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint format gates crash faults fuzz soak files conformance statement encoder viewers bench projector quickstart clean
+.PHONY: help demo test lint format gates crash faults fuzz soak files conformance statement sbom audit encoder viewers \
+	bench projector quickstart clean
 .DEFAULT_GOAL := help
 
 help: ## list the chores
@@ -52,6 +53,13 @@ conformance: .venv/.all-installed ## every profile on every kind of source, look
 
 statement: .venv/.all-installed ## write docs/conformance_statement.md anew from the code
 	@$(BIN)/python -m tests.house.conformance_statement
+
+sbom: .venv/.all-installed ## write a CycloneDX bill of materials of the installed node, and tell the licences
+	@$(BIN)/python -m tests.house.sbom out/sbom.json
+	@$(BIN)/python -m tests.house.sbom --licences > out/licences.txt
+
+audit: .venv/.all-installed ## ask OSV for known vulnerabilities of the dependencies; without an answer it fails and says so
+	@$(BIN)/python -m tests.house.sbom --vulnerabilities
 
 encoder: .venv/.all-installed ## our Segmentation writer beside highdicom's: time, memory, bytes
 	@PYTHONPATH=. $(BIN)/python benchmarks/seg_encoder.py

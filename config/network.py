@@ -160,5 +160,13 @@ class RetentionSettings(Section):
     disk_warning_mb: Annotated[Whole, Field(ge=0)] = 4096
     every_s: Seconds = 600.0
 
+    @model_validator(mode="after")
+    def _rows_outlive_files(self) -> "RetentionSettings":
+        least = max(self.files_days, self.refused_days)
+        if 0 < self.rows_days < least:
+            rule = f"'rows_days' must be 0, or at least files_days and refused_days ({least})"
+            raise ValueError(f"{rule}, found {self.rows_days}")
+        return self
+
 
 AnyDestination = Destination | WebDestination

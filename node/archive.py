@@ -5,6 +5,7 @@ often each one came. It is no product: nothing can be queried or deleted.
 """
 
 import hashlib
+import re
 import shutil
 import threading
 from collections import Counter
@@ -139,7 +140,8 @@ class Archive:
 
     def path(self, sop_instance_uid: str) -> Path:
         """Return where the object with this UID lies."""
-        return self.folder / f"{sop_instance_uid}.dcm"
+        name = re.sub("[^0-9.]", "_", sop_instance_uid)  # a peer may send anything, "../" too
+        return self.folder / f"{name}.dcm"
 
     def wait_for(self, instances: int, timeout_s: float) -> bool:
         """Wait until that many distinct objects have come; tell whether they have."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from ai.segmenter import Segmenter
 from config.settings import AnyDestination, Destination, Settings
 from node.appearance import examiner_of
+from node.auditor import AuditTrail, audit_trail
 from node.backoff import Backoff
 from node.bell import Bell
 from node.clock import clock_for
@@ -18,7 +19,9 @@ from node.commitment_store import CommitmentStore
 from node.committer import Committer
 from node.database import engine_for, upgrade
 from node.evidence import Evidence
+from node.housekeeping import Housekeeper
 from node.job_store import JobStore
+from node.keeping_store import KeepingStore
 from node.listener import Listener
 from node.logs import get_logger
 from node.model import load_segmenter
@@ -31,7 +34,7 @@ from node.query_web import WebFinder
 from node.routes import routes_of
 from node.sender import DeliveryRules, Sender
 from node.service import ALL_PARTS, Node, Part
-from node.spool import Recovery, Spool
+from node.spool import Recovery, Spool, others_may
 from node.transcode import SYNTAXES
 from node.transport import Transport
 from node.work import Work
@@ -49,6 +52,7 @@ class _Common:
         spool: Where files lie.
         store: Where jobs and deliveries are.
         commitments: Where requests for storage commitment are.
+        audit: What is told to an audit repository.
         received: Rings when an image was received.
         finished: Rings when there may be something to deliver or to prove.
         taken_on: Rings when a storage commitment is to be answered.
@@ -58,6 +62,7 @@ class _Common:
     spool: Spool
     store: JobStore
     commitments: CommitmentStore
+    audit: AuditTrail
     received: Bell = field(default_factory=Bell)
     finished: Bell = field(default_factory=Bell)
     taken_on: Bell = field(default_factory=Bell)
@@ -107,15 +112,19 @@ def build_node(
     clock = clock_for(engine)
     store = JobStore(engine, settings.worker.max_attempts, clock)
     spool = Spool(data_dir, settings.node.disk_reserve_mb)
-    common = _Common(settings, spool, store, CommitmentStore(engine, clock))
+    common = _Common(settings, spool, store, CommitmentStore(engine, clock), audit_trail(settings))
     _tell(spool.recover(store.paths()))
+    if others_may(data_dir):
+        log.warning("the data folder is open to other users of this machine")
     _tell_of_the_stranded(store, {destination.name for destination in settings.destinations})
+    carrier = common.audit.carrying(transport or routes_of(settings))
     delivers = Part.DELIVER in parts
     return Node(
         _listener(common) if Part.LISTEN in parts else None,
         _workers(common, segmenter) if segmenter else (),
-        _senders(common, transport or routes_of(settings)) if delivers else (),
-        (*_provers(common), *_committers(common)) if delivers else (),
+        _senders(common, carrier) if delivers else (),
+        (*_provers(common), *_committers(common), _housekeeper(common)) if delivers else (),
+        common.audit,
         engine,
     )
 
@@ -141,8 +150,15 @@ def _listener(common: _Common) -> Listener:
     settings, evidence = common.settings, Evidence(common.commitments, common.spool)
     answers = settings.commitment.answer
     commitment = CommitmentScp(common.commitments, evidence, common.events, answers, common.taken_on.ring)
-    received = common.received.ring
-    return Listener(settings.node, common.spool, common.store, received, settings.tls, commitment)
+    return Listener(
+        settings.node,
+        common.spool,
+        common.store,
+        common.received.ring,
+        settings.tls,
+        commitment,
+        common.audit,
+    )
 
 
 def _workers(common: _Common, segmenter: Segmenter) -> tuple[Worker, ...]:
@@ -184,6 +200,11 @@ def _committers(common: _Common) -> tuple[Committer, ...]:
     evidence, peers = Evidence(common.commitments, common.spool), common.settings.peer
     name, bell = _holder("committer"), common.taken_on
     return (Committer(name, common.commitments, evidence, common.caller, peers, common.backoff, bell),)
+
+
+def _housekeeper(common: _Common) -> Housekeeper:
+    store, spool = KeepingStore(common.store.engine, common.store.clock), common.spool
+    return Housekeeper(common.settings.retention, spool, store, common.audit.deleted(spool))
 
 
 def _rules(common: _Common, destination: AnyDestination) -> DeliveryRules:

@@ -24,6 +24,7 @@ from node.doors import listening_socket
 from node.errors import NodeError, TlsError
 from node.model import load_segmenter
 from node.options import options_of
+from node.spool import others_may
 from node.tls import client_context, server_context
 from node.transcode import SYNTAXES
 
@@ -110,6 +111,9 @@ def check_data_folder(folder: Path, reserve_mb: int) -> CheckResult:
         return CheckResult(name, False, f"{folder} cannot be written: {error.strerror}")
     if free_mb <= reserve_mb:
         words = f"{folder} has {free_mb} MB free, its reserve is {reserve_mb} MB: images will be refused"
+        return CheckResult(name, False, words)
+    if open_to := others_may(folder):
+        words = f"{folder} {open_to}, and it holds images of patients: chmod -R go-rwx {folder}"
         return CheckResult(name, False, words)
     words = "can be written" if place == folder else "is made when the node starts"
     return CheckResult(name, True, f"{folder.resolve()} {words}, {free_mb} MB free")

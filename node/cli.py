@@ -1,5 +1,6 @@
 """The command `paxnode`: settings are read here, once, and passed in."""
 
+import os
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -10,6 +11,7 @@ from ai.errors import AiError
 from config.settings import SettingsError, load_settings
 from node.assembly import build_node
 from node.check import run_checks
+from node.cli_housekeeping import housekeeping
 from node.cli_jobs import jobs
 from node.cli_proof import print_proof
 from node.cli_segment import file_options, segment_and_report
@@ -23,6 +25,9 @@ from node.service import ALL_PARTS, Part
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 
+PRIVATE = 0o077
+"""What the node writes holds images of patients: for its own user only."""
+
 app = typer.Typer(
     help="Chest radiograph in, DICOM Segmentation and Structured Report out. For research only.",
     no_args_is_help=True,
@@ -30,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(jobs, name="jobs")
+app.command()(housekeeping)
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="Settings file; the packaged one if left out.")
@@ -66,6 +72,7 @@ def serve(
     """Run the node until SIGTERM or Ctrl-C."""
     settings = load_settings(config)
     configure_logs(settings.logging.level, settings.logging.format)
+    os.umask(PRIVATE)
     build_node(settings, parts=frozenset(only or ALL_PARTS)).run_until_signal()
 
 

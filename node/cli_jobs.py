@@ -136,6 +136,7 @@ def _facts(job: Job) -> Table:
         "SOP Instance UID": job.sop_instance_uid,
         "Study Instance UID": job.study_instance_uid,
         "file": job.path,
+        "files removed": job.files_removed_at.strftime(MOMENT) if job.files_removed_at else "",
         "attempts": str(job.attempts),
         "priority": job.priority.name.lower(),
         "trace": job.trace,

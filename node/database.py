@@ -120,6 +120,8 @@ jobs = Table(
     UniqueConstraint("sop_instance_uid", "digest"),
     Index(None, "state", "priority", "id"),
     Index(None, "study_instance_uid"),
+    Index(None, "files_removed_at", "state", "updated_at"),
+    Index(None, "path"),
 )
 
 job_events = Table(
@@ -142,7 +144,7 @@ results = Table(
     _text("kind"),
     _text("sop_class_uid"),
     _text("sop_instance_uid"),
-    _text("path"),
+    _text("path", index=True),
     _text("digest"),
     Column("created_at", UtcDateTime, nullable=False),
     UniqueConstraint("job_id", "sop_instance_uid"),
@@ -214,6 +216,15 @@ commitments = Table(
     Index(None, "state", "due_at"),
 )
 
+# One row: which database this is, and how often a house was kept by it; data folders remember both.
+queue_identity = Table(
+    "queue_identity",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _text("value"),
+    Column("passes", Integer, nullable=False),
+)
+
 
 def engine_for(url: str, data_dir: Path) -> Engine:
     """Return an engine; nothing is connected yet.
@@ -227,7 +238,7 @@ def engine_for(url: str, data_dir: Path) -> Engine:
     """
     try:
         parsed = _parsed(url, data_dir)
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # patients' images are nobody else's
         if parsed.get_backend_name() == "sqlite":
             return _sqlite_engine(parsed.render_as_string(hide_password=False))
         if parsed.drivername in {"postgresql", "postgresql+psycopg"}:

@@ -2,12 +2,15 @@
 
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
+from pydicom import Dataset
+from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pynetdicom.dsutils import split_dataset
 
 from node.errors import UndecodableError
 from node.structure import Encoding, check_head
@@ -42,34 +45,61 @@ class Head:
     series_instance_uid: str
 
 
+@dataclass(frozen=True)
+class FileIdentity:
+    """Whose a file is; empty where that is missing. The Patient ID never prints."""
+
+    sop_class_uid: str
+    study_instance_uid: str
+    patient_id: str = field(repr=False)
+
+
 def read_head(path: Path, offset: int, transfer_syntax: UID) -> Head:
     """Return the UIDs in a data set that begins at an offset of a file.
 
     Raises:
         UndecodableError: The bytes are no data set in this transfer syntax.
     """
-    with path.open("rb") as file:
-        file.seek(offset)
-        content = file.read(HEAD_BYTES)
     try:
-        if transfer_syntax == DeflatedExplicitVRLittleEndian:
-            content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, HEAD_BYTES)
-        return _head(content, transfer_syntax)
+        return _head(_identity(path, offset, transfer_syntax))
     except (*_PARSE_ERRORS, zlib.error) as error:
         raise UndecodableError(f"the data set cannot be parsed: {type(error).__name__}") from error
 
 
-def _head(content: bytes, transfer_syntax: UID) -> Head:
+def identity_of_file(path: Path) -> FileIdentity:
+    """Return whose a DICOM file is; empty where it is gone or cannot be read. For audit messages only."""
+    try:
+        meta, offset = split_dataset(path)
+        dataset = _identity(path, offset, UID(meta.TransferSyntaxUID))
+        names = ("SOPClassUID", "StudyInstanceUID", "PatientID")
+        return FileIdentity(*(_text(dataset, name) for name in names))
+    except (*_PARSE_ERRORS, zlib.error, InvalidDicomError, UndecodableError):
+        return FileIdentity("", "", "")
+
+
+def _identity(path: Path, offset: int, transfer_syntax: UID) -> Dataset:
+    with path.open("rb") as file:
+        file.seek(offset)
+        content = file.read(HEAD_BYTES)
+    if transfer_syntax == DeflatedExplicitVRLittleEndian:
+        content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, HEAD_BYTES)
     encoding = Encoding(transfer_syntax.is_implicit_VR, transfer_syntax.is_little_endian)
     check_head(content, encoding, SERIES_INSTANCE_UID)
-    dataset = read_dataset(
+    return read_dataset(
         BytesIO(content),
         encoding.implicit,
         encoding.little,
         stop_when=lambda tag, _vr, _length: int(tag) > SERIES_INSTANCE_UID,
     )
+
+
+def _text(dataset: Dataset, name: str) -> str:
+    return str(dataset.get(name) or "").replace("\0", "")
+
+
+def _head(dataset: Dataset) -> Head:
     names = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-    head = Head(*(str(dataset.get(name) or "").replace("\0", "") for name in names))
+    head = Head(*(_text(dataset, name) for name in names))
     if not (head.sop_class_uid or head.sop_instance_uid):
         raise UndecodableError("the data set has no SOP Class UID and no SOP Instance UID")
     return head

@@ -289,7 +289,7 @@ class JobStore(ProofStore):
         """Queue a job that has results again, for another model or another configuration.
 
         Raises:
-            TransitionError: There is no such job, or it has no results.
+            TransitionError: There is no such job, it has no results, or its files were removed.
         """
         with writing(self.engine) as connection:
             row = locked(connection, job_id)
@@ -297,6 +297,7 @@ class JobStore(ProofStore):
                 raise TransitionError(f"there is no job {job_id}")
             if State(row.state) not in _RERUN:
                 raise TransitionError(f"job {job_id} is {row.state}; only one with results is run once more")
+            _refuse_without_files(row)
             changes = {"attempts": 0, "not_before": self.clock()}
             return as_job(self.move(connection, row, Event.RERUN, "", changes))
 
@@ -305,12 +306,14 @@ class JobStore(ProofStore):
 
         Raises:
             TransitionError: There is no such job, nothing of it can be tried again, or its SOP Instance UID
-                belongs to another content: its results would go out under the UIDs of that one's.
+                belongs to another content: its results would go out under the UIDs of that one's; or its
+                files were removed.
         """
         with writing(self.engine) as connection:
             row = locked(connection, job_id)
             if row is None:
                 raise TransitionError(f"there is no job {job_id}")
+            _refuse_without_files(row)
             if State(row.state) in _RETRIED:
                 _refuse_conflict(connection, job_id)
                 changes = {"attempts": 0, "not_before": self.clock()}
@@ -326,4 +329,13 @@ def _refuse_conflict(connection: Connection, job_id: int) -> None:
         raise TransitionError(
             f"job {job_id} cannot be tried again: other content came before under its SOP Instance UID, "
             "and its results would be taken for that one's; send it under a UID of its own"
+        )
+
+
+def _refuse_without_files(row: Row[Any]) -> None:
+    """Raise TransitionError for a job whose files retention has removed."""
+    if row.files_removed_at is not None:
+        day = row.files_removed_at.date().isoformat()
+        raise TransitionError(
+            f"job {row.id} cannot be run or sent again: its files were removed on {day}, as [retention] says"
         )

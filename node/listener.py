@@ -17,6 +17,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from config.network import NodeSettings, TlsSettings
 from node import statuses
 from node.acceptor import association_for, reject_for_now
+from node.auditor import AuditTrail
 from node.caller import Arrival
 from node.commitment_scp import CommitmentScp
 from node.connections import mend_sockets
@@ -35,6 +36,7 @@ from node.priorities import priority_of
 from node.reception import Reception, StreamingProvider, shielded
 from node.refusals import Refusals
 from node.spool import Spool
+from node.watermark import refuses_for_space
 
 STOP_GRACE_S = 10.0
 """How long objects that are being received may take to end when the listener stops."""
@@ -46,6 +48,9 @@ THREADS_PER_PLACE = 2
 """With so many associations for each that may be, those being rejected included, more are rejected without a
 thread of their own. Not from the first one on: a requestor of pynetdicom 3.0.4 takes a rejection that comes
 within a few milliseconds for an abort (its `_negotiate_as_requestor` finds its socket closed)."""
+
+REJECTED_PERMANENT = 0x01
+"""Result of an A-ASSOCIATE-RJ (PS3.8 Table 9-21): here, an AE title that may not call or be called."""
 
 _UID = re.compile(r"[0-9.]{1,64}")  # what a UID may consist of, PS3.5 9.1
 
@@ -78,6 +83,7 @@ class Listener:
         received: Is called after each new job.
         tls: `[tls]`; None, or without a certificate: no TLS is spoken.
         commitment: Knows storage commitment; None: it is not offered.
+        audit: Is told of what came and who was not let in; off by itself.
     """
 
     def __init__(
@@ -88,12 +94,14 @@ class Listener:
         received: Callable[[], object] = lambda: None,
         tls: TlsSettings | None = None,
         commitment: CommitmentScp | None = None,
+        audit: AuditTrail | None = None,
     ) -> None:
         self._settings = settings
         self._tls = tls or TlsSettings()
         self._spool = spool
         self._store = job_store
         self._received = received
+        self._audit = audit or AuditTrail()
         self._ae = _application_entity(settings)
         if commitment is not None:
             commitment.offer(self._ae)
@@ -105,7 +113,7 @@ class Listener:
             (evt.EVT_C_STORE, self._store_request),
             *(commitment.handlers() if commitment is not None else ()),
         ]
-        self._refusals = Refusals()
+        self._refusals = Refusals(self._audit.rejected)
         self._associations: list[Association] = []
         self._doors: tuple[Door | None, Door | None] = (None, None)
         self._porch: Porch | None = None
@@ -179,6 +187,7 @@ class Listener:
         called = primitive.called_ae_title if primitive is not None else ""
         if called in self._settings.called_ae_titles:
             event.assoc.acceptor.ae_title = called
+        refuses_for_space(event.assoc, self._spool)
 
     def _rejected(self, event: evt.Event) -> None:
         requestor = event.assoc.requestor
@@ -186,7 +195,10 @@ class Listener:
         rejection = event.assoc.acceptor.primitive
         reason = "" if rejection is None else f"{rejection.result_str}: {rejection.reason_str}"
         where = address.address if address else ""
-        self._refusals.note("association rejected", reason, where, calling_ae_title=title)
+        for_good = rejection is not None and rejection.result == REJECTED_PERMANENT
+        self._refusals.note(
+            "association rejected", reason, where, is_alarming=for_good, calling_ae_title=title
+        )
 
     def _closed(self, event: evt.Event) -> None:
         association = event.assoc
@@ -194,6 +206,9 @@ class Listener:
             association.dimse.close()
         if association.requestor.primitive is None:  # its request was nonsense: its thread waits for another
             association.dul.to_user_queue.put(None)
+        address = association.requestor.address_info
+        calling = str(association.requestor.ae_title)
+        self._audit.association_ended(association, calling, address.address if address else "")
 
     # ---- C-STORE
 
@@ -251,6 +266,7 @@ class Listener:
                 priority=priority_of(request, calling, self._settings.urgent_ae_titles),
             )
         )
+        self._audit.received(event.assoc, self._spool.path(kept.path))
         self._tell(admission, request)
         return Answer(statuses.SUCCESS)
 

@@ -56,6 +56,8 @@ KEYS = {
     "days_left": _NUMBER,
     "bytes": _NUMBER,
     "count": _NUMBER,
+    "jobs": _NUMBER,
+    "rows": _NUMBER,
     "attempts": _NUMBER,
     "seconds": _NUMBER,
     "retry_in_s": _NUMBER,

@@ -186,7 +186,7 @@ class Porch:
     def _take(self, connection: socket.socket, address: tuple[Any, ...], tls: ServerTls | None) -> None:
         if not self._may_connect(address[0]):
             connection.close()
-            self._refuse("its address is not on the list", address[0])
+            self._refuse("its address is not on the list", address[0], is_alarming=True)
             return
         connection.setblocking(False)
         if tls is not None:
@@ -220,7 +220,7 @@ class Porch:
         except NotTakenError as error:
             self._bytes += len(caller.request) - before
             self._hang_up(caller)
-            self._refuse(str(error), caller.address[0])
+            self._refuse(str(error), caller.address[0], is_alarming=True)
             return
         self._bytes += len(caller.request) - before
         if wanted:
@@ -258,6 +258,6 @@ class Porch:
         self._bytes -= len(caller.request)
         self._selector.unregister(caller.connection)
 
-    def _refuse(self, reason: str, address: str) -> None:
+    def _refuse(self, reason: str, address: str, *, is_alarming: bool = False) -> None:
         if reason:
-            self._refusals.note("connection refused", reason, address)
+            self._refusals.note("connection refused", reason, address, is_alarming=is_alarming)

@@ -26,10 +26,16 @@ class Refusals:
     """Counts and tells.
 
     Args:
+        alarm: Is told of those that matter to security, as often as the log: AE title, address and reason.
         clock: Tells seconds that never go back.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        alarm: Callable[[str, str, str], object] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._alarm = alarm
         self._clock = clock
         self._counts: Counter[str] = Counter()
         self._told: dict[tuple[str, str], _Told] = {}
@@ -39,13 +45,14 @@ class Refusals:
         """How many peers were not let in since the start, by reason."""
         return dict(self._counts)
 
-    def note(self, event: str, reason: str, address: str, **keys: str) -> None:
+    def note(self, event: str, reason: str, address: str, *, is_alarming: bool = False, **keys: str) -> None:
         """Count a refusal; log it unless the same was told of the address within `EVERY_S`.
 
         Args:
             event: What happened, for the log.
             reason: Why, in words of ours.
             address: Whose IP address it is; empty: nobody's.
+            is_alarming: Whether somebody may be trying what is not allowed.
             **keys: More for the log.
         """
         self._counts[reason] += 1
@@ -55,6 +62,8 @@ class Refusals:
             return
         count = 1 if told is None else told.since + 1
         whose = {"address": address} if address else {}
+        if is_alarming and self._alarm is not None:
+            self._alarm(keys.get("calling_ae_title", ""), address, reason)
         log.warning(event, reason=reason, count=count, **whose, **keys)
         self._told.pop((address, reason), None)
         self._told[address, reason] = _Told(now)

@@ -8,7 +8,9 @@ from enum import StrEnum
 
 from sqlalchemy import Engine
 
+from node.auditor import AuditTrail
 from node.committer import Committer
+from node.housekeeping import Housekeeper
 from node.listener import Listener
 from node.logs import get_logger
 from node.prover import Prover
@@ -18,7 +20,7 @@ from node.worker import Worker
 GRACE_S = 20.0
 """How long the jobs and deliveries in hand may take to end when the node stops."""
 
-Looped = Worker | Sender | Prover | Committer
+Looped = Worker | Sender | Prover | Committer | Housekeeper
 """What runs in a loop of its own."""
 
 log = get_logger()
@@ -41,20 +43,22 @@ class Node:
 
     Starting order: the listener, so that a port in use is told before anything moves; then workers, senders
     and provers. Stopping order: the listener, so that nothing new comes; then the workers, whose jobs in hand
-    end or are given back; then senders and provers, whose batches in hand end; then the database.
+    end or are given back; then the others, whose batches in hand end; then the database and the audit trail.
 
     Attributes:
         listener: None in a process that does not listen.
         workers: None in a process that does not work.
         senders: None in a process that does not deliver.
-        provers: Who asks for proofs of delivery, and who answers for commitments.
+        others: Who asks for proofs of delivery, who answers for commitments, and who keeps house.
+        audit: What is told to an audit repository; off where there is none.
         engine: The database.
     """
 
     listener: Listener | None
     workers: tuple[Worker, ...]
     senders: tuple[Sender, ...]
-    provers: tuple[Prover | Committer, ...]
+    others: tuple[Prover | Committer | Housekeeper, ...]
+    audit: AuditTrail
     engine: Engine
 
     @property
@@ -66,9 +70,10 @@ class Node:
         """Start every part; images are taken when this returns, where the node listens."""
         if self.listener is not None:
             self.listener.start()
-        parts: tuple[Looped, ...] = (*self.workers, *self.senders, *self.provers)
+        parts: tuple[Looped, ...] = (*self.workers, *self.senders, *self.others)
         for part in parts:
             part.loop.start()
+        self.audit.started()
         ports = {"port": self.port, "tls_port": self.listener.tls_port} if self.listener else {}
         log.info("node started", **ports)
 
@@ -80,11 +85,13 @@ class Node:
         for worker in self.workers:
             if not worker.loop.join(GRACE_S):
                 worker.give_back()
-        outward = (*self.senders, *self.provers)
+        outward = (*self.senders, *self.others)
         _ask_to_stop(outward)
         for part in outward:
             part.loop.join(GRACE_S)
         self.engine.dispose()
+        self.audit.stopped()
+        self.audit.close()
         log.info("node stopped")
 
     def run_until_signal(self) -> None:

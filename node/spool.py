@@ -12,7 +12,10 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import shutil
+import stat
+import time
 import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +28,17 @@ MEGABYTE = 1_000_000
 
 CHECK_EVERY_BYTES = 16 * MEGABYTE
 """The free space is looked at again after so many bytes of one object."""
+
+FOLDER_MODE = 0o700
+"""What the node makes holds images of patients: for its own user only."""
+
+DAY_S = 86_400.0
+
+OWNER_FILE = "queue-id"
+"""Says whose files these are: the identity of the database, and how often it had kept house."""
+
+_KEPT_FILE = re.compile(r"(objects|results)/[0-9a-f]{2}/[0-9a-f]{64}\.dcm")
+"""What `Spool.adopt` names files; nothing else is ever removed."""
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -44,6 +58,17 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def others_may(folder: Path) -> str:
+    """Return what users who are neither its owner nor in its group may do with a folder; empty: nothing."""
+    try:
+        mode = folder.stat().st_mode
+    except OSError:
+        return ""
+    rights = {stat.S_IROTH: "read", stat.S_IWOTH: "changed", stat.S_IXOTH: "entered"}
+    found = [word for bit, word in rights.items() if mode & bit]
+    return f"can be {' and '.join(found)} by other users of this machine" if found else ""
 
 
 @dataclass(frozen=True)
@@ -143,17 +168,23 @@ class Spool:
         self._reserve = disk_reserve_mb * MEGABYTE
         with _translated():
             for name in ("incoming", "objects", "results"):
-                (data_dir / name).mkdir(parents=True, exist_ok=True)
+                if not data_dir.exists():
+                    data_dir.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+                (data_dir / name).mkdir(mode=FOLDER_MODE, exist_ok=True)
             _sync_folder(data_dir)
 
     def path(self, relative: str) -> Path:
         """Return where a kept file lies on this machine."""
         return self.root / relative
 
+    def free_bytes(self) -> int:
+        """Return how much space is free."""
+        with _translated():
+            return shutil.disk_usage(self.root).free
+
     def check_space(self) -> None:
         """Raise OutOfSpaceError when less space is free than the reserve."""
-        with _translated():
-            free = shutil.disk_usage(self.root).free
+        free = self.free_bytes()
         if free < self._reserve:
             megabytes = f"{free // MEGABYTE} MB are free, {self._reserve // MEGABYTE} MB are reserved"
             raise OutOfSpaceError(f"the spool's disk is full: {megabytes}")
@@ -195,12 +226,14 @@ class Spool:
         """Give a file that is durable in incoming/ its place, durably; used by what writes files here."""
         relative = f"{folder}/{digest[:2]}/{digest}.dcm"
         target = self.path(relative)
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
         _sync_folder(target.parent.parent)  # always: who made the folder may not have come so far
-        if target.exists():  # the same content: what is there may be in use
-            path.unlink()
-        else:
-            path.rename(target)
+        with self._removals(fcntl.LOCK_SH):  # none between a look and what follows from it
+            if target.exists():  # the same content: what is there may be in use
+                os.utime(target)  # it counts as new: nobody removes it before its row is committed
+                path.unlink()
+            else:
+                path.rename(target)
         _sync_folder(target.parent)
         return Kept(relative, digest)
 
@@ -216,6 +249,65 @@ class Spool:
         objects = (self.root / "objects").glob("*/*.dcm")
         found = (path.relative_to(self.root).as_posix() for path in objects)
         return Recovery(torn, tuple(sorted(set(found) - set(known))))
+
+    def kept_files(self) -> Iterator[str]:
+        """Yield every file in objects/ and results/, relative to the spool's folder."""
+        for folder in ("objects", "results"):
+            for path in (self.root / folder).glob("*/*.dcm"):
+                yield path.relative_to(self.root).as_posix()
+
+    def size_of(self, relative: str) -> int | None:
+        """Return the bytes of a file, or None where it is not there."""
+        try:
+            return self.path(relative).stat().st_size
+        except OSError:
+            return None
+
+    def is_old(self, relative: str) -> bool:
+        """Return whether a file is there and nobody has kept anything in it for a day."""
+        try:
+            return time.time() - self.path(relative).stat().st_mtime >= DAY_S
+        except OSError:
+            return False
+
+    def remove(self, relative: str) -> int | None:
+        """Remove a file that nobody needs; return its bytes, or None where it was left or was gone.
+
+        A file that was kept, or kept again, within a day is left: whoever did so may be about to write its
+        row. That, and the lock that `adopt` shares, is why a caller may look into the database first.
+        """
+        if not _KEPT_FILE.fullmatch(relative):
+            return None
+        path = self.path(relative)
+        with _translated(), self._removals(fcntl.LOCK_EX):
+            if not self.is_old(relative):
+                return None
+            size = path.stat().st_size
+            return size if _remove_unless_alive(path) else None
+
+    def owner(self) -> tuple[str, int] | None:
+        """Return which database these files belong to, and how often it had kept house; None: never said."""
+        with _translated(), suppress(FileNotFoundError):
+            words = (self.root / OWNER_FILE).read_text(encoding="ascii", errors="replace").split()
+            passes = words[1] if len(words) == 2 else ""
+            return (words[0], int(passes)) if passes.isdecimal() else ("", 0)
+        return None
+
+    def set_owner(self, identity: str, passes: int) -> None:
+        """Write down which database these files belong to."""
+        path = self._fresh()
+        with _translated():
+            path.write_text(f"{identity} {passes}\n", encoding="ascii")
+            path.rename(self.root / OWNER_FILE)
+
+    @contextmanager
+    def _removals(self, kind: int) -> Iterator[None]:
+        descriptor = os.open(self.root / "objects", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, kind)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _fresh(self) -> Path:
         return self.root / "incoming" / f"{uuid.uuid4().hex}.dcm"

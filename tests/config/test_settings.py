@@ -1,9 +1,11 @@
 import tomllib
 from pathlib import Path
-from typing import Any
+from pprint import pformat
+from traceback import format_exception
+from typing import Any, get_args
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.errors import SettingsError
 from config.settings import DEFAULT_FILE, Destination, Settings, load_settings
@@ -244,3 +246,75 @@ def test_file_that_is_no_text_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match="UTF-8"):
         load_settings(tmp_path / "latin.toml")
+
+
+SECRET = "hunter2-canary"
+SECRETS = f"""
+[database]
+url = "postgresql://me:{SECRET}@host/db"
+[[web_destination]]
+name = "web"
+url = "https://192.0.2.11/dicom-web"
+user = "me"
+password = "{SECRET}"
+token = "{SECRET}"
+"""
+
+
+def _secret_fields(model: type[BaseModel], place: str = "") -> list[str]:
+    """Return every setting that is a secret, however deep."""
+    found = []
+    for name, field in model.model_fields.items():
+        inner = [field.annotation, *get_args(field.annotation)]
+        if SecretStr in inner:
+            found.append(f"{place}{name}")
+        for each in inner:
+            if isinstance(each, type) and issubclass(each, BaseModel):
+                found += _secret_fields(each, f"{place}{name}.")
+    return found
+
+
+def test_secrets_are_these_and_each_is_in_the_tests_below() -> None:
+    names = ["database.url", "web_destination.password", "web_destination.token"]
+
+    assert sorted(_secret_fields(Settings)) == names
+
+
+def test_no_secret_shows_however_settings_are_printed(tmp_path: Path) -> None:
+    settings = load(tmp_path, SECRETS)
+    web = settings.web_destination[0]
+
+    shown = [f(x) for f in (repr, str) for x in (settings, settings.database, web, settings.destinations)]
+    shown += [str(settings.model_dump()), settings.model_dump_json(), pformat(settings)]
+    assert not [text for text in shown if SECRET in text]
+    assert (web.password.get_secret_value(), web.token.get_secret_value()) == (SECRET, SECRET)
+
+
+@pytest.mark.parametrize(
+    "line", ["objects_per_minute = -1", "no_such_key = 1", 'url = "ftp://x"', "timeout_s ="]
+)
+def test_no_secret_shows_in_errors_about_its_neighbours(tmp_path: Path, line: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, f"{SECRETS}{line}\n")
+
+    assert SECRET not in "".join(format_exception(caught.value))
+
+
+@pytest.mark.parametrize("key", ["password", "token"])
+@pytest.mark.parametrize("value", [f'["{SECRET}"]', f'{{ a = "{SECRET}" }}'])
+def test_secret_of_a_wrong_kind_is_in_no_error(tmp_path: Path, key: str, value: str) -> None:
+    content = f'[[web_destination]]\nname = "web"\nurl = "https://192.0.2.11"\n{key} = {value}\n'
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, content)
+
+    assert SECRET not in "".join(format_exception(caught.value))
+
+
+@pytest.mark.parametrize(("rows", "fits"), [(0, True), (59, False), (60, True)])
+def test_rows_are_kept_as_long_as_files(tmp_path: Path, rows: int, fits: bool) -> None:
+    content = f"[retention]\nfiles_days = 30\nrefused_days = 60\nrows_days = {rows}\n"
+    if fits:
+        assert load(tmp_path, content).retention.rows_days == rows
+        return
+    with pytest.raises(SettingsError, match=r"'rows_days' must be 0, or at least .* \(60\), found 59"):
+        load(tmp_path, content)

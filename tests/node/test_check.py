@@ -203,3 +203,16 @@ def test_tls_port_that_the_node_has_passes_and_that_of_another_fails(tmp_path: P
     assert check_tls_port("127.0.0.1", tls).passed
     assert "shows its certificate" in check_tls_port("127.0.0.1", taken).words
     assert not check_tls_port("127.0.0.1", other).passed
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"), [(0o750, ""), (0o755, "can be read and entered by other users"), (0o703, "changed")]
+)
+def test_folder_that_is_open_to_others_is_told(tmp_path: Path, mode: int, words: str) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(mode)
+
+    result = check_data_folder(tmp_path / "data", reserve_mb=0)
+
+    assert result.passed == (not words)
+    assert words in result.words

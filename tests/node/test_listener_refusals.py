@@ -116,9 +116,12 @@ def test_object_over_the_limit_is_refused_with_the_limit(run: Any, make_dx: Any)
 # ---- when the node cannot keep anything
 
 
-def test_disk_below_its_reserve_means_try_again_later(run: Any, make_dx: Any) -> None:
-    node = run(disk_reserve_mb=10**9)
+def test_disk_that_sinks_below_its_reserve_means_try_again_later(
+    run: Any, make_dx: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = run(disk_reserve_mb=1)
     with node.association() as association:
+        monkeypatch.setattr(node.spool, "free_bytes", lambda: 0)
         response = association.send_c_store(make_dx(1024, 1024))
         assert response.Status == 0xA700
         assert "disk is full" in response.ErrorComment

@@ -8,7 +8,7 @@ from node.refusals import EVERY_S, MAX_REMEMBERED, Refusals
 
 def test_same_of_one_address_is_told_once_a_minute_with_how_often_it_was(lines: io.StringIO) -> None:
     now = [0.0]
-    refusals = Refusals(lambda: now[0])
+    refusals = Refusals(clock=lambda: now[0])
     for _ in range(5):
         refusals.note("connection refused", "it does not speak", "192.0.2.1")
     refusals.note("connection refused", "it does not speak", "192.0.2.2")
@@ -25,7 +25,7 @@ def test_same_of_one_address_is_told_once_a_minute_with_how_often_it_was(lines: 
 
 
 def test_scan_from_many_addresses_takes_no_memory_for_ever() -> None:
-    refusals = Refusals(lambda: 0.0)
+    refusals = Refusals(clock=lambda: 0.0)
     for number in range(MAX_REMEMBERED + 10):
         refusals.note("connection refused", "a reason", f"192.0.2.{number}")
 

@@ -22,6 +22,7 @@ from node.archive import Archive
 from node.assembly import build_node
 from node.database import FILE_NAME, engine_for
 from node.errors import StorageError
+from node.housekeeping import Housekeeper
 from node.job_store import JobStore
 from node.service import Node, Part
 from node.spool import Spool
@@ -305,5 +306,5 @@ def test_destinations_that_are_asked_for_proofs_have_provers(tmp_path: Path) -> 
     built = build_node(load_settings(config), StandInSegmenter())
     built.engine.dispose()
 
-    names = [part._name.split(":")[0] for part in built.provers]
+    names = [part._name.split(":")[0] for part in built.others if not isinstance(part, Housekeeper)]
     assert names == ["prover-asked", "prover-web", "committer"]

@@ -1,4 +1,4 @@
-"""Priorities and traces of jobs, proofs of delivery, commitments asked of the node, removed files."""
+"""Priorities and traces of jobs, proofs of delivery, commitments asked of the node, and keeping house."""
 
 from typing import Any
 
@@ -18,6 +18,7 @@ def upgrade() -> None:
     _make_proofs()
     _make_transactions()
     _make_commitments()
+    _make_keeping()
 
 
 def _moment(name: str, *, nullable: bool = False) -> sa.Column[Any]:
@@ -100,3 +101,18 @@ def _make_commitments() -> None:
         ),
     )
     op.create_index("ix_commitments_state_due_at", "commitments", ["state", "due_at"])
+
+
+def _make_keeping() -> None:
+    op.create_index(
+        "ix_jobs_files_removed_at_state_updated_at", "jobs", ["files_removed_at", "state", "updated_at"]
+    )
+    op.create_index("ix_jobs_path", "jobs", ["path"])
+    op.create_index("ix_results_path", "results", ["path"])
+    op.create_table(
+        "queue_identity",
+        sa.Column("id", sa.Integer, primary_key=True),
+        _text("value"),
+        sa.Column("passes", sa.Integer, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_queue_identity"),
+    )

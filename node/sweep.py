@@ -1,0 +1,121 @@
+"""Files that no job needs: what a crash left of a removal, and what nobody knows.
+
+A *leftover* is named only by rows that say its files were removed: the node died between the mark and the
+removal, or the same image came again afterwards. An *orphan* is named by no row: its sender was never told of
+success, or its rows are gone. Both are removed once they have lain for a day.
+
+With a wrong database URL, or a database put back from a backup, every file would be an orphan. So orphans
+stay, and it is told, when the data folder belongs to another database, when the database has kept house less
+often than the data folder remembers, and when too many files are unknown.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from node.keeping_store import BATCH, KeepingStore
+from node.spool import OWNER_FILE, Spool
+
+MAX_UNKNOWN_SHARE = 0.05
+"""More unknown files than this share of all are no accident of a crash but a mistake of somebody."""
+
+FEW = 10
+"""So few unknown files are removed whatever their share, once the data folder knows its database."""
+
+
+@dataclass(frozen=True)
+class Unneeded:
+    """What a look at the data folder found.
+
+    Attributes:
+        files: How many files there are.
+        leftovers: Files whose every job has given up its files.
+        orphans: Files that no row knows, a day old at least.
+        missing: How many files jobs need that are not there.
+        kept_because: Why orphans must stay, in words for the admin; empty: they may go.
+    """
+
+    files: int = 0
+    leftovers: tuple[str, ...] = ()
+    orphans: tuple[str, ...] = ()
+    missing: int = 0
+    kept_because: str = ""
+
+
+@dataclass
+class _Found:
+    files: int = 0
+    leftovers: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+
+def unneeded_files(spool: Spool, store: KeepingStore) -> Unneeded:
+    """Look at every file, and return what nobody needs; nothing is changed."""
+    doubt = whose(spool, store)
+    found = _Found()
+    for batch in _batches(spool.kept_files()):
+        found.files += len(batch)
+        known, needed = store.known(batch), store.needed(batch)
+        found.leftovers += [path for path in batch if path in known - needed and spool.is_old(path)]
+        found.unknown += [path for path in batch if path not in known]
+    unknown = _still_unknown(store, found.unknown)  # not what was on its way while we looked
+    doubt = doubt or _too_many(len(unknown), found.files, is_sure=spool.owner() is not None)
+    missing = 0 if doubt else _missing(spool, store)
+    orphans = tuple(path for path in unknown if spool.is_old(path))
+    return Unneeded(found.files, tuple(found.leftovers), orphans, missing, doubt)
+
+
+def _still_unknown(store: KeepingStore, paths: Collection[str]) -> list[str]:
+    unknown = []
+    for batch in _batches(paths):
+        known = store.known(batch)
+        unknown += [path for path in batch if path not in known]
+    return unknown
+
+
+def whose(spool: Spool, store: KeepingStore) -> str:
+    """Return why the database may not be that of the data folder; empty: it is, or the folder cannot tell."""
+    owner = spool.owner()  # before the database: others may count while we look
+    if owner is None:
+        return ""
+    identity = store.identity()
+    mistake = f"if that is meant, delete {OWNER_FILE} in the data folder"
+    if owner[0] != identity.value:
+        return f"the data folder belongs to another database than database.url names; {mistake}"
+    if owner[1] > identity.passes:
+        return f"the database is older than the data folder, as if put back from a backup; {mistake}"
+    return ""
+
+
+def _too_many(unknown: int, files: int, *, is_sure: bool) -> str:
+    few = FEW if is_sure else 0
+    if unknown <= max(few, MAX_UNKNOWN_SHARE * files):
+        return ""
+    return f"{unknown} of {files} files are unknown to the database: is it the right one?"
+
+
+def _missing(spool: Spool, store: KeepingStore) -> int:
+    """Return how many files jobs need that are not there; what was removed meanwhile is needed no more."""
+    count = 0
+    for paths in store.all_needed():
+        gone = [path for path in paths if not spool.path(path).exists()]
+        count += len(store.needed(gone)) if gone else 0
+    return count
+
+
+def remove_files(spool: Spool, store: KeepingStore, paths: Collection[str]) -> dict[str, int]:
+    """Remove those of the files that no job needs; return the bytes of each that went."""
+    removed = {}
+    for batch in _batches(paths):
+        needed = store.needed(batch)
+        for path in batch:
+            size = None if path in needed else spool.remove(path)
+            if size is not None:
+                removed[path] = size
+    return removed
+
+
+def _batches(paths: Iterable[str]) -> Iterator[list[str]]:
+    rest = iter(paths)
+    while batch := list(islice(rest, BATCH)):
+        yield batch

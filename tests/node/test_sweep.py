@@ -1,0 +1,125 @@
+"""Files that nobody needs are found; with the wrong database, nothing is."""
+
+import os
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, update
+
+from node.database import engine_for, queue_identity, upgrade, writing
+from node.keeping_store import KeepingStore
+from node.spool import OWNER_FILE, Spool
+from node.sweep import remove_files, unneeded_files
+from tests.node.conftest import Clock
+from tests.node.keeping import House
+
+
+@pytest.fixture
+def house(tmp_path: Path, engine: Engine, clock: Clock) -> House:
+    return House(tmp_path, engine, clock)
+
+
+def test_orphan_goes_when_it_is_a_day_old(house: House) -> None:
+    house.keeper().tidy()
+    house.received()
+    kept = house.keep(b"nobody's")
+    assert unneeded_files(house.spool, house.keeping).orphans == ()
+
+    os.utime(house.spool.path(kept.path), (1, 1))
+
+    assert unneeded_files(house.spool, house.keeping).orphans == (kept.path,)
+    assert house.keeper().tidy().orphans == 1
+    assert len(house.files()) == 1
+
+
+def test_wrong_database_makes_no_orphans(house: House, tmp_path: Path) -> None:
+    for _ in range(3):
+        house.received()
+    house.keeper().tidy()
+    wrong = engine_for(f"sqlite:///{tmp_path / 'wrong.sqlite'}", tmp_path)
+    upgrade(wrong)
+
+    found = unneeded_files(house.spool, KeepingStore(wrong))
+    wrong.dispose()
+
+    assert "belongs to another database" in found.kept_because
+
+
+def test_empty_database_does_not_adopt_a_folder_full_of_files(house: House) -> None:
+    house.keep(b"acknowledged by another database, a moment ago")
+
+    done = house.keeper().tidy()
+
+    assert "1 of 1 files are unknown to the database" in done.kept_because
+    assert house.spool.owner() is None
+
+
+def test_database_from_a_backup_makes_no_orphans(house: House, engine: Engine) -> None:
+    for _ in range(3):
+        house.keeper().tidy()
+    with writing(engine) as connection:
+        connection.execute(update(queue_identity).values(passes=1))
+    house.keep(b"came after the backup")
+    house.age()
+
+    done = house.keeper().tidy()
+
+    assert "put back from a backup" in done.kept_because
+    assert len(house.files()) == 1
+    (house.spool.root / OWNER_FILE).unlink()  # the admin means it: but the share speaks against it still
+    assert "unknown to the database" in house.keeper().tidy().kept_because
+
+
+def test_too_many_unknown_files_stay_and_are_told(house: House) -> None:
+    house.keeper().tidy()
+    for number in range(11):
+        house.keep(b"nobody's %d" % number)
+    house.age()
+
+    done = house.keeper().tidy()
+
+    assert done.kept_because == "11 of 11 files are unknown to the database: is it the right one?"
+    assert len(house.files()) == 11
+
+
+def test_needed_file_is_not_removed_whoever_asks(house: House) -> None:
+    house.received()
+
+    assert remove_files(house.spool, house.keeping, house.files()) == {}
+
+
+def test_file_that_was_kept_again_meanwhile_stays(house: House) -> None:
+    kept = house.keep(b"nobody's")
+    house.age()
+    house.keep(b"nobody's")  # a receiver has it, and is about to write its row
+
+    assert remove_files(house.spool, house.keeping, [kept.path]) == {}
+
+
+def test_nothing_but_kept_files_is_removed(house: House, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.dcm"
+    outside.write_bytes(b"")
+    os.utime(outside, (1, 1))
+
+    for path in ("../outside.dcm", "paxnode.sqlite", "objects/../../outside.dcm", str(outside)):
+        assert house.spool.remove(path) is None
+
+    assert outside.exists()
+
+
+def test_words_that_are_no_owner_are_another_owner(house: House) -> None:
+    (house.spool.root / OWNER_FILE).write_bytes(b"\xff\xff")
+
+    assert "belongs to another database" in unneeded_files(house.spool, house.keeping).kept_because
+
+
+def test_file_in_other_hands_stays(house: House) -> None:
+    import fcntl
+
+    kept = house.keep(b"nobody's")
+    house.age()
+    with house.spool.path(kept.path).open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+        assert Spool(house.spool.root).remove(kept.path) is None
+    assert house.spool.remove(kept.path) == len(b"nobody's")

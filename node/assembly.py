@@ -35,6 +35,7 @@ from node.routes import routes_of
 from node.sender import DeliveryRules, Sender
 from node.service import ALL_PARTS, Node, Part
 from node.spool import Recovery, Spool, others_may
+from node.tls import client_context
 from node.transcode import SYNTAXES
 from node.transport import Transport
 from node.work import Work
@@ -79,7 +80,13 @@ class _Common:
 
     @property
     def caller(self) -> Caller:
-        return Caller(self.settings.node.ae_title)
+        tls = self.settings.tls
+        return Caller(self.settings.node.ae_title, lambda peer: client_context(tls) if peer.tls else None)
+
+    @property
+    def web_finder(self) -> WebFinder:
+        tls = self.settings.tls
+        return WebFinder(lambda destination: client_context(tls, destination.authorities))
 
 
 def build_node(
@@ -187,7 +194,7 @@ def _provers(common: _Common) -> tuple[Prover, ...]:
         if not asked_of(destination):
             common.store.settle(destination.name, ())
             continue
-        finder = DimseFinder(common.caller) if isinstance(destination, Destination) else WebFinder()
+        finder = DimseFinder(common.caller) if isinstance(destination, Destination) else common.web_finder
         name, questions = _holder(f"prover-{destination.name}"), Questions(asker, finder)
         found.append(Prover(name, destination, common.store, common.spool, questions, rules, common.finished))
     return tuple(found)

@@ -185,8 +185,8 @@ class Porch:
 
     def _take(self, connection: socket.socket, address: tuple[Any, ...], tls: ServerTls | None) -> None:
         if not self._may_connect(address[0]):
-            connection.close()
             self._refuse("its address is not on the list", address[0], is_alarming=True)
+            connection.close()
             return
         connection.setblocking(False)
         if tls is not None:
@@ -219,8 +219,8 @@ class Porch:
             wanted = caller.proceed()
         except NotTakenError as error:
             self._bytes += len(caller.request) - before
-            self._hang_up(caller)
             self._refuse(str(error), caller.address[0], is_alarming=True)
+            self._hang_up(caller)
             return
         self._bytes += len(caller.request) - before
         if wanted:

@@ -200,7 +200,12 @@ def test_every_type_of_structure_is_in_it(page: str) -> None:
 def test_what_is_not_supported_is_named(page: str) -> None:
     overview = _section(page, "Conformance statement overview")
 
-    for service in ("Storage Commitment", "Query/Retrieve", "Modality Worklist", "STOW-RS", "TLS"):
+    for service in (
+        "Storage Commitment",
+        "Query/Retrieve",
+        "Modality Worklist",
+        "STOW-RS",
+    ):
         assert service in overview
     assert "| none | No | No |" in overview
 

@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,10 @@ def connection_to(port: int) -> socket.socket:
 
 
 def reasons(lines: io.StringIO) -> list[str]:
+    """Return why peers were refused, once that is logged: they learn of it a moment before."""
+    until = time.monotonic() + DEADLINE_S
+    while "connection refused" not in lines.getvalue() and time.monotonic() < until:
+        time.sleep(0.005)
     told = [json.loads(line) for line in lines.getvalue().splitlines()]
     return [line["reason"] for line in told if line["event"] == "connection refused"]
 

@@ -18,6 +18,7 @@ CONVERSION_ERRORS = (
     NotImplementedError,
     ArithmeticError,
     EOFError,
+    OSError,  # of items that end too early
     RecursionError,
     BytesLengthException,
     struct.error,

@@ -11,7 +11,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.sequence import Sequence
 
 from ai.segmentation import ModelIdentity
-from node.attributes import extent
+from node.attributes import CONVERSION_ERRORS, extent
 from node.errors import UndecodableError
 from node.limits import MAX_COPIED_BYTES, MAX_COPIED_ELEMENTS, MAX_IDENTITY_VALUE_BYTES
 from node.options import OutputOptions
@@ -103,7 +103,10 @@ def _verbatim(dataset: Dataset, keyword: str) -> DataElement | RawDataElement | 
     vr = dictionary_VR(keyword)
     if isinstance(element, RawDataElement) and vr != "SQ":
         return RawDataElement(element.tag, vr, len(element.value or b""), element.value, 0, False, True)
-    decoded = dataset[keyword]
+    try:
+        decoded = dataset[keyword]
+    except CONVERSION_ERRORS:  # a sequence; nobody is identified by one that cannot be read
+        return None
     return DataElement(decoded.tag, decoded.VR, decoded.value) if decoded.value or vr != "SQ" else None
 
 

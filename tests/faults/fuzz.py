@@ -76,6 +76,7 @@ bundle = "stand-in"
 count = 2
 [[profile]]
 name = "everything"
+structures = ["heart"]
 structure_report = true
 presentation_state = true
 secondary_capture = true

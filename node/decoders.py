@@ -117,15 +117,9 @@ class Decoders:
     def _decode(self, description: Mapping[str, int | str], pixel_data: bytes) -> Stored:
         process = self._take()
         try:
-            stored = process.ask(description, pixel_data, self._time_s)
-        except DecoderFailedError:
+            return process.ask(description, pixel_data, self._time_s)
+        finally:
             self._give_back(process)
-            raise
-        except BaseException:
-            process.end()
-            raise
-        self._give_back(process)
-        return stored
 
     def _take(self) -> "_Process":
         while True:
@@ -133,12 +127,12 @@ class Decoders:
                 process = self._idle.pop() if self._idle else None
             if process is None:
                 return _Process(self._command)
-            if process.is_alive():
+            if process.is_ready():
                 return process
             process.end()
 
     def _give_back(self, process: "_Process") -> None:
-        if process.images >= self._images or not process.is_alive():
+        if process.images >= self._images or not process.is_ready():
             process.end()
             return
         with self._lock:
@@ -155,6 +149,7 @@ class _Process:
     def __init__(self, command: Sequence[str]) -> None:
         self.images = 0
         self._ended = False
+        self._in_exchange = False
         try:
             self._process = subprocess.Popen(
                 command,
@@ -178,8 +173,9 @@ class _Process:
     def pid(self) -> int:
         return self._process.pid
 
-    def is_alive(self) -> bool:
-        return not self._ended and self._process.poll() is None
+    def is_ready(self) -> bool:
+        """Whether it waits for an image: it runs, and no exchange with it was broken off."""
+        return not self._ended and not self._in_exchange and self._process.poll() is None
 
     def end(self) -> None:
         """Kill it if it runs, and leave nothing of it."""
@@ -196,6 +192,7 @@ class _Process:
     def ask(self, description: Mapping[str, int | str], pixel_data: bytes, time_s: float) -> Stored:
         """Return the stored values; after DecoderFailedError it may have ended."""
         self.images += 1
+        self._in_exchange = True
         deadline = time.monotonic() + time_s
         header = json.dumps(description).encode()
         try:
@@ -222,6 +219,7 @@ class _Process:
     def _answer(self, deadline: float) -> Stored:
         header, content_bytes = self._frame(deadline)
         if "error" in header:
+            self._in_exchange = False
             raise DecoderFailedError(str(header["error"])[:1000])
         shape, dtype = header.get("shape"), header.get("dtype")
         if not _is_picture(shape, dtype, content_bytes):
@@ -231,6 +229,7 @@ class _Process:
         stored: Stored = np.empty(shape, np.dtype(str(dtype)))
         self._read_into(stored.data.cast("B"), deadline)
         stored.flags.writeable = False
+        self._in_exchange = False
         return stored
 
     def _frame(self, deadline: float) -> tuple[dict[str, object], int]:

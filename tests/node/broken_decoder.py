@@ -24,7 +24,7 @@ def _program() -> Any:
 
 
 def decode(header: Mapping[str, Any], content: bytes) -> Any:
-    """Do what the header says under "do", or the program's first argument, and give back the content as one row."""
+    """Do what the header or the first argument says, and give back the content as one row."""
     import numpy as np
 
     found = DEEDS[header.get("do", ALWAYS)](header)

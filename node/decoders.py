@@ -16,16 +16,18 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from math import prod
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from node.decoder_program import FRAME
+from node.decoder_program import FRAME, MEMORY
 from node.errors import NodeError
 from node.limits import (
     DECODER_IMAGES,
     DECODER_MEMORY_BYTES,
+    DECODER_SAMPLE_BYTES,
     DECODER_START_S,
     DECODER_TIME_S,
     MAX_OBJECT_BYTES,
@@ -65,7 +67,7 @@ class Decoders:
     Args:
         program: The command that decodes, without the arguments of `node.decoder_program.main`.
         time_s: What one image may take, in seconds.
-        memory_bytes: Address space of each process.
+        memory_bytes: Address space of each process, without its picture.
         images: After so many images a process is replaced.
     """
 
@@ -78,6 +80,7 @@ class Decoders:
     ) -> None:
         self._command = [*program, str(memory_bytes), str(MAX_OBJECT_BYTES), str(time_s)]
         self._time_s = time_s
+        self._memory_bytes = memory_bytes
         self._images = images
         self._idle: list[_Process] = []
         self._lock = threading.Lock()
@@ -117,7 +120,8 @@ class Decoders:
     def _decode(self, description: Mapping[str, int | str], pixel_data: bytes) -> Stored:
         process = self._take()
         try:
-            return process.ask(description, pixel_data, self._time_s)
+            memory_bytes = self._memory_bytes + DECODER_SAMPLE_BYTES * _samples(description)
+            return process.ask(description, pixel_data, self._time_s, memory_bytes)
         finally:
             self._give_back(process)
 
@@ -189,12 +193,14 @@ class _Process:
                     pipe.close()
         self._process.wait()
 
-    def ask(self, description: Mapping[str, int | str], pixel_data: bytes, time_s: float) -> Stored:
+    def ask(
+        self, description: Mapping[str, int | str], pixel_data: bytes, time_s: float, memory_bytes: int
+    ) -> Stored:
         """Return the stored values; after DecoderFailedError it may have ended."""
         self.images += 1
         self._in_exchange = True
         deadline = time.monotonic() + time_s
-        header = json.dumps(description).encode()
+        header = json.dumps({**description, MEMORY: memory_bytes}).encode()
         try:
             self._write(FRAME.pack(len(header), len(pixel_data)) + header, deadline)
             self._write(pixel_data, deadline)
@@ -269,6 +275,11 @@ class _Process:
             how = None
         self.end()
         return how
+
+
+def _samples(description: Mapping[str, int | str]) -> int:
+    sides = (int(description.get(keyword, 1)) for keyword in ("Rows", "Columns", "SamplesPerPixel"))
+    return prod(max(0, side) for side in sides)
 
 
 def _wait_for(descriptor: int, event: int, deadline: float) -> None:

@@ -1,6 +1,5 @@
 """What a received data set says of its identity, read without its pixels."""
 
-import struct
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
@@ -9,6 +8,7 @@ from pathlib import Path
 from pydicom.filereader import read_dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
+from node.attributes import CONVERSION_ERRORS
 from node.errors import UndecodableError
 from node.structure import Encoding, check_head
 
@@ -17,19 +17,6 @@ HEAD_BYTES = 4 * 1_048_576
 
 SERIES_INSTANCE_UID = 0x0020000E
 """The last attribute that is looked for (PS3.6); elements are sorted by tag (PS3.5 7.1)."""
-
-_PARSE_ERRORS = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    TypeError,
-    ValueError,
-    RecursionError,
-    struct.error,
-)
-"""What pydicom raises for bytes that are no data set."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +42,7 @@ def read_head(path: Path, offset: int, transfer_syntax: UID) -> Head:
         if transfer_syntax == DeflatedExplicitVRLittleEndian:
             content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, HEAD_BYTES)
         return _head(content, transfer_syntax)
-    except (*_PARSE_ERRORS, zlib.error) as error:
+    except (*CONVERSION_ERRORS, zlib.error) as error:
         raise UndecodableError(f"the data set cannot be parsed: {type(error).__name__}") from error
 
 

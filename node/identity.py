@@ -107,6 +107,8 @@ def _verbatim(dataset: Dataset, keyword: str) -> DataElement | RawDataElement | 
         decoded = dataset[keyword]
     except CONVERSION_ERRORS:  # a sequence; nobody is identified by one that cannot be read
         return None
+    if vr == "SQ" != decoded.VR:
+        return None
     return DataElement(decoded.tag, decoded.VR, decoded.value) if decoded.value or vr != "SQ" else None
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.dataelem import RawDataElement
 from pydicom.encaps import encapsulate
+from pydicom.tag import BaseTag
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -179,3 +181,12 @@ def test_crash_of_a_decoder_makes_an_image_undecodable(make_dx: MakeDx) -> None:
     with pytest.raises(UndecodableError, match=r"the decoder ended with signal 6 \(SIGABRT\)"):
         decode(dataset, decoders)
     decoders.close()
+
+
+def test_pixel_data_that_are_no_bytes_are_told(make_dx: MakeDx) -> None:
+    dataset = make_dx()
+    for vr, value in (("UT", b"text"), ("US", b"\1\0\2\0"), ("DS", b"no number")):
+        tag = BaseTag(0x7FE00010)
+        dataset[tag] = RawDataElement(tag, vr, len(value), value, 0, False, True)
+        with pytest.raises(UndecodableError, match="Pixel Data"):
+            decode(dataset)

@@ -130,3 +130,10 @@ def test_sequence_that_cannot_be_read_is_left_out(make_dx: MakeDx) -> None:
     tag = 0x00101002
     dataset[tag] = RawDataElement(BaseTag(tag), "SQ", 4, b"\xfe\xff\x00\xe0", 0, False, True)
     assert "OtherPatientIDsSequence" not in identity_of(dataset)
+
+
+def test_sequence_that_is_encoded_as_something_else_is_left_out(make_dx: MakeDx) -> None:
+    dataset = make_dx()
+    tag = BaseTag(0x00101002)
+    dataset[tag] = RawDataElement(tag, "IS", 11, b"^^^=^^^=^^^", 0, False, True)
+    assert "OtherPatientIDsSequence" not in identity_of(dataset)

@@ -11,7 +11,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.sequence import Sequence
 
 from ai.segmentation import ModelIdentity
-from node.attributes import CONVERSION_ERRORS, extent
+from node.attributes import CONVERSION_ERRORS, extent, items
 from node.errors import UndecodableError
 from node.limits import MAX_COPIED_BYTES, MAX_COPIED_ELEMENTS, MAX_IDENTITY_VALUE_BYTES
 from node.options import OutputOptions
@@ -99,17 +99,35 @@ def identity_of(dataset: Dataset) -> Dataset:
 def _verbatim(dataset: Dataset, keyword: str) -> DataElement | RawDataElement | None:
     if keyword not in dataset:
         return None
-    element: object = dataset.get_item(keyword)
+    element = _element(dataset, keyword)
     vr = dictionary_VR(keyword)
     if isinstance(element, RawDataElement) and vr != "SQ":
         return RawDataElement(element.tag, vr, len(element.value or b""), element.value, 0, False, True)
+    if vr == "SQ":
+        return _readable_sequence(dataset, keyword)
+    return _decoded(dataset, keyword)
+
+
+def _element(dataset: Dataset, keyword: str) -> object:
+    """Return an element, undecoded where it is; pydicom may have to decode it to know its length."""
+    try:
+        return dataset.get_item(keyword)
+    except CONVERSION_ERRORS as exc:
+        raise UndecodableError(f"{dictionary_description(keyword)} cannot be read") from exc
+
+
+def _decoded(dataset: Dataset, keyword: str) -> DataElement:
     try:
         decoded = dataset[keyword]
-    except CONVERSION_ERRORS:  # a sequence; nobody is identified by one that cannot be read
-        return None
-    if vr == "SQ" != decoded.VR:
-        return None
-    return DataElement(decoded.tag, decoded.VR, decoded.value) if decoded.value or vr != "SQ" else None
+        return DataElement(decoded.tag, decoded.VR, decoded.value)
+    except CONVERSION_ERRORS as exc:
+        raise UndecodableError(f"{dictionary_description(keyword)} cannot be read") from exc
+
+
+def _readable_sequence(dataset: Dataset, keyword: str) -> DataElement | None:
+    """Return a sequence with items; nobody is identified by one that cannot be read."""
+    found = list(items(dataset, keyword))
+    return DataElement(keyword, "SQ", found) if found else None
 
 
 def _check_length(keyword: str, element: DataElement | RawDataElement) -> None:

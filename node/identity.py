@@ -88,7 +88,10 @@ def identity_of(dataset: Dataset) -> Dataset:
     for keyword in (*OPTIONAL, *PATIENT_TYPE_2, *STUDY_TYPE_2, "StudyInstanceUID"):
         element = _verbatim(dataset, keyword)
         if element is not None and _is_well_formed(keyword, element):
-            _check_length(keyword, element)
+            try:
+                _check_length(keyword, element)
+            except CONVERSION_ERRORS as exc:
+                raise UndecodableError(f"{dictionary_description(keyword)} cannot be read") from exc
             identity[element.tag] = element
     for keyword in (*PATIENT_TYPE_2, *STUDY_TYPE_2):
         if keyword not in identity:

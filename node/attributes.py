@@ -8,6 +8,7 @@ from pydicom import Dataset
 from pydicom.dataelem import RawDataElement
 from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
 
 CONVERSION_ERRORS = (
     ValueError,  # OverflowError's and UnicodeError's base too
@@ -18,6 +19,7 @@ CONVERSION_ERRORS = (
     NotImplementedError,
     ArithmeticError,
     EOFError,
+    OSError,  # of items that end too early
     RecursionError,
     BytesLengthException,
     struct.error,
@@ -28,12 +30,12 @@ _CODE_STRING = re.compile(r"[A-Za-z0-9_. /:^-]{1,32}")
 
 
 def values(dataset: Dataset, keyword: str) -> tuple[object, ...]:
-    """Return the values of an attribute; an empty tuple if it is absent, empty or malformed."""
+    """Return the values of an attribute; an empty tuple if it is absent, empty, malformed or a sequence."""
     try:
         value = dataset.get(keyword)
     except CONVERSION_ERRORS:
         return ()
-    if value is None or value == "":
+    if value is None or value == "" or isinstance(value, Sequence):
         return ()
     return tuple(value) if isinstance(value, MultiValue | list | tuple) else (value,)
 

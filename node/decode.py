@@ -24,7 +24,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from node.attributes import CONVERSION_ERRORS, number, numbers, text
+from node.attributes import CONVERSION_ERRORS, number, numbers, text, values
 from node.codestream import first_fragment, stated_size
 from node.decoders import DECODERS, Decoders
 from node.errors import UndecodableError
@@ -97,8 +97,7 @@ def decode(dataset: Dataset, decoders: Decoders = DECODERS) -> Stored:
         UndecodableError: If there are no pixels, too many, or no decoder can read them.
         NodeError: If no decoder can be started.
     """
-    if not dataset.get("PixelData"):
-        raise UndecodableError("the object has no pixels: Pixel Data (7FE0,0010) is missing or empty")
+    _check_pixel_data(dataset)
     syntax = _settle_transfer_syntax(dataset)
     _check_amount(dataset)
     with warnings.catch_warnings():
@@ -117,6 +116,14 @@ def _decoded(dataset: Dataset, syntax: UID, decoders: Decoders) -> Stored:
         return pixel_array(dataset)
     _check_codestream(dataset)
     return decoders.decode(_description(dataset, syntax), dataset.PixelData)
+
+
+def _check_pixel_data(dataset: Dataset) -> None:
+    found = next(iter(values(dataset, "PixelData")), b"")
+    if not found:
+        raise UndecodableError("the object has no pixels: Pixel Data (7FE0,0010) is missing or empty")
+    if not isinstance(found, bytes):
+        raise UndecodableError("Pixel Data (7FE0,0010) has a value representation that pixels cannot have")
 
 
 def _check_amount(dataset: Dataset) -> None:

@@ -6,8 +6,8 @@ environment, files and sockets, and has limits on memory and files. It ends with
 an alarm within an image, so that it outlives no node.
 
 Messages both ways are frames: 4 bytes length of a JSON header, 8 bytes length of the content, both little
-endian, then header and content. Asked: the description of the pixels, and Pixel Data. Answered: shape and
-type of the stored values and their bytes, or `error`. The first frame says that it is ready.
+endian, then header and content. Asked: the description of the pixels, `MEMORY`, and Pixel Data. Answered:
+shape and type of the stored values and their bytes, or `error`. The first frame says that it is ready.
 """
 
 import json
@@ -23,6 +23,9 @@ from typing import Any, BinaryIO
 
 FRAME = struct.Struct("<IQ")
 GDCM = "gdcm"
+MEMORY = "memory"
+"""In the header of an image: the address space that it may take."""
+
 ALARM_SLACK_S = 5.0
 """The node ends a decoder that takes too long; the alarm rings a little later, for when there is no node."""
 
@@ -45,15 +48,16 @@ Decode = Callable[[Mapping[str, Any], bytes], Any]
 
 def confine(memory_bytes: int, file_bytes: int) -> None:
     """Bound what this process may take; before anything big is imported."""
-    for what, limit in (
-        (resource.RLIMIT_AS, memory_bytes),
-        (resource.RLIMIT_FSIZE, file_bytes),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        _, hard = resource.getrlimit(what)
-        value = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(what, (value, value))
+    _bound(resource.RLIMIT_AS, memory_bytes)
+    _bound(resource.RLIMIT_FSIZE, file_bytes)
+    _bound(resource.RLIMIT_CORE, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the node's to hear
+
+
+def _bound(what: int, limit: int) -> None:
+    """Set a limit, which may be raised again up to what this process was started with."""
+    _, hard = resource.getrlimit(what)
+    resource.setrlimit(what, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
 def serve(decode: Decode, time_s: float) -> None:
@@ -65,7 +69,9 @@ def serve(decode: Decode, time_s: float) -> None:
     _send(sink, {"ready": True})
     while request := _receive(source):
         signal.setitimer(signal.ITIMER_REAL, time_s + ALARM_SLACK_S)
-        _answer(sink, decode, *request)
+        header, content = request
+        _bound(resource.RLIMIT_AS, header.pop(MEMORY))
+        _answer(sink, decode, header, content)
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
@@ -89,7 +95,7 @@ def _send(sink: BinaryIO, header: Mapping[str, Any], content: bytes | memoryview
     sink.flush()
 
 
-def _receive(source: BinaryIO) -> tuple[Mapping[str, Any], bytes] | None:
+def _receive(source: BinaryIO) -> tuple[dict[str, Any], bytes] | None:
     start = source.read(FRAME.size)
     if len(start) < FRAME.size:
         return None

@@ -16,16 +16,18 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from math import prod
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from node.decoder_program import FRAME
+from node.decoder_program import FRAME, MEMORY
 from node.errors import NodeError
 from node.limits import (
     DECODER_IMAGES,
     DECODER_MEMORY_BYTES,
+    DECODER_SAMPLE_BYTES,
     DECODER_START_S,
     DECODER_TIME_S,
     MAX_OBJECT_BYTES,
@@ -65,7 +67,7 @@ class Decoders:
     Args:
         program: The command that decodes, without the arguments of `node.decoder_program.main`.
         time_s: What one image may take, in seconds.
-        memory_bytes: Address space of each process.
+        memory_bytes: Address space of each process, without its picture.
         images: After so many images a process is replaced.
     """
 
@@ -78,6 +80,7 @@ class Decoders:
     ) -> None:
         self._command = [*program, str(memory_bytes), str(MAX_OBJECT_BYTES), str(time_s)]
         self._time_s = time_s
+        self._memory_bytes = memory_bytes
         self._images = images
         self._idle: list[_Process] = []
         self._lock = threading.Lock()
@@ -117,15 +120,10 @@ class Decoders:
     def _decode(self, description: Mapping[str, int | str], pixel_data: bytes) -> Stored:
         process = self._take()
         try:
-            stored = process.ask(description, pixel_data, self._time_s)
-        except DecoderFailedError:
+            memory_bytes = self._memory_bytes + DECODER_SAMPLE_BYTES * _samples(description)
+            return process.ask(description, pixel_data, self._time_s, memory_bytes)
+        finally:
             self._give_back(process)
-            raise
-        except BaseException:
-            process.end()
-            raise
-        self._give_back(process)
-        return stored
 
     def _take(self) -> "_Process":
         while True:
@@ -133,12 +131,12 @@ class Decoders:
                 process = self._idle.pop() if self._idle else None
             if process is None:
                 return _Process(self._command)
-            if process.is_alive():
+            if process.is_ready():
                 return process
             process.end()
 
     def _give_back(self, process: "_Process") -> None:
-        if process.images >= self._images or not process.is_alive():
+        if process.images >= self._images or not process.is_ready():
             process.end()
             return
         with self._lock:
@@ -155,6 +153,7 @@ class _Process:
     def __init__(self, command: Sequence[str]) -> None:
         self.images = 0
         self._ended = False
+        self._in_exchange = False
         try:
             self._process = subprocess.Popen(
                 command,
@@ -178,8 +177,9 @@ class _Process:
     def pid(self) -> int:
         return self._process.pid
 
-    def is_alive(self) -> bool:
-        return not self._ended and self._process.poll() is None
+    def is_ready(self) -> bool:
+        """Whether it waits for an image: it runs, and no exchange with it was broken off."""
+        return not self._ended and not self._in_exchange and self._process.poll() is None
 
     def end(self) -> None:
         """Kill it if it runs, and leave nothing of it."""
@@ -193,11 +193,14 @@ class _Process:
                     pipe.close()
         self._process.wait()
 
-    def ask(self, description: Mapping[str, int | str], pixel_data: bytes, time_s: float) -> Stored:
+    def ask(
+        self, description: Mapping[str, int | str], pixel_data: bytes, time_s: float, memory_bytes: int
+    ) -> Stored:
         """Return the stored values; after DecoderFailedError it may have ended."""
         self.images += 1
+        self._in_exchange = True
         deadline = time.monotonic() + time_s
-        header = json.dumps(description).encode()
+        header = json.dumps({**description, MEMORY: memory_bytes}).encode()
         try:
             self._write(FRAME.pack(len(header), len(pixel_data)) + header, deadline)
             self._write(pixel_data, deadline)
@@ -222,6 +225,7 @@ class _Process:
     def _answer(self, deadline: float) -> Stored:
         header, content_bytes = self._frame(deadline)
         if "error" in header:
+            self._in_exchange = False
             raise DecoderFailedError(str(header["error"])[:1000])
         shape, dtype = header.get("shape"), header.get("dtype")
         if not _is_picture(shape, dtype, content_bytes):
@@ -231,6 +235,7 @@ class _Process:
         stored: Stored = np.empty(shape, np.dtype(str(dtype)))
         self._read_into(stored.data.cast("B"), deadline)
         stored.flags.writeable = False
+        self._in_exchange = False
         return stored
 
     def _frame(self, deadline: float) -> tuple[dict[str, object], int]:
@@ -270,6 +275,11 @@ class _Process:
             how = None
         self.end()
         return how
+
+
+def _samples(description: Mapping[str, int | str]) -> int:
+    sides = (int(description.get(keyword, 1)) for keyword in ("Rows", "Columns", "SamplesPerPixel"))
+    return prod(max(0, side) for side in sides)
 
 
 def _wait_for(descriptor: int, event: int, deadline: float) -> None:

@@ -1,6 +1,5 @@
 """What a received data set says of its identity, read without its pixels."""
 
-import struct
 import zlib
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -12,6 +11,7 @@ from pydicom.filereader import read_dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 from pynetdicom.dsutils import split_dataset
 
+from node.attributes import CONVERSION_ERRORS
 from node.errors import UndecodableError
 from node.structure import Encoding, check_head
 
@@ -20,19 +20,6 @@ HEAD_BYTES = 4 * 1_048_576
 
 SERIES_INSTANCE_UID = 0x0020000E
 """The last attribute that is looked for (PS3.6); elements are sorted by tag (PS3.5 7.1)."""
-
-_PARSE_ERRORS = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    TypeError,
-    ValueError,
-    RecursionError,
-    struct.error,
-)
-"""What pydicom raises for bytes that are no data set."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +47,10 @@ def read_head(path: Path, offset: int, transfer_syntax: UID) -> Head:
     Raises:
         UndecodableError: The bytes are no data set in this transfer syntax.
     """
+    content = _beginning(path, offset)
     try:
-        return _head(_identity(path, offset, transfer_syntax))
-    except (*_PARSE_ERRORS, zlib.error) as error:
+        return _head(_identity(content, transfer_syntax))
+    except (*CONVERSION_ERRORS, zlib.error) as error:
         raise UndecodableError(f"the data set cannot be parsed: {type(error).__name__}") from error
 
 
@@ -70,17 +58,20 @@ def identity_of_file(path: Path) -> FileIdentity:
     """Return whose a DICOM file is; empty where it is gone or cannot be read. For audit messages only."""
     try:
         meta, offset = split_dataset(path)
-        dataset = _identity(path, offset, UID(meta.TransferSyntaxUID))
+        dataset = _identity(_beginning(path, offset), UID(meta.TransferSyntaxUID))
         names = ("SOPClassUID", "StudyInstanceUID", "PatientID")
         return FileIdentity(*(_text(dataset, name) for name in names))
-    except (*_PARSE_ERRORS, zlib.error, InvalidDicomError, UndecodableError):
+    except (*CONVERSION_ERRORS, OSError, zlib.error, InvalidDicomError, UndecodableError):
         return FileIdentity("", "", "")
 
 
-def _identity(path: Path, offset: int, transfer_syntax: UID) -> Dataset:
+def _beginning(path: Path, offset: int) -> bytes:
     with path.open("rb") as file:
         file.seek(offset)
-        content = file.read(HEAD_BYTES)
+        return file.read(HEAD_BYTES)
+
+
+def _identity(content: bytes, transfer_syntax: UID) -> Dataset:
     if transfer_syntax == DeflatedExplicitVRLittleEndian:
         content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, HEAD_BYTES)
     encoding = Encoding(transfer_syntax.is_implicit_VR, transfer_syntax.is_little_endian)

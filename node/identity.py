@@ -11,7 +11,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.sequence import Sequence
 
 from ai.segmentation import ModelIdentity
-from node.attributes import extent
+from node.attributes import CONVERSION_ERRORS, extent, items
 from node.errors import UndecodableError
 from node.limits import MAX_COPIED_BYTES, MAX_COPIED_ELEMENTS, MAX_IDENTITY_VALUE_BYTES
 from node.options import OutputOptions
@@ -88,7 +88,10 @@ def identity_of(dataset: Dataset) -> Dataset:
     for keyword in (*OPTIONAL, *PATIENT_TYPE_2, *STUDY_TYPE_2, "StudyInstanceUID"):
         element = _verbatim(dataset, keyword)
         if element is not None and _is_well_formed(keyword, element):
-            _check_length(keyword, element)
+            try:
+                _check_length(keyword, element)
+            except CONVERSION_ERRORS as exc:
+                raise UndecodableError(f"{dictionary_description(keyword)} cannot be read") from exc
             identity[element.tag] = element
     for keyword in (*PATIENT_TYPE_2, *STUDY_TYPE_2):
         if keyword not in identity:
@@ -99,12 +102,35 @@ def identity_of(dataset: Dataset) -> Dataset:
 def _verbatim(dataset: Dataset, keyword: str) -> DataElement | RawDataElement | None:
     if keyword not in dataset:
         return None
-    element: object = dataset.get_item(keyword)
+    element = _element(dataset, keyword)
     vr = dictionary_VR(keyword)
     if isinstance(element, RawDataElement) and vr != "SQ":
         return RawDataElement(element.tag, vr, len(element.value or b""), element.value, 0, False, True)
-    decoded = dataset[keyword]
-    return DataElement(decoded.tag, decoded.VR, decoded.value) if decoded.value or vr != "SQ" else None
+    if vr == "SQ":
+        return _readable_sequence(dataset, keyword)
+    return _decoded(dataset, keyword)
+
+
+def _element(dataset: Dataset, keyword: str) -> object:
+    """Return an element, undecoded where it is; pydicom may have to decode it to know its length."""
+    try:
+        return dataset.get_item(keyword)
+    except CONVERSION_ERRORS as exc:
+        raise UndecodableError(f"{dictionary_description(keyword)} cannot be read") from exc
+
+
+def _decoded(dataset: Dataset, keyword: str) -> DataElement:
+    try:
+        decoded = dataset[keyword]
+        return DataElement(decoded.tag, decoded.VR, decoded.value)
+    except CONVERSION_ERRORS as exc:
+        raise UndecodableError(f"{dictionary_description(keyword)} cannot be read") from exc
+
+
+def _readable_sequence(dataset: Dataset, keyword: str) -> DataElement | None:
+    """Return a sequence with items; nobody is identified by one that cannot be read."""
+    found = list(items(dataset, keyword))
+    return DataElement(keyword, "SQ", found) if found else None
 
 
 def _check_length(keyword: str, element: DataElement | RawDataElement) -> None:

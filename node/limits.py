@@ -53,8 +53,11 @@ MAX_WINDOWS = 64
 DECODER_TIME_S = 60.0
 """What one image may take in the pixel decoders: the slowest codec needs 1 s for 20 million pixels."""
 
-DECODER_MEMORY_BYTES = 4096 * MEGABYTE
-"""Address space of a decoder: JPEG 2000 takes four bytes a sample several times over, and libraries 1 GB."""
+DECODER_MEMORY_BYTES = 1536 * MEGABYTE
+"""Address space of a decoder without its picture: programs and libraries have 0.6 GB of it."""
+
+DECODER_SAMPLE_BYTES = 48
+"""What a decoder may take more for each sample: JPEG 2000 takes four bytes several times over."""
 
 DECODER_START_S = 60.0
 """What a decoder may take until it is ready; 0.5 s on an idle machine."""

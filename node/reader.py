@@ -17,7 +17,7 @@ from ai.orientation import Orientation, Point
 from ai.radiograph import Radiograph, View
 from ai.segmentation import Mask
 from node.admission import check_admission
-from node.attributes import text
+from node.attributes import number, text
 from node.decode import decode, parse, transfer_syntax
 from node.display_values import DisplayValues, Grayscale, display_values
 from node.errors import RefusedImageError, UndecodableError
@@ -96,7 +96,7 @@ def read_radiograph(file: Path | BinaryIO, guess_polarity: bool = True) -> Sourc
     syntax = transfer_syntax(dataset)
     shown = display_values(stored, dataset)
     radiograph = _radiograph(shown, dataset, view, guess_polarity)
-    ratio = dataset.Rows * dataset.Columns * dataset.BitsAllocated / 8 / len(dataset.PixelData)
+    ratio = stored.size * number(dataset, "BitsAllocated", 0) / 8 / len(dataset.PixelData)
     for keyword in BULK:
         if keyword in dataset:
             delattr(dataset, keyword)

@@ -1,6 +1,7 @@
 """Broken DICOM objects, made of whole ones: each mutation knows how a data set is built, and lies."""
 
 import random
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -20,71 +21,22 @@ PIXEL_DATA = 0x7FE00010
 BOMB_BYTES = 700_000_000
 """More than the node inflates; 0.7 MB deflated."""
 
-ATTRIBUTES = [
-    "Rows",
-    "Columns",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "PixelRepresentation",
-    "SamplesPerPixel",
-    "PlanarConfiguration",
-    "NumberOfFrames",
-    "PhotometricInterpretation",
-    "WindowCenter",
-    "WindowWidth",
-    "VOILUTFunction",
-    "RescaleSlope",
-    "RescaleIntercept",
-    "RescaleType",
-    "PixelPaddingValue",
-    "PixelPaddingRangeLimit",
-    "PixelSpacing",
-    "ImagerPixelSpacing",
-    "NominalScannedPixelSpacing",
-    "PixelSpacingCalibrationType",
-    "EstimatedRadiographicMagnificationFactor",
-    "PatientOrientation",
-    "PatientAge",
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyDate",
-    "StudyTime",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-    "StudyID",
-    "StudyInstanceUID",
-    "SeriesInstanceUID",
-    "SpecificCharacterSet",
-    "TimezoneOffsetFromUTC",
-    "ViewPosition",
-    "PatientPosition",
-    "BodyPartExamined",
-    "Modality",
-    "PresentationLUTShape",
-    "PixelIntensityRelationship",
-    "PixelIntensityRelationshipSign",
-    "PresentationIntentType",
-    "LossyImageCompression",
-    "LossyImageCompressionRatio",
-    "LossyImageCompressionMethod",
-    "FrameOfReferenceUID",
-    "ShutterShape",
-    "ShutterLeftVerticalEdge",
-    "VerticesOfThePolygonalShutter",
-    "ShutterPresentationValue",
-    "PatientComments",
-    "OtherPatientIDsSequence",
-    "RequestAttributesSequence",
-    "ModalityLUTSequence",
-    "VOILUTSequence",
-    "AnatomicRegionSequence",
-    "ViewCodeSequence",
-    "ProcedureCodeSequence",
-    "PatientSpeciesDescription",
-]
+KEYWORDS = """
+    Rows Columns BitsAllocated BitsStored HighBit PixelRepresentation SamplesPerPixel
+    PlanarConfiguration NumberOfFrames PhotometricInterpretation WindowCenter WindowWidth VOILUTFunction
+    RescaleSlope RescaleIntercept RescaleType PixelPaddingValue PixelPaddingRangeLimit PixelSpacing
+    ImagerPixelSpacing NominalScannedPixelSpacing PixelSpacingCalibrationType
+    EstimatedRadiographicMagnificationFactor PatientOrientation PatientAge PatientName PatientID
+    PatientBirthDate PatientSex StudyDate StudyTime AccessionNumber ReferringPhysicianName StudyID
+    StudyInstanceUID SeriesInstanceUID SpecificCharacterSet TimezoneOffsetFromUTC ViewPosition
+    PatientPosition BodyPartExamined Modality PresentationLUTShape PixelIntensityRelationship
+    PixelIntensityRelationshipSign PresentationIntentType LossyImageCompression
+    LossyImageCompressionRatio LossyImageCompressionMethod FrameOfReferenceUID ShutterShape
+    ShutterLeftVerticalEdge VerticesOfThePolygonalShutter ShutterPresentationValue PatientComments
+    OtherPatientIDsSequence RequestAttributesSequence ModalityLUTSequence VOILUTSequence
+    AnatomicRegionSequence ViewCodeSequence ProcedureCodeSequence PatientSpeciesDescription
+"""
+ATTRIBUTES = tuple(re.findall(r"\w+", KEYWORDS))
 """What the node reads of a radiograph."""
 
 NASTY = (

@@ -24,10 +24,10 @@ def _program() -> Any:
 
 
 def decode(header: Mapping[str, Any], content: bytes) -> Any:
-    """Do what the header says under "do", and give back the content as one row."""
+    """Do what the header or the first argument says, and give back the content as one row."""
     import numpy as np
 
-    found = DEEDS[header.get("do", "nothing")](header)
+    found = DEEDS[header.get("do", ALWAYS)](header)
     return np.frombuffer(content, np.uint8).reshape(1, -1) if found is None else found
 
 
@@ -65,6 +65,7 @@ def _tell(_header: Mapping[str, Any]) -> Any:
     return np.frombuffer(str(_seen()).encode(), np.uint8).reshape(1, -1)
 
 
+ALWAYS = "".join(sys.argv[1:-3]) or "nothing"
 DEEDS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "nothing": lambda _header: None,
     "abort": lambda _header: os.abort(),
@@ -90,9 +91,9 @@ def _seen() -> list[str]:
 
 if __name__ == "__main__":
     program = _program()
-    program.confine(int(float(sys.argv[1])), int(float(sys.argv[2])))
+    memory, size, seconds = map(float, sys.argv[-3:])
+    program.confine(int(memory), int(size))
     import numpy
 
     assert numpy
-    if sys.argv[4:] != ["stillborn"]:
-        program.serve(decode, float(sys.argv[3]))
+    program.serve(decode, seconds)

@@ -1,10 +1,15 @@
+import sys
+import tracemalloc
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.dataelem import RawDataElement
 from pydicom.encaps import encapsulate
+from pydicom.tag import BaseTag
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -18,6 +23,7 @@ from pydicom.uid import (
 )
 
 from node.decode import decode, parse, transfer_syntax
+from node.decoders import Decoders
 from node.errors import UndecodableError
 
 MakeDx = Callable[..., Dataset]
@@ -140,3 +146,47 @@ def test_an_overlay_in_the_unused_bits_is_dropped(make_dx: MakeDx) -> None:
     dataset.PixelData = (wanted | 1 << 15).astype("<u2").tobytes()
     dataset.add_new((0x6000, 0x0102), "US", 15)
     assert np.array_equal(decode(parse(_bytes(dataset))), wanted)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "told"),
+    [
+        ({"Rows": 60_000, "Columns": 60_000}, "60000 rows of 60000 pixels: more than 100000000 in all"),
+        ({"Rows": 9_000, "Columns": 9_000, "NumberOfFrames": 4}, "the pixels have more than 512 MB"),
+        ({"NumberOfFrames": -1}, "no number of pixels"),
+    ],
+)
+def test_more_pixels_than_any_radiograph_has_are_told_before_there_is_memory(
+    make_dx: MakeDx, attributes: dict[str, int], told: str
+) -> None:
+    dataset = make_dx(**attributes)
+    tracemalloc.start()
+    with pytest.raises(UndecodableError, match=told):
+        decode(dataset)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1_000_000
+
+
+def test_codestream_of_another_size_is_told(make_dx: MakeDx) -> None:
+    dataset = _compressed(make_dx(), JPEG2000Lossless, "pylibjpeg")
+    dataset.Rows = 300
+    with pytest.raises(UndecodableError, match=r"the codestream has 256 rows of 224 pixels.*\(300, 224\)"):
+        decode(dataset)
+
+
+def test_crash_of_a_decoder_makes_an_image_undecodable(make_dx: MakeDx) -> None:
+    decoders = Decoders((sys.executable, "-I", str(Path(__file__).with_name("broken_decoder.py")), "abort"))
+    dataset = _compressed(make_dx(), RLELossless, "pylibjpeg")
+    with pytest.raises(UndecodableError, match=r"the decoder ended with signal 6 \(SIGABRT\)"):
+        decode(dataset, decoders)
+    decoders.close()
+
+
+def test_pixel_data_that_are_no_bytes_are_told(make_dx: MakeDx) -> None:
+    dataset = make_dx()
+    for vr, value in (("UT", b"text"), ("US", b"\1\0\2\0"), ("DS", b"no number")):
+        tag = BaseTag(0x7FE00010)
+        dataset[tag] = RawDataElement(tag, vr, len(value), value, 0, False, True)
+        with pytest.raises(UndecodableError, match="Pixel Data"):
+            decode(dataset)

@@ -53,3 +53,10 @@ def test_every_shape_is_carried_over_with_its_own_value() -> None:
 )
 def test_an_incomplete_shutter_is_left_out(attributes: dict[str, object]) -> None:
     assert len(_carried(**attributes)) == 0
+
+
+def test_a_shutter_of_very_many_vertices_is_not_carried_over() -> None:
+    vertices = [number % 500 for number in range(2_000)]
+    few = _carried(ShutterShape="POLYGONAL", VerticesOfThePolygonalShutter=vertices)
+    many = _carried(ShutterShape="POLYGONAL", VerticesOfThePolygonalShutter=[*vertices, 1, 1])
+    assert (len(few.VerticesOfThePolygonalShutter), "ShutterShape" in many) == (2_000, False)

@@ -85,3 +85,15 @@ def test_deflated_zeros_do_not_fill_the_memory(tmp_path: Path) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 4 * HEAD_BYTES
+
+
+@pytest.mark.parametrize("uid", [b"\x08\x00\x18\x00US\x03\x00abc", b"\x08\x00\x18\x00FD\x02\x00ab"])
+def test_identity_in_another_value_representation_is_no_error_of_ours(uid: bytes, tmp_path: Path) -> None:
+    with pytest.raises(UndecodableError):
+        head_of(uid, ExplicitVRLittleEndian, tmp_path)
+
+
+def test_sequences_nested_very_deeply_in_front_of_the_identity_are_told(tmp_path: Path) -> None:
+    deep = b"\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff" * 50_000
+    with pytest.raises(UndecodableError, match="nested"):
+        head_of(b"\x08\x00\x16\x00UI\x02\x001." + deep, ExplicitVRLittleEndian, tmp_path)

@@ -4,9 +4,12 @@ from io import BytesIO
 
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import BaseTag
 from pydicom.uid import UID, generate_uid
 
 from ai.segmentation import ModelIdentity
+from node.errors import UndecodableError
 from node.identity import UidMaker, copy_identity, identity_of, result_uid
 from node.options import OutputOptions
 
@@ -103,3 +106,34 @@ def test_sequences_of_the_identity_are_copied(make_dx: MakeDx) -> None:
     identity = identity_of(_through_bytes(source))
     assert identity.IssuerOfAccessionNumberSequence[0].LocalNamespaceEntityID == "HOSPITAL"
     assert identity.StudyInstanceUID == source.StudyInstanceUID
+
+
+def test_identity_that_is_longer_than_any_is_undecodable(make_dx: MakeDx) -> None:
+    with pytest.raises(UndecodableError, match="Patient's Name has 50000 bytes: more than results may carry"):
+        identity_of(make_dx(PatientName="A" * 50_000))
+
+
+def test_sequence_that_results_would_carry_is_bounded(make_dx: MakeDx) -> None:
+    def others(count: int) -> list[Dataset]:
+        items = [Dataset() for _ in range(count)]
+        for item in items:
+            item.PatientID = "1"
+        return items
+
+    assert len(identity_of(make_dx(OtherPatientIDsSequence=others(500))).OtherPatientIDsSequence) == 500
+    with pytest.raises(UndecodableError, match="Other Patient IDs Sequence"):
+        identity_of(make_dx(OtherPatientIDsSequence=others(501)))
+
+
+def test_sequence_that_cannot_be_read_is_left_out(make_dx: MakeDx) -> None:
+    dataset = make_dx()
+    tag = 0x00101002
+    dataset[tag] = RawDataElement(BaseTag(tag), "SQ", 4, b"\xfe\xff\x00\xe0", 0, False, True)
+    assert "OtherPatientIDsSequence" not in identity_of(dataset)
+
+
+def test_sequence_that_is_encoded_as_something_else_is_left_out(make_dx: MakeDx) -> None:
+    dataset = make_dx()
+    tag = BaseTag(0x00101002)
+    dataset[tag] = RawDataElement(tag, "IS", 11, b"^^^=^^^=^^^", 0, False, True)
+    assert "OtherPatientIDsSequence" not in identity_of(dataset)

@@ -9,6 +9,7 @@ from config.errors import SettingsError
 from config.settings import DEFAULT_FILE, Destination, Settings, load_settings
 
 PROSE = "# The same for archives that are reached by STOW-RS (PS3.18 10.5). One table each:"
+WEB = "[[web_destination]]\nname = 'web'\n"
 PACS = 'name = "pacs"\nae_title = "PACS"\nhost = "127.0.0.1"\nport = 104\n'
 
 
@@ -113,6 +114,12 @@ def test_database_url_prints_as_stars(tmp_path: Path) -> None:
     [
         ("[node]\n\nprot = 1", "my-node.toml, line 3: unknown key 'prot' in [node]; did you mean 'port'?"),
         ("[nodes]\nport = 1", "my-node.toml, line 1: unknown section [nodes]; did you mean 'node'?"),
+        (f"{WEB}url = 'https://me:pw@h/x'", "must hold no user and no password"),
+        (f"{WEB}url = 'https://h/x?a=1'", "must be scheme, host and path"),
+        (f"{WEB}url = 'ftp://h'", "'url' in [web_destination]"),
+        (f"{WEB}url = 'https://h'\nuser = 'u'\ntoken = 't'", "only one of them"),
+        (f"{WEB}url = 'https://h'\npassword = 't'", "'password' needs a 'user'"),
+        (f'{WEB}url = "https://h"\ntoken = "a\\nb"', "must hold no control characters"),
         ("[zzz]", "my-node.toml, line 1: unknown section [zzz]; known are node, database, model, worker"),
         (
             f"[[destination]]\n{PACS}[[destination]]\nnam = 1",
@@ -244,3 +251,10 @@ def test_file_that_is_no_text_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match="UTF-8"):
         load_settings(tmp_path / "latin.toml")
+
+
+def test_secrets_of_a_url_are_not_repeated_in_the_refusal(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        load(tmp_path, f"{WEB}url = 'https://me:s3cret@h/x'")
+
+    assert "s3cret" not in str(refusal.value)

@@ -90,7 +90,8 @@ def prove(size: int, seed: int, console: Console) -> list[Count]:
         tls = TlsSettings(certificate=str(certificate), key=str(key), authorities=str(authority.path))
         images = write_images(folder / "images", size)
         random.Random(seed).shuffle(images)
-        with GuardedOrthanc(folder / "orthanc", authority) as orthanc:
+        orthanc = GuardedOrthanc(folder / "orthanc", authority)
+        with orthanc:
             return [*_by_web(orthanc, images, console), *_by_tls(orthanc, images, tls, console)]
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage, generate_uid
@@ -91,7 +92,7 @@ def test_check_tells_what_is_wrong(tmp_path: Path, manner: Manner) -> None:
 )  # fmt: skip
 def test_check_asks_a_web_destination_with_its_credentials(code: int, passed: bool, words: str) -> None:
     with BadWeb(WebOrder(WebManner.HTTP, code)) as peer:
-        place = WebDestination(name="web", url=peer.url, user="node", password="s3cret")
+        place = WebDestination(name="web", url=peer.url, user="node", password=SecretStr("s3cret"))
         result = check_web_destination(place)
     assert result.passed is passed
     assert words in result.words

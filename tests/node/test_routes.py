@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from config.settings import Destination, Settings, WebDestination
+from config.settings import AnyDestination, Destination, Settings, WebDestination
 from node.outcome import Verdict
 from node.routes import Routes, routes_of
 from node.transport import Outgoing, PlainTransport
@@ -20,7 +20,7 @@ def test_each_kind_of_destination_has_its_transport() -> None:
 
 def test_settings_give_both_transports() -> None:
     gone = Outgoing("1.2.3", Path("gone.dcm"))
-    places = [
+    places: list[AnyDestination] = [
         Destination(name="pacs", ae_title="PACS", host="h", port=104),
         WebDestination(name="web", url="http://127.0.0.1:1"),
     ]

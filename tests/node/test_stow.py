@@ -29,7 +29,7 @@ DEFLATED, EXPLICIT = DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 
 def _at(peer: BadWeb, **settings: Any) -> WebDestination:
-    return WebDestination(**({"name": "web", "url": peer.url, "timeout_s": 5} | settings))
+    return WebDestination.model_validate({"name": "web", "url": peer.url, "timeout_s": 5} | settings)
 
 
 def _send(peer: BadWeb, objects: list[Outgoing], **settings: Any) -> list[Outcome]:

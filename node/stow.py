@@ -76,12 +76,16 @@ class StowTransport:
     An object goes in the first transfer syntax of its profile, since nothing is negotiated, and in Explicit
     VR Little Endian if the peer does not take that one.
 
+    Each part states its transfer syntax (PS3.18 8.7.3.5.2). Orthanc's DICOMweb plugin 1.7 skips such parts
+    and answers success without naming any object (measured); a peer that does so gets them without.
+
     Args:
         tls: The certificate to show to a peer that asks for one.
     """
 
     def __init__(self, tls: TlsSettings | None = None) -> None:
         self._tls = tls or TlsSettings()
+        self._bare: set[str] = set()  # destinations that skip parts which state their transfer syntax
 
     def send(self, destination: AnyDestination, objects: Sequence[Outgoing]) -> Generator[Outcome]:
         """Send objects in as few requests as their size allows; see `Transport.send`."""
@@ -94,7 +98,7 @@ class StowTransport:
             yield from (unsent(item, str(error), Verdict.BARRED) for item in read)
             return
         with web_client(destination, context) as client:
-            call = _Call(destination, client, context)
+            call = _Call(destination, client, context, self._bare)
             for group in _groups(read):
                 if isinstance(group, Outcome):
                     yield group
@@ -130,12 +134,17 @@ class _Call:
     """The requests to one destination, until one shows that it takes none."""
 
     def __init__(
-        self, destination: WebDestination, client: httpx.Client, context: ssl.SSLContext | None
+        self,
+        destination: WebDestination,
+        client: httpx.Client,
+        context: ssl.SSLContext | None,
+        bare: set[str],
     ) -> None:
         self._destination = destination
         self._peer = web_peer(destination)
         self._client = client
         self._context = context
+        self._bare = bare
         self._ended: _Reply | None = None
 
     def store(self, items: Sequence[Encoded]) -> Generator[Outcome]:
@@ -144,7 +153,7 @@ class _Call:
             for item in items:
                 yield self._unsent(item, self._ended)
             return
-        reply = self._post(items)
+        reply = self._asked(items)
         if reply.apart and len(items) > 1:
             for item in items:
                 yield from self.store([item])
@@ -156,6 +165,13 @@ class _Call:
                 yield from self.store([replace(item, offers=(ExplicitVRLittleEndian,))])
             else:
                 yield self._outcome(item, reply)
+
+    def _asked(self, items: Sequence[Encoded]) -> _Reply:
+        reply = self._post(items)
+        if reply.answer == StoreAnswer() and self._destination.name not in self._bare:
+            self._bare.add(self._destination.name)
+            return self._post(items)
+        return reply
 
     def _unsent(self, item: Encoded, reply: _Reply) -> Outcome:
         verdict = Verdict.BARRED if reply.verdict is Verdict.BARRED else Verdict.UNSENT
@@ -175,7 +191,8 @@ class _Call:
         return Outcome(uid, Verdict.TRANSIENT, None, words, heard=True)
 
     def _post(self, items: Sequence[Encoded]) -> _Reply:
-        parts = [Part(item.outgoing.path, item.transfer_syntax, item.offers[0]) for item in items]
+        bare = self._destination.name in self._bare
+        parts = [Part(i.outgoing.path, i.transfer_syntax, i.offers[0], bare) for i in items]
         try:
             with MultipartBody(parts) as body:
                 return self._answered(body)

@@ -30,11 +30,13 @@ class Part:
         path: Its DICOM file.
         own: The transfer syntax of that file.
         syntax: The one in which it goes.
+        bare: Whether its Content-Type leaves the transfer syntax to the file.
     """
 
     path: Path
     own: UID
     syntax: UID
+    bare: bool = False
 
 
 class MultipartBody:
@@ -56,7 +58,7 @@ class MultipartBody:
         with ExitStack() as opened:
             for part in self._parts:
                 file = opened.enter_context(_opened(part))
-                self._files.append((self._head(part.syntax), file, file.seek(0, 2)))
+                self._files.append((self._head(part), file, file.seek(0, 2)))
             self._open = opened.pop_all()
         return self
 
@@ -91,8 +93,9 @@ class MultipartBody:
     def _end(self) -> bytes:
         return f"--{self._boundary}--\r\n".encode()
 
-    def _head(self, syntax: UID) -> bytes:
-        kind = f"Content-Type: application/dicom; transfer-syntax={syntax}"
+    def _head(self, part: Part) -> bytes:
+        kind = "Content-Type: application/dicom"
+        kind += "" if part.bare else f"; transfer-syntax={part.syntax}"
         return f"--{self._boundary}\r\n{kind}\r\n\r\n".encode()
 
 

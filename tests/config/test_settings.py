@@ -11,6 +11,7 @@ from config.errors import SettingsError
 from config.settings import DEFAULT_FILE, Destination, Settings, load_settings
 
 PROSE = "# The same for archives that are reached by STOW-RS (PS3.18 10.5). One table each:"
+WEB = "[[web_destination]]\nname = 'web'\n"
 PACS = 'name = "pacs"\nae_title = "PACS"\nhost = "127.0.0.1"\nport = 104\n'
 
 
@@ -115,6 +116,12 @@ def test_database_url_prints_as_stars(tmp_path: Path) -> None:
     [
         ("[node]\n\nprot = 1", "my-node.toml, line 3: unknown key 'prot' in [node]; did you mean 'port'?"),
         ("[nodes]\nport = 1", "my-node.toml, line 1: unknown section [nodes]; did you mean 'node'?"),
+        (f"{WEB}url = 'https://me:pw@h/x'", "must hold no user and no password"),
+        (f"{WEB}url = 'https://h/x?a=1'", "must be scheme, host and path"),
+        (f"{WEB}url = 'ftp://h'", "'url' in [web_destination]"),
+        (f"{WEB}url = 'https://h'\nuser = 'u'\ntoken = 't'", "only one of them"),
+        (f"{WEB}url = 'https://h'\npassword = 't'", "'password' needs a 'user'"),
+        (f'{WEB}url = "https://h"\ntoken = "a\\nb"', "must hold no control characters"),
         ("[zzz]", "my-node.toml, line 1: unknown section [zzz]; known are node, database, model, worker"),
         (
             f"[[destination]]\n{PACS}[[destination]]\nnam = 1",
@@ -253,10 +260,13 @@ SECRETS = f"""
 [database]
 url = "postgresql://me:{SECRET}@host/db"
 [[web_destination]]
-name = "web"
+name = "basic"
 url = "https://192.0.2.11/dicom-web"
 user = "me"
 password = "{SECRET}"
+[[web_destination]]
+name = "bearer"
+url = "https://192.0.2.12/dicom-web"
 token = "{SECRET}"
 """
 
@@ -282,12 +292,13 @@ def test_secrets_are_these_and_each_is_in_the_tests_below() -> None:
 
 def test_no_secret_shows_however_settings_are_printed(tmp_path: Path) -> None:
     settings = load(tmp_path, SECRETS)
-    web = settings.web_destination[0]
+    basic, bearer = settings.web_destination
 
-    shown = [f(x) for f in (repr, str) for x in (settings, settings.database, web, settings.destinations)]
+    things = (settings, settings.database, basic, bearer, settings.destinations)
+    shown = [f(x) for f in (repr, str) for x in things]
     shown += [str(settings.model_dump()), settings.model_dump_json(), pformat(settings)]
     assert not [text for text in shown if SECRET in text]
-    assert (web.password.get_secret_value(), web.token.get_secret_value()) == (SECRET, SECRET)
+    assert (basic.password.get_secret_value(), bearer.token.get_secret_value()) == (SECRET, SECRET)
 
 
 @pytest.mark.parametrize(
@@ -318,3 +329,10 @@ def test_rows_are_kept_as_long_as_files(tmp_path: Path, rows: int, fits: bool) -
         return
     with pytest.raises(SettingsError, match=r"'rows_days' must be 0, or at least .* \(60\), found 59"):
         load(tmp_path, content)
+
+
+def test_secrets_of_a_url_are_not_repeated_in_the_refusal(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        load(tmp_path, f"{WEB}url = 'https://me:s3cret@h/x'")
+
+    assert "s3cret" not in str(refusal.value)

@@ -26,6 +26,7 @@ class WebManner(StrEnum):
 
     GOOD = "good"
     XML = "good, and answers in XML"
+    PICKY = "skips parts that state their transfer syntax, as Orthanc's plugin 1.7 does"
     FAILS = "names each object in the Failed SOP Sequence"
     UNNAMED = "answers success and names no object"
     HTML = "answers success with a page for people"
@@ -33,6 +34,9 @@ class WebManner(StrEnum):
     CLOSE = "closes the connection in the middle of a request"
     STALL = "reads and never answers"
     NONSENSE = "answers what is no HTTP"
+
+
+GOOD_MANNERS = {WebManner.GOOD, WebManner.XML, WebManner.PICKY}
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         arrivals = _arrivals(self.headers["Content-Type"], self.rfile.read(size))
         peer.requests.append([arrival.uid for arrival in arrivals])
-        spoiled = order.manner not in {WebManner.GOOD, WebManner.XML} and (
+        if order.manner is WebManner.PICKY:
+            arrivals = [arrival for arrival in arrivals if ";" not in arrival.stated]
+        spoiled = order.manner not in GOOD_MANNERS and (
             not order.only or any(arrival.uid in order.only for arrival in arrivals)
         )
         if spoiled and order.manner is not WebManner.FAILS:

@@ -372,37 +372,3 @@ def test_node_that_starts_again_does_not_wait_for_what_an_earlier_one_planned(be
     bench.store.delivery_failed(unanswered.id, "no connection", later)
     bench.sender(NOWHERE, PlainTransport()).step()
     assert [d.state for d in bench.deliveries()] == [DeliveryState.WAITING, DeliveryState.DELIVERED]
-
-
-def test_peer_that_rejects_us_for_good_is_left_alone_longest_and_nothing_is_parked(bench: Bench) -> None:
-    bench.add_job(results=2)
-    rules = DeliveryRules(Backoff(0.01, 3600.0), breaker_failures=5, lease_s=30)
-    sender = bench.sender(NOWHERE, _answering(Verdict.BARRED, Verdict.BARRED), rules)
-    assert sender.step() > 3500
-    deliveries = bench.deliveries()
-    assert [d.state for d in deliveries] == [DeliveryState.WAITING] * 2
-    assert deliveries[0].reason == "as told"
-
-
-def test_peer_is_left_alone_as_long_as_it_asks_for_and_no_longer_than_the_longest_wait(bench: Bench) -> None:
-    bench.add_job()
-
-    def busy(_destination: AnyDestination, outgoing: Outgoing) -> Outcome:
-        return Outcome(outgoing.sop_instance_uid, Verdict.UNSENT, None, "busy", wait_s=90)
-
-    rules = DeliveryRules(Backoff(0.01, 3600.0), breaker_failures=5, lease_s=30)
-    assert 80 < bench.sender(NOWHERE, PlainTransport(busy), rules).step() <= 90
-    assert bench.sender(NOWHERE, PlainTransport(busy), RULES).step() <= RULES.backoff.longest_s
-
-
-def test_no_more_is_claimed_than_may_go_now(bench: Bench) -> None:
-    bench.add_job(results=5)
-    now = [0.0]
-    rules = DeliveryRules(Backoff(0.02, 0.1), breaker_failures=2, lease_s=30, clock=lambda: now[0])
-    transport = PlainTransport()
-    sender = bench.sender(NOWHERE.model_copy(update={"objects_per_minute": 60}), transport, rules)
-    for minute_part in range(3):
-        assert sender.step() == pytest.approx(1.0)
-        assert sender.step() == pytest.approx(1.0)
-        assert len(transport.sent) == minute_part + 1
-        now[0] += 1.0

@@ -140,6 +140,15 @@ def test_success_without_a_word_about_the_object_is_no_success(made: Made, manne
     assert "is no Store Instances Response (HTTP 200)" in outcome.reason
 
 
+def test_peer_that_skips_parts_with_a_stated_syntax_gets_them_without(made: Made) -> None:
+    with BadWeb(WebOrder(WebManner.PICKY)) as peer:
+        transport = StowTransport()
+        for _ in range(2):
+            outcomes = list(transport.send(_at(peer), made(2)))
+            assert [o.verdict for o in outcomes] == [Verdict.STORED] * 2
+    assert [len(uids) for uids in peer.requests] == [2, 2, 2]  # it is remembered
+
+
 STATUSES = {
     400: Verdict.PERMANENT, 401: Verdict.BARRED, 403: Verdict.BARRED, 404: Verdict.BARRED,
     409: Verdict.PERMANENT, 413: Verdict.PERMANENT, 415: Verdict.PERMANENT, 429: Verdict.UNSENT,

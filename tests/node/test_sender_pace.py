@@ -1,0 +1,59 @@
+"""How long a sender leaves its destination alone, and how many objects it takes to it in a minute."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config.settings import AnyDestination
+from node.backoff import Backoff
+from node.jobs import DeliveryState
+from node.outcome import Outcome, Verdict
+from node.sender import DeliveryRules
+from node.transport import Outgoing, PlainTransport
+from tests.node.test_sender import NOWHERE, RULES, Bench
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path / "data")
+    yield made
+    made.engine.dispose()
+
+
+def test_peer_that_rejects_us_for_good_is_left_alone_longest_and_nothing_is_parked(bench: Bench) -> None:
+    bench.add_job(results=2)
+    rules = DeliveryRules(Backoff(0.01, 3600.0), breaker_failures=5, lease_s=30)
+
+    def reject(_destination: AnyDestination, outgoing: Outgoing) -> Outcome:
+        return Outcome(outgoing.sop_instance_uid, Verdict.BARRED, None, "rejected")
+
+    sender = bench.sender(NOWHERE, PlainTransport(reject), rules)
+    assert sender.step() > 3590
+    deliveries = bench.deliveries()
+    assert [d.state for d in deliveries] == [DeliveryState.WAITING] * 2
+    assert deliveries[0].reason == "rejected"
+
+
+def test_peer_is_left_alone_as_long_as_it_asks_for_and_no_longer_than_the_longest_wait(bench: Bench) -> None:
+    bench.add_job()
+
+    def busy(_destination: AnyDestination, outgoing: Outgoing) -> Outcome:
+        return Outcome(outgoing.sop_instance_uid, Verdict.UNSENT, None, "busy", wait_s=90)
+
+    rules = DeliveryRules(Backoff(0.01, 3600.0), breaker_failures=5, lease_s=30)
+    assert 80 < bench.sender(NOWHERE, PlainTransport(busy), rules).step() <= 90
+    assert bench.sender(NOWHERE, PlainTransport(busy), RULES).step() <= RULES.backoff.longest_s
+
+
+def test_no_more_is_claimed_than_may_go_now(bench: Bench) -> None:
+    bench.add_job(results=5)
+    now = [0.0]
+    rules = DeliveryRules(Backoff(0.02, 0.1), breaker_failures=2, lease_s=30, clock=lambda: now[0])
+    transport = PlainTransport()
+    sender = bench.sender(NOWHERE.model_copy(update={"objects_per_minute": 60}), transport, rules)
+    for minute_part in range(3):
+        assert sender.step() == pytest.approx(1.0)
+        assert sender.step() == pytest.approx(1.0)
+        assert len(transport.sent) == minute_part + 1
+        now[0] += 1.0

@@ -11,7 +11,7 @@ from pynetdicom import build_context, build_role, evt
 from pynetdicom.association import Association
 
 from config.settings import Destination, Peer
-from node.errors import ProofError
+from node.errors import NodeError, ProofError
 from node.implementation import application_entity
 from node.late_abort import close_on_late_abort
 
@@ -69,6 +69,15 @@ class Caller:
             if association.is_established:
                 association.release()
 
+    def _context(self, peer: Destination | Peer) -> SSLContext | None:
+        """Return the TLS context; ProofError where its certificate or authorities cannot be used."""
+        try:
+            return self.tls(peer)
+        except ProofError:
+            raise
+        except (NodeError, OSError) as error:
+            raise ProofError(f"{peer.ae_title} cannot be called over TLS ({error})") from error
+
     def _opened(
         self,
         peer: Destination | Peer,
@@ -82,7 +91,7 @@ class Caller:
         connected: list[evt.Event] = []
         ae = application_entity(self.ae_title)
         ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout_s
-        context = self.tls(peer)
+        context = self._context(peer)
         try:
             association = ae.associate(
                 peer.host,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import httpx
 
 from config.settings import AnyDestination, WebDestination
-from node.errors import ProofError
+from node.errors import NodeError, ProofError
 from node.proofs import Sought
 
 JSON = "application/dicom+json"
@@ -23,17 +23,8 @@ WebTlsFor = Callable[[WebDestination], ssl.SSLContext]
 
 
 def system_tls(destination: WebDestination) -> ssl.SSLContext:
-    """Return a context that checks certificates against the settings' authorities, else the system's.
-
-    Raises:
-        ProofError: The file of the authorities cannot be read.
-    """
-    try:
-        return ssl.create_default_context(cafile=destination.authorities or None)
-    except OSError as error:
-        raise ProofError(
-            f"the authorities of {destination.name} cannot be read ({error.strerror})"
-        ) from error
+    """Return a context that checks certificates against the settings' authorities, else the system's."""
+    return ssl.create_default_context(cafile=destination.authorities or None)
 
 
 class WebFinder:
@@ -57,13 +48,22 @@ class WebFinder:
             told = f"no answer to the query from {destination.name} ({type(error).__name__})"
             raise ProofError(told, unanswered=True) from error
 
+    def _context(self, destination: WebDestination) -> ssl.SSLContext | bool:
+        """Return the TLS context; ProofError where its certificate or authorities cannot be used."""
+        if not destination.url.startswith("https:"):
+            return False
+        try:
+            return self._tls(destination)
+        except (NodeError, OSError) as error:
+            raise ProofError(f"{destination.name} cannot be asked over TLS ({error})") from error
+
     def _client(self, destination: WebDestination) -> httpx.Client:
         token, password = destination.token.get_secret_value(), destination.password.get_secret_value()
         return httpx.Client(
             headers={"Accept": JSON} | ({"Authorization": f"Bearer {token}"} if token else {}),
             auth=(destination.user, password) if destination.user and not token else None,
             timeout=destination.timeout_s,
-            verify=self._tls(destination) if destination.url.startswith("https:") else False,
+            verify=self._context(destination),
             base_url=destination.url.rstrip("/"),
         )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -121,6 +122,16 @@ def test_web_archive_that_refuses_is_told_with_its_status(
 
     assert bench.states == SENT  # no answer is no "not found"
     assert words in bench.reasons[0]
+
+
+def test_authorities_that_cannot_be_read_are_told(bench: Bench, qido: Qido, tmp_path: Path) -> None:
+    changes = {"url": "https://127.0.0.1:1", "authorities": str(tmp_path / "none.pem")}
+    destination = qido.destination.model_copy(update=changes)
+    bench.send(destination)
+    bench.prover(destination).step()
+
+    assert bench.states == SENT
+    assert "web cannot be asked over TLS" in bench.reasons[0]
 
 
 # ---- settings that change

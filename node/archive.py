@@ -114,12 +114,14 @@ class Archive:
         ae = AE(self.ae_title)
         ae.supported_contexts = self._contexts
         ae.maximum_associations = 50
-        server = ae.start_server(
-            (self.host, self.port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)]
-        )
+        server = ae.start_server((self.host, self.port), block=False, evt_handlers=self.handlers())
         assert server is not None, "pynetdicom returns a server unless it blocks"
         self.port = server.server_address[1]
         self._ae = ae
+
+    def handlers(self) -> list[evt.EventHandlerType]:
+        """Return what answers each service; an archive that knows more of them adds to it."""
+        return [(evt.EVT_C_STORE, self._store)]
 
     def stop(self) -> None:
         """End every association and free the port."""

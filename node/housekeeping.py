@@ -177,6 +177,7 @@ class Housekeeper:
         rows = 0
         while not self.loop.stopping and (count := self._store.remove_rows(self._settings)):
             rows += count
+        self._store.remove_conversations(self._settings)
         return rows
 
     def _remember(self) -> None:

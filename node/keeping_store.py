@@ -26,7 +26,19 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from config.network import RetentionSettings
-from node.database import deliveries, job_events, jobs, proofs, queue_identity, reading, results, writing
+from node.commitment_store import CommitmentState
+from node.database import (
+    commitments,
+    deliveries,
+    job_events,
+    jobs,
+    proofs,
+    queue_identity,
+    reading,
+    results,
+    transactions,
+    writing,
+)
 from node.job_rows import JobRows
 from node.jobs import DeliveryState
 from node.states import State
@@ -169,6 +181,25 @@ class KeepingStore(JobRows):
                 connection.execute(delete(table).where(table.c.job_id.in_(ids)))
             connection.execute(delete(jobs).where(jobs.c.id.in_(ids)))
         return len(ids)
+
+    def remove_conversations(self, settings: RetentionSettings) -> int:
+        """Remove what was said of storage commitments so long ago that nobody answers; return how many.
+
+        A transaction of ours stays while a delivery waits for its answer; a request of others, while it waits
+        to be answered.
+        """
+        if not settings.rows_days:
+            return 0
+        old = self._ago(settings.rows_days)
+        awaited = exists().where(
+            deliveries.c.transaction_uid == transactions.c.transaction_uid,
+            deliveries.c.state != DeliveryState.DELIVERED,
+        )
+        ours = delete(transactions).where(transactions.c.begun_at <= old, ~awaited)
+        told = commitments.c.state != CommitmentState.WAITING
+        theirs = delete(commitments).where(commitments.c.created_at <= old, told)
+        with writing(self.engine) as connection:
+            return connection.execute(ours).rowcount + connection.execute(theirs).rowcount
 
     def _rows_due(self, settings: RetentionSettings) -> ColumnElement[bool]:
         """Rows outlive files; the first of a UID outlives those that conflict with it, which it explains."""

@@ -8,7 +8,7 @@ from rich.console import Console
 from tests.faults.command import Prove, run_proof
 from tests.faults.count import Count, told
 
-PARTS: Mapping[str, int] = {"storage": 60, "machines": 40, "crowd": 1000, "peers_proof": 1000}
+PARTS: Mapping[str, int] = {"storage": 60, "machines": 1, "crowd": 1000, "peers_proof": 1000}
 """The proofs in `tests/faults`, and the size of each at 100 percent."""
 
 

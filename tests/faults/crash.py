@@ -1,8 +1,8 @@
 """Kills a node at every crash point and at random moments, on SQLite and PostgreSQL: `make crash`.
 
 A modality sends every image until it is acknowledged. In the end the archive must hold exactly the results
-that were computed here, apart from the node, from the same images, and nothing else; each image that has no
-results must be refused or quarantined, with a reason.
+that were computed here, apart from the node, from the same images, and nothing else, each proven by storage
+commitment and by query; each image that has no results must be refused or quarantined, with a reason.
 """
 
 import random
@@ -13,14 +13,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from node.archive import Archive
 from tests.faults.command import run_proof
 from tests.faults.count import Count
 from tests.faults.crash_points import POINTS, CrashPoint
 from tests.faults.parts import NodeProcess, until_it_listens, write_mixed_images
+from tests.faults.proving_archive import ProvingArchive
 from tests.faults.rig import KINDS, Kind, Rig, database
 
 IMAGES_PER_LIFE = 6
+PROVEN = "commitment = true\nquery = true\nproof_timeout_s = 5.0\n"
+"""More of the destination's settings: it is asked for both proofs, and again after so long."""
+
 REACHED_WITHIN_S = 120.0
 LONGEST_LIFE_S = 3.0
 STARTING_SHARE = 0.2  # of the random kills come at any moment after the start, the others once it listens
@@ -43,8 +46,8 @@ def prove_on(
     with tempfile.TemporaryDirectory() as name, database(kind, Path(name)) as url:
         folder = Path(name)
         images = write_mixed_images(folder / "images", IMAGES_PER_LIFE * len(points) + kills)
-        with Archive(folder / "archive") as archive:
-            rig = Rig(folder, images, archive, url)
+        with ProvingArchive(folder / "archive") as archive:
+            rig = Rig(folder, images, archive, url, PROVEN)
             rig.expected  # noqa: B018 - worked out now, and not while the node is waited for
             begun = time.monotonic()
             node = rig.start()

@@ -23,7 +23,7 @@ class CrashPoint:
     """A place to die at.
 
     Attributes:
-        name: For reports: the way ("receive", "work", "deliver", "keep") and what was done last.
+        name: For reports: the way ("receive", "work", "deliver", "prove") and what was done last.
         target: "module:Class.function".
         when: Whether it dies before the function is called, or after it has returned.
         counts: Which calls count, by what they returned; for points after a function.
@@ -39,6 +39,7 @@ class CrashPoint:
 
 _KEEP, _RESULT = "node.spool:Incoming.keep", "node.spool:Spool.store_result"
 _JOBS, _DELIVERIES = "node.job_store:JobStore", "node.delivery_store:DeliveryStore"
+_PROOFS = "node.proof_store:ProofStore"
 
 POINTS = (
     CrashPoint("receive: a file is begun", "node.spool:Spool.begin", "after"),
@@ -66,6 +67,15 @@ POINTS = (
     CrashPoint("deliver: an object is answered, not recorded", "node.transport:_Call.store", "after"),
     CrashPoint("deliver: an answer is recorded, not committed", f"{_DELIVERIES}._change", "after"),
     CrashPoint("deliver: an answer is committed", f"{_DELIVERIES}.delivered", "after"),
+    CrashPoint("prove: deliveries are claimed", f"{_PROOFS}.claim_unproven", "after", counts=bool),
+    CrashPoint("prove: a transaction is begun, nobody asked", f"{_PROOFS}.begin_transaction", "after"),
+    CrashPoint("prove: it is asked, not recorded", f"{_PROOFS}.commitment_asked", "before"),
+    CrashPoint("prove: it is asked and recorded", f"{_PROOFS}.commitment_asked", "after"),
+    CrashPoint("prove: a commitment is heard, not recorded", f"{_PROOFS}.record_answer", "before"),
+    CrashPoint("prove: a proof is recorded, not committed", f"{_PROOFS}._hold", "after"),
+    CrashPoint("prove: a commitment is committed, not answered", f"{_PROOFS}.record_answer", "after"),
+    CrashPoint("prove: a query is answered, not recorded", f"{_PROOFS}.found", "before"),
+    CrashPoint("prove: what was found is committed", f"{_PROOFS}.found", "after"),
 )
 """All of them, in the order of an image's way."""
 

@@ -8,14 +8,12 @@ before and after.
     python -m tests.faults.crowd --size 1000
 """
 
-import argparse
 import random
 import resource
 import selectors
 import socket
 import ssl
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -30,7 +28,8 @@ from rich.console import Console
 from node.connections import mend_sockets
 from node.tls import client_context
 from tests.authority import Authority
-from tests.faults.count import Count, told
+from tests.faults.command import run_proof
+from tests.faults.count import Count
 from tests.faults.parts import HOST, NodeProcess, free_port, until_it_listens, write_images
 
 SENDS = 15
@@ -240,16 +239,5 @@ def settle(figure: Callable[[], int], steady_s: float = 2.0, longest_s: float = 
             last, since = now, time.monotonic()
 
 
-def main() -> int:
-    """Run the proof; 1 when it does not hold."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--size", type=int, default=1000, help="connections of each kind")
-    parser.add_argument("--seed", type=int, default=0, help="where handshakes stop")
-    chosen = parser.parse_args()
-    console = Console()
-    counts = prove(chosen.size, chosen.seed, console)
-    return 0 if told(f"a crowd of 2 x {chosen.size}", counts, console) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    run_proof(__doc__, prove, size=1000, size_means="connections of each kind")

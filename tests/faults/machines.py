@@ -7,7 +7,6 @@ while it holds a job: once the machine that only works, once the machine that al
 results must be at the archive, under the UIDs that they have without any fault, and nothing else.
 """
 
-import argparse
 import os
 import random
 import shutil
@@ -35,7 +34,8 @@ from node.job_store import JobStore
 from node.options import options_of
 from node.pipeline import process
 from node.states import State
-from tests.faults.count import Count, told
+from tests.faults.command import run_proof
+from tests.faults.count import Count
 from tests.faults.parts import HOST, free_port, write_images
 from tests.faults.postgresql import PostgresqlServer
 
@@ -301,17 +301,5 @@ def _expected(paths: Sequence[Path], config: Path) -> set[str]:
     return {str(result.dataset.SOPInstanceUID) for result in made}
 
 
-def main() -> int:
-    """Run the proof from the command line; the exit status is 0 when it holds."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
-    wanted = parser.parse_args()
-    console, start = Console(), time.monotonic()
-    holds = told(f"machines, seed {wanted.seed}", prove(wanted.size, wanted.seed, console), console)
-    console.print(f"{time.monotonic() - start:.0f} s")
-    return 0 if holds else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    run_proof(__doc__, prove, size=1, size_means="times 20 images, for each case")

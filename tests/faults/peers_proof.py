@@ -4,11 +4,9 @@
 change their manner at random, and one that is dead until the others have everything.
 """
 
-import argparse
 import random
 import sqlite3
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -30,7 +28,8 @@ from node.jobs import AddressedResult, Delivery, DeliveryState, ReceivedObject, 
 from node.outcome import Verdict, judge
 from node.spool import Spool
 from node.stow_answer import failure_rule
-from tests.faults.count import Count, told
+from tests.faults.command import run_proof
+from tests.faults.count import Count
 from tests.faults.parts import HOST, Modality, NodeProcess, free_port, until_it_listens, write_images
 from tests.faults.peers import BadPeer, Manner, Order
 from tests.faults.web_peers import BadWeb, WebManner, WebOrder
@@ -289,16 +288,5 @@ def _explained(delivery: Delivery, refused: set[str]) -> bool:
     return failure_rule(delivery.status).verdict is Verdict.PERMANENT and bool(delivery.reason)
 
 
-def main() -> None:
-    """Run the proof; exit 1 when a count is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, default=1000, help="results that wait for each destination")
-    parser.add_argument("--seed", type=int, default=1)
-    chosen = parser.parse_args()
-    console = Console()
-    counts = prove(chosen.size, chosen.seed, console)
-    sys.exit(0 if told("Peers that misbehave", counts, console) else 1)
-
-
 if __name__ == "__main__":
-    main()
+    run_proof(__doc__, prove, size=1000, size_means="results that wait for each destination")

@@ -78,7 +78,7 @@ class Rig:
         images: What the modality sends, in order, each until it is acknowledged.
         archive: Where results go; started already.
         url: The database's; "": SQLite in the data folder.
-        more: More settings, in TOML.
+        more: More settings, in TOML: first of the destination, then tables.
         data: The node's data folder; None: within the folder.
     """
 
@@ -133,6 +133,12 @@ class Rig:
         engine.dispose()
         return found
 
+    def _undelivered(self) -> int:
+        engine = engine_for(self.settings.database.url.get_secret_value(), self.settings.node.data_dir)
+        open_ = sum(JobStore(engine).waiting().values())
+        engine.dispose()
+        return open_
+
     def wait_for_the_end(self, timeout_s: float = LONGEST_WAIT_S) -> None:
         """Send everything and wait until nothing is left to do, or the time is up."""
         deadline = time.monotonic() + timeout_s
@@ -164,6 +170,7 @@ class Rig:
             Count.none("results under another identity", len(set(digests) - uids)),
             Count.none("results that came with different bytes", sum(len(d) > 1 for d in digests.values())),
             Count("results that came again, the same bytes", again),
+            Count.none("deliveries that are not done", self._undelivered()),
         ]
 
 

@@ -9,10 +9,12 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import ArgumentError
 
 from config.network import RetentionSettings
+from node.commitment_store import CommitmentStore
 from node.database import deliveries, job_events, jobs, proofs, reading, results, writing
 from node.errors import TransitionError
 from node.housekeeping import Housekeeper
 from node.jobs import Admission, ReceivedObject
+from node.proofs import ProofKind
 from node.spool import MEGABYTE, OWNER_FILE
 from tests.node.conftest import Clock
 from tests.node.keeping import RULES, House
@@ -355,3 +357,19 @@ def test_house_is_kept_again_when_it_is_time(house: House) -> None:
     seconds = RULES.every_s
     keeper.step()
     assert house.files() == []
+
+
+def test_words_about_commitments_go_with_the_rows_and_not_while_they_are_awaited(house: House) -> None:
+    house.finished("pacs")
+    [delivery] = house.store.claim_deliveries("pacs", "sender", 60.0, 10)
+    house.store.delivered(delivery.id, 0x0000, asked=[ProofKind.COMMITMENT])
+    house.store.begin_transaction("2.25.71", "pacs", [delivery.id])
+    asked = CommitmentStore(house.engine, house.clock)
+    asked.take_on("2.25.72", "CR", [("1.2", "2.25.1")])
+    house.pass_days(91)
+
+    assert house.keeping.remove_conversations(RULES) == 0
+    house.store.settle("pacs", ())
+    assert house.keeping.remove_conversations(RULES) == 1
+    assert house.store.transaction("2.25.71") is None
+    assert house.keeping.remove_conversations(RetentionSettings()) == 0

@@ -73,7 +73,7 @@ def _kill_at_points(
     node.kill()
     for point in points:
         rig.modality.released += IMAGES_PER_LIFE
-        occurrence = draw.randint(1, DIFFERENT_OCCURRENCES)
+        occurrence = 1 if _is_rare(point) else draw.randint(1, DIFFERENT_OCCURRENCES)
         node.start(("-m", "tests.faults.crashing_node", point.name, str(occurrence)))
         if not node.has_died(REACHED_WITHIN_S):
             console.print(f"[bold red]not reached[/]: {point.name}, occurrence {occurrence}")
@@ -81,6 +81,11 @@ def _kill_at_points(
             node.kill()
     node.start()
     return missed
+
+
+def _is_rare(point: CrashPoint) -> bool:
+    """Whether only one image of each life comes there: that which is refused, or quarantined."""
+    return point.target.endswith((".refuse", ".quarantine"))
 
 
 def _kill_at_random(rig: Rig, node: NodeProcess, kills: int, draw: random.Random) -> None:

@@ -103,7 +103,7 @@ def test_title_that_is_not_known_is_a_security_alert(run: Callable[..., Any], he
     assert heard.told() == [("Security Alert", "E", "STRANGER")]
     assert heard.messages[0][0].attrib["EventOutcomeIndicator"] == "4"
     [words] = heard.messages[0].iter("ParticipantObjectDescription")
-    assert words.text == "Calling AE title not recognised"
+    assert words.text == "Rejected Permanent: Calling AE title not recognised"
 
 
 def test_sending_is_told_at_its_begin_and_what_was_taken_at_its_end(

@@ -349,7 +349,7 @@ def mutated(whole: Specimen, draw: random.Random, uid: str) -> tuple[Specimen, s
     broken = whole.with_uid(uid)
     names = []
     for mutation in draw.choices(list(MUTATIONS), list(MUTATIONS.values()), k=draw.choice([1, 1, 2])):
-        if broken.deflated is None and broken.content:
+        if broken.deflated is None and broken.elements():
             broken = mutation(broken, draw)
             names.append(mutation.__name__)
     return broken, "+".join(names)

@@ -6,8 +6,9 @@ from pynetdicom.dimse_primitives import C_STORE
 
 from node.jobs import Priority
 
-DIMSE_PRIORITIES = {0x0000: Priority.ROUTINE, 0x0001: Priority.URGENT, 0x0002: Priority.LOW}
-"""Priority (0000,0700) of a C-STORE request: MEDIUM, HIGH, LOW (PS3.7 9.1.1.1 and Table 9.3-1)."""
+HIGH = 0x0001
+"""Priority (0000,0700) of a C-STORE request (PS3.7 Table 9.3-1). MEDIUM (0000) and LOW (0002) are routine alike:
+toolkits send LOW where nobody has chosen anything (pynetdicom 3.0.4 does)."""
 
 
 def priority_of(request: C_STORE, calling_ae_title: str, urgent_ae_titles: Collection[str]) -> Priority:
@@ -18,6 +19,5 @@ def priority_of(request: C_STORE, calling_ae_title: str, urgent_ae_titles: Colle
         calling_ae_title: Who sent it.
         urgent_ae_titles: Whose objects are urgent whatever they ask for; `node.urgent_ae_titles`.
     """
-    if calling_ae_title.strip() in urgent_ae_titles:
-        return Priority.URGENT
-    return DIMSE_PRIORITIES[request.Priority]  # pynetdicom lets no other value through
+    is_urgent = request.Priority == HIGH or calling_ae_title.strip() in urgent_ae_titles
+    return Priority.URGENT if is_urgent else Priority.ROUTINE

@@ -219,7 +219,7 @@ def test_bytes_then_folders_then_row_are_durable_before_success_is_said(
     ("asked", "urgent_titles", "priority"),
     [
         (0x0001, (), Priority.URGENT),
-        (0x0002, (), Priority.LOW),
+        (0x0002, (), Priority.ROUTINE),
         (0x0000, (), Priority.ROUTINE),
         (0x0002, ("MODALITY",), Priority.URGENT),
     ],

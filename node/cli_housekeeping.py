@@ -23,7 +23,7 @@ def housekeeping(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Settings file of the node.")] = None,
 ) -> None:
-    """Remove what [retention] says is due, now; a running node does so by itself.
+    """Remove what the retention settings say is due, now; a running node does so by itself.
 
     Images and results go only when every result is proven at every destination.
     """

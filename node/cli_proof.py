@@ -77,7 +77,7 @@ def print_proof(settings: Settings, study: str, job: int | None, *, as_json: boo
     else:
         print_rows(HEADS, [_row(line) for line in lines])
         open_ = sum(not line.proven for line in lines)
-        told = f"{len(lines) - open_} of {len(lines)} proven"
+        told = f"{len(lines) - open_} of {len(lines)} have every proof that is asked for"
         Console(stderr=True).print(told, markup=False, highlight=False, soft_wrap=True)
     return all(line.proven for line in lines)
 

@@ -208,7 +208,9 @@ class Listener:
             association.dul.to_user_queue.put(None)
         address = association.requestor.address_info
         calling = str(association.requestor.ae_title)
-        self._audit.association_ended(association, calling, address.address if address else "")
+        where = address.address if address else ""
+        log.info("association ended", calling_ae_title=calling, address=where)
+        self._audit.association_ended(association, calling, where)
 
     # ---- C-STORE
 
@@ -275,7 +277,8 @@ class Listener:
             self._received()
         else:
             uid = str(request.AffectedSOPInstanceUID)
-            log.warning("object not queued", sop_instance_uid=uid, state=admission.value)
+            tell = log.info if admission is Admission.DUPLICATE else log.warning
+            tell("object not queued", sop_instance_uid=uid, state=admission.value)
 
 
 def _answer_to(error: Exception) -> Answer:

@@ -22,6 +22,7 @@ from node.check_peers import check_destination
 from node.database import engine_for, upgrade, writing
 from node.model import STAND_IN
 from tests.authority import Authority
+from tests.faults.proving_archive import ProvingArchive
 
 
 @pytest.fixture
@@ -216,3 +217,24 @@ def test_folder_that_is_open_to_others_is_told(tmp_path: Path, mode: int, words:
 
     assert result.passed == (not words)
     assert words in result.words
+
+
+def test_archive_that_cannot_prove_what_it_is_asked_to_fails(tmp_path: Path) -> None:
+    def at(port: int, *, query: bool) -> Destination:
+        return Destination(
+            name="pacs", ae_title="ARCHIVE", host="127.0.0.1", port=port, commitment=True, query=query
+        )
+
+    with Archive(tmp_path) as plain, ProvingArchive(tmp_path / "proving") as proving:
+        one, both, none = (
+            check_destination("PAXNODE", place)
+            for place in (
+                at(plain.port, query=False),
+                at(plain.port, query=True),
+                at(proving.port, query=True),
+            )
+        )
+
+    assert (one.passed, both.passed, none.passed) == (False, False, True)
+    assert "cannot do what is asked of it by commitment = true:" in one.words
+    assert "by commitment = true and query = true: nothing sent there" in both.words

@@ -62,7 +62,7 @@ def test_what_is_awaited_is_told_and_ends_with_1(settings_file: Path, store: Job
     assert cells[5].endswith("0x0000")
     assert cells[6] != "-"
     assert cells[7:] == ["-", "stored there; it is not found there yet"]
-    assert "0 of 1 proven" in ended.stderr
+    assert "0 of 1 have every proof that is asked for" in ended.stderr
 
 
 def test_what_is_proven_ends_with_0(settings_file: Path, store: JobStore) -> None:

@@ -15,7 +15,7 @@ from node.clock import clock_for
 from node.database import existing_engine, shown_url, upgrade
 from node.errors import TransitionError
 from node.job_store import JobStore
-from node.jobs import Delivery, Job, JobEvent
+from node.jobs import Delivery, DeliveryState, Job, JobEvent
 from node.states import State
 
 jobs = typer.Typer(help="What came, what became of it, and running it again.", no_args_is_help=True)
@@ -25,6 +25,9 @@ JobArgument = Annotated[
     int, typer.Argument(metavar="JOB", help="Number of the job, from `paxnode jobs list`.")
 ]
 MOMENT = "%Y-%m-%d %H:%M:%S"
+
+AWAITED = frozenset({DeliveryState.WAITING, DeliveryState.SENT})
+"""Deliveries in these states are gone on with by themselves."""
 
 PIPED_WIDTH = 1000
 """Characters in a line where nobody has a window: no value is wrapped or cut."""
@@ -156,9 +159,11 @@ def _history(events: Sequence[JobEvent]) -> Table:
 
 
 def _deliveries(deliveries: Sequence[Delivery]) -> Table:
-    table = Table("destination", "object", "state", "failed tries", "status", "reason", title="deliveries")
+    heads = ("destination", "object", "state", "failed tries", "next try (UTC)", "status", "reason")
+    table = Table(*heads, title="deliveries")
     for each in deliveries:
         status = "" if each.status is None else f"0x{each.status:04X}"
         kind, failed = each.result.kind, str(each.attempts)
-        table.add_row(each.destination, kind, each.state.value, failed, status, Text(each.reason))
+        due = each.due_at.strftime(MOMENT) if each.state in AWAITED else ""
+        table.add_row(each.destination, kind, each.state.value, failed, due, status, Text(each.reason))
     return table

@@ -44,10 +44,11 @@ class Tidied:
         jobs: Jobs whose files went.
         files: Files that went, of jobs, leftovers and orphans.
         size: Their bytes.
-        orphans: How many of them nobody knew.
+        orphans: How many of them were results that nobody knew.
         rows: Jobs whose rows went.
         missing: Files that jobs need and that are not there.
-        kept_because: Why unknown files stay; empty: there are none, or they went.
+        kept_because: Why orphans stay; empty: there are none, or they went.
+        unknown_images: Images that the database does not know, a day old at least; they stay in any case.
     """
 
     jobs: int = 0
@@ -57,6 +58,7 @@ class Tidied:
     rows: int = 0
     missing: int = 0
     kept_because: str = ""
+    unknown_images: tuple[str, ...] = ()
 
 
 class Housekeeper:
@@ -84,6 +86,7 @@ class Housekeeper:
         self._deleted = deleted
         self._now = monotonic
         self._was_low = False
+        self._highest = 0
         self._next_pass = self._next_sweep = float("-inf")
         self.loop = Loop("housekeeper", self.step, Bell())
 
@@ -92,6 +95,7 @@ class Housekeeper:
     def step(self) -> float:
         """Watch the disk, keep house when it is time or the disk has become low; return when to look next."""
         became_low = self._watch()
+        self._note_receptions()
         if became_low or self._now() >= self._next_pass:
             self._next_pass = self._now() + self._settings.every_s
             with_sweep = became_low or self._now() >= self._next_sweep
@@ -119,6 +123,21 @@ class Housekeeper:
         if done.kept_because:
             log.warning("unknown files are kept", reason=done.kept_because)
 
+        if done.unknown_images:
+            log.warning("images that the database does not know: kept", count=len(done.unknown_images))
+
+    def _note_receptions(self) -> None:
+        """Count a pass when images came since the last look: an older database is known by fewer passes.
+
+        The number of passes and not that of the highest job is remembered: a database that was put back may
+        have received more images than the data folder remembers before anybody compares.
+        """
+        highest = self._store.highest_job()
+        if highest != self._highest and self._spool.owner() is not None:
+            if not whose(self._spool, self._store):
+                self._remember()
+            self._highest = highest
+
     # ---- once
 
     def tidy(self, *, with_sweep: bool = True) -> Tidied:
@@ -140,7 +159,8 @@ class Housekeeper:
         if not found.kept_because:
             self._remember()
         size = sum(sizes.values())
-        return Tidied(jobs, len(sizes), size, len(orphans), rows, found.missing, found.kept_because)
+        counts = jobs, len(sizes), size, len(orphans), rows
+        return Tidied(*counts, found.missing, found.kept_because, found.unknown_images)
 
     def would_tidy(self) -> Tidied:
         """Return what `tidy` would remove now; nothing is changed."""
@@ -153,7 +173,8 @@ class Housekeeper:
         paths = {path for each in due for path in each.paths} | {*found.leftovers, *orphans}
         sizes = [size for path in paths if (size := self._spool.size_of(path)) is not None]
         rows = self._store.due_rows(self._settings)
-        return Tidied(len(due), len(sizes), sum(sizes), len(orphans), rows, found.missing, found.kept_because)
+        counts = len(due), len(sizes), sum(sizes), len(orphans), rows
+        return Tidied(*counts, found.missing, found.kept_because, found.unknown_images)
 
     def _doubt(self) -> str:
         """Return why the database may be a wrong one; a data folder that has none yet learns its own."""

@@ -106,6 +106,8 @@ def tidied_words(done: Tidied, verb: str) -> Iterator[str]:
     unknown = f", {done.orphans} of them unknown to the database" if done.orphans else ""
     files = f"{done.files} files of {done.jobs} jobs, {_mb(done.size)}{unknown}"
     yield f"{verb}: {files}; rows of {done.rows} jobs"
+    if done.unknown_images:
+        yield f"images that the database does not know, kept: {len(done.unknown_images)}"
     if done.missing:
         yield f"files that jobs need and that are not there: {done.missing}"
 

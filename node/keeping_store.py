@@ -237,6 +237,11 @@ class KeepingStore(JobRows):
         except IntegrityError:  # another process was faster
             return
 
+    def highest_job(self) -> int:
+        """Return the highest number of a job, 0 where there is none; SQLite may give it once more."""
+        with reading(self.engine) as connection:
+            return connection.execute(select(func.max(jobs.c.id))).scalar_one() or 0
+
     def count_pass(self) -> Identity:
         """Count that house was kept once more, and return the identity as it is now."""
         more = update(queue_identity).values(passes=queue_identity.c.passes + 1)

@@ -34,6 +34,9 @@ FOLDER_MODE = 0o700
 
 DAY_S = 86_400.0
 
+IMAGES = "objects"
+"""The folder of what was received; results have one of their own."""
+
 OWNER_FILE = "queue-id"
 """Says whose files these are: the identity of the database, and how often it had kept house."""
 
@@ -69,6 +72,11 @@ def others_may(folder: Path) -> str:
     rights = {stat.S_IROTH: "read", stat.S_IWOTH: "changed", stat.S_IXOTH: "entered"}
     found = [word for bit, word in rights.items() if mode & bit]
     return f"can be {' and '.join(found)} by other users of this machine" if found else ""
+
+
+def is_image(relative: str) -> bool:
+    """Return whether a kept file was received; otherwise the node has made it."""
+    return relative.startswith(f"{IMAGES}/")
 
 
 @dataclass(frozen=True)
@@ -141,7 +149,7 @@ class Incoming:
         with _translated():
             self._file.flush()
             os.fsync(self._file.fileno())
-            kept = self._spool.adopt(self.path, "objects", digest)
+            kept = self._spool.adopt(self.path, IMAGES, digest)
             self._file.close()
         return kept
 

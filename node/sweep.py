@@ -1,12 +1,14 @@
 """Files that no job needs: what a crash left of a removal, and what nobody knows.
 
 A *leftover* is named only by rows that say its files were removed: the node died between the mark and the
-removal, or the same image came again afterwards. An *orphan* is named by no row: its sender was never told of
-success, or its rows are gone. Both are removed once they have lain for a day.
+removal. An *orphan* is a result that no row names: it can be made again. Both are removed once they have lain
+for a day. An *unknown image* is one that no row names. Mostly its sender was never told of success; but after
+a database was put back from a backup it may be the only copy of what was acknowledged since. Nothing tells
+these two apart, so it is never removed; it is told, and used when it is sent again.
 
-With a wrong database URL, or a database put back from a backup, every file would be an orphan. So orphans
-stay, and it is told, when the data folder belongs to another database, when the database has kept house less
-often than the data folder remembers, and when too many files are unknown.
+With a wrong database URL, or a database put back from a backup, many files would be orphans. So orphans stay,
+and it is told, when the data folder belongs to another database, when the database has kept house less often
+than the data folder remembers, and when too many files are unknown.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -14,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from node.keeping_store import BATCH, KeepingStore
-from node.spool import OWNER_FILE, Spool
+from node.spool import OWNER_FILE, Spool, is_image
 
 MAX_UNKNOWN_SHARE = 0.05
 """More unknown files than this share of all are no accident of a crash but a mistake of somebody."""
@@ -30,7 +32,8 @@ class Unneeded:
     Attributes:
         files: How many files there are.
         leftovers: Files whose every job has given up its files.
-        orphans: Files that no row knows, a day old at least.
+        orphans: Results that no row knows, a day old at least.
+        unknown_images: Images that no row knows, a day old at least; nobody removes them.
         missing: How many files jobs need that are not there.
         kept_because: Why orphans must stay, in words for the admin; empty: they may go.
     """
@@ -38,6 +41,7 @@ class Unneeded:
     files: int = 0
     leftovers: tuple[str, ...] = ()
     orphans: tuple[str, ...] = ()
+    unknown_images: tuple[str, ...] = ()
     missing: int = 0
     kept_because: str = ""
 
@@ -61,8 +65,10 @@ def unneeded_files(spool: Spool, store: KeepingStore) -> Unneeded:
     unknown = _still_unknown(store, found.unknown)  # not what was on its way while we looked
     doubt = doubt or _too_many(len(unknown), found.files, is_sure=spool.owner() is not None)
     missing = 0 if doubt else _missing(spool, store)
-    orphans = tuple(path for path in unknown if spool.is_old(path))
-    return Unneeded(found.files, tuple(found.leftovers), orphans, missing, doubt)
+    old = [path for path in unknown if spool.is_old(path)]
+    images = tuple(path for path in old if is_image(path))
+    orphans = tuple(path for path in old if not is_image(path))
+    return Unneeded(found.files, tuple(found.leftovers), orphans, images, missing, doubt)
 
 
 def _still_unknown(store: KeepingStore, paths: Collection[str]) -> list[str]:

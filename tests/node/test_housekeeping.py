@@ -292,7 +292,7 @@ def test_dry_run_tells_what_would_go_and_changes_nothing(house: House) -> None:
     job = house.delivered()
     house.keeper().tidy()
     house.pass_days(91)
-    house.keep(b"nobody's")
+    house.spool.store_result(b"nobody's")
     house.age()
 
     would = house.keeper().would_tidy()

@@ -1,17 +1,21 @@
 """Files that nobody needs are found; with the wrong database, nothing is."""
 
+import io
+import json
 import os
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, delete, update
 
-from node.database import engine_for, queue_identity, upgrade, writing
+from node.database import engine_for, job_events, jobs, queue_identity, upgrade, writing
+from node.housekeeping_report import tidied_words
 from node.keeping_store import KeepingStore
 from node.spool import OWNER_FILE, Spool
+from node.states import State
 from node.sweep import remove_files, unneeded_files
 from tests.node.conftest import Clock
-from tests.node.keeping import House
+from tests.node.keeping import RULES, House
 
 
 @pytest.fixture
@@ -22,7 +26,7 @@ def house(tmp_path: Path, engine: Engine, clock: Clock) -> House:
 def test_orphan_goes_when_it_is_a_day_old(house: House) -> None:
     house.keeper().tidy()
     house.received()
-    kept = house.keep(b"nobody's")
+    kept = house.spool.store_result(b"nobody's")
     assert unneeded_files(house.spool, house.keeping).orphans == ()
 
     os.utime(house.spool.path(kept.path), (1, 1))
@@ -68,6 +72,68 @@ def test_database_from_a_backup_makes_no_orphans(house: House, engine: Engine) -
     assert len(house.files()) == 1
     (house.spool.root / OWNER_FILE).unlink()  # the admin means it: but the share speaks against it still
     assert "unknown to the database" in house.keeper().tidy().kept_because
+
+
+def put_back(house: House, passes: int, highest: int) -> None:
+    """Leave of the database what a backup held."""
+    with writing(house.engine) as connection:
+        connection.execute(delete(job_events).where(job_events.c.job_id > highest))
+        connection.execute(delete(jobs).where(jobs.c.id > highest))
+        connection.execute(update(queue_identity).values(passes=passes))
+
+
+def test_images_that_were_acknowledged_after_the_backup_stay_and_are_told(house: House) -> None:
+    house.received()
+    house.keeper().tidy()
+    backup = house.keeping.identity().passes, house.keeping.highest_job()
+    late = [house.received().path for _ in range(8)]
+    put_back(house, *backup)
+
+    done = house.keeper().tidy()
+
+    assert (done.kept_because, done.files, sorted(done.unknown_images)) == ("", 0, sorted(late))
+    assert set(late) < set(house.files())
+    assert "images that the database does not know, kept: 8" in tidied_words(done, "removed")
+    assert house.keeper().would_tidy().unknown_images == done.unknown_images
+    assert house.received(b"image 2").state is State.QUEUED  # sent again: the file is used
+    assert len(house.keeper().tidy().unknown_images) == 7
+
+
+def test_unknown_images_are_told_in_the_log(house: House, lines: io.StringIO) -> None:
+    house.keeper().tidy()
+    house.keep(b"nobody's")
+    house.age()
+    house.keeper(RULES.model_copy(update={"disk_warning_mb": 0})).step()
+
+    told = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [each["count"] for each in told if each["event"].startswith("images that the database")] == [1]
+
+
+def test_data_folder_remembers_what_was_received_since_house_was_kept(house: House) -> None:
+    keeper = house.keeper()
+    house.received()
+    keeper.step()
+    backup = house.keeping.identity().passes, house.keeping.highest_job()
+    house.received()
+    keeper.step()  # it is not time to keep house yet
+    put_back(house, *backup)
+    for _ in range(3):  # more than the data folder has seen
+        house.received()
+
+    keeper.step()
+
+    assert "put back from a backup" in house.keeper().tidy().kept_because
+
+
+def test_looking_without_anything_received_counts_nothing(house: House) -> None:
+    keeper = house.keeper()
+    house.received()
+    for _ in range(2):
+        keeper.step()
+    passes = house.keeping.identity().passes
+    keeper.step()
+
+    assert house.keeping.identity().passes == passes
 
 
 def test_too_many_unknown_files_stay_and_are_told(house: House) -> None:

@@ -23,7 +23,8 @@ class Outcome:
         verdict: What follows.
         status: The DIMSE status that the peer answered; None when it gave none.
         reason: In words, for the admin.
-        heard: Whether the peer took the object and answered, though without a status for it.
+        heard: Whether the peer took the object and answered, though without a status for it; or what went
+            wrong is no matter of the peer's.
         wait_s: The peer asks to be left alone for so many seconds.
     """
 

@@ -46,6 +46,10 @@ MAX_COMMAND_BYTES = 65_536
 MAX_HELD_BYTES = 4 * 1_048_576
 """A data set of another service than storage is held in memory; a request for commitment is shorter."""
 
+MAX_WAITING = 2
+"""Complete requests that wait for their turn. Without an Asynchronous Operations Window, which is never
+agreed on, a peer sends the next after the answer (PS3.7 D.3.3.3): one waits at most."""
+
 MAX_PDU_BYTES = 4 * 1_048_576
 """A longer protocol data unit is not read. What we offer is smaller, and so is any association request."""
 
@@ -199,6 +203,8 @@ class StreamingProvider(DIMSEServiceProvider):
     def _begin(self, context_id: int, command: Dataset) -> None:
         if self._current is not None:
             raise ValueError("a command set in the middle of a data set")
+        if len(self._complete) > MAX_WAITING:
+            raise ValueError("requests are sent without waiting for their answers")
         request = C_STORE_RQ()
         request.context_id = context_id
         request.command_set = command

@@ -97,10 +97,15 @@ class Sender:
         return self._breaker.state
 
     def step(self) -> float:
-        """Send what is due, at most one batch; return for how many seconds there is nothing to do."""
+        """Send what is due, at most one batch; return for how many seconds there is nothing to do.
+
+        Raises:
+            StorageError: The database or the data folder is away; no delivery is held against it.
+        """
         wait_s = max(self._breaker.wait_s, self._rate.wait_s)
         if wait_s > 0:
             return wait_s
+        self._spool.check_there()
         if not self._begun:  # what an earlier run of the node had put off is tried at once
             self._store.hurry(self._destination.name)
             self._begun = True
@@ -151,6 +156,8 @@ class Sender:
             self._store.delivered(delivery.id, outcome.status, asked_of(self._destination))
             return
         parked = outcome.verdict is Verdict.PERMANENT
+        if parked and outcome.status is None:  # a file that is gone: not if they all are
+            self._spool.check_there()
         (self._unsent.add if outcome.unsent else self._unsent.discard)(delivery.id)
         retry_at = None if parked else self._retry_at(delivery, outcome)
         self._store.delivery_failed(delivery.id, outcome.reason, retry_at, outcome.status)

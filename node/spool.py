@@ -173,6 +173,7 @@ class Spool:
 
     def __init__(self, data_dir: Path, disk_reserve_mb: int = 0) -> None:
         self.root = data_dir
+        self._expected = ""
         self._reserve = disk_reserve_mb * MEGABYTE
         with _translated():
             for name in ("incoming", "objects", "results"):
@@ -184,6 +185,37 @@ class Spool:
     def path(self, relative: str) -> Path:
         """Return where a kept file lies on this machine."""
         return self.root / relative
+
+    def content(self, relative: str, limit: int) -> bytes:
+        """Return the bytes of a kept file, so many at most.
+
+        Raises:
+            FileNotFoundError: It is not there, though the data folder is.
+            StorageError: The data folder is away, or does not work; the file is not to blame.
+        """
+        try:
+            with self.path(relative).open("rb") as file:
+                return file.read(limit)
+        except FileNotFoundError:
+            self.check_there()
+            raise
+        except OSError as error:
+            raise StorageError(f"the spool cannot be read: {error.strerror}") from error
+
+    def expect(self, identity: str) -> None:
+        """Take the data folder to be there only while it belongs to this database."""
+        self._expected = identity
+
+    def check_there(self) -> None:
+        """Raise StorageError when the data folder is away: no file of it says that it is the one expected."""
+        if not self._expected:
+            return
+        try:
+            words = (self.root / OWNER_FILE).read_text(encoding="ascii", errors="replace").split()
+        except OSError as error:
+            raise StorageError(f"the data folder is away ({OWNER_FILE}: {error.strerror})") from error
+        if words[:1] != [self._expected]:
+            raise StorageError(f"another data folder lies in the place of ours ({OWNER_FILE})")
 
     def free_bytes(self) -> int:
         """Return how much space is free."""

@@ -154,9 +154,12 @@ def read_encoded(outgoing: Outgoing) -> Encoded | Outcome:
         own = UID(meta.TransferSyntaxUID)
         possible = offers(outgoing.path, own, outgoing.preferred)
         return Encoded(outgoing, UID(meta.MediaStorageSOPClassUID), own, possible)
-    except (OSError, InvalidDicomError, AttributeError) as error:
+    except (FileNotFoundError, InvalidDicomError, AttributeError) as error:
         reason = f"the result's file cannot be read ({type(error).__name__})"
         return Outcome(outgoing.sop_instance_uid, Verdict.PERMANENT, None, reason)
+    except OSError as error:  # of the disk, and no word of the peer's
+        reason = f"the result's file cannot be read ({error.strerror})"
+        return Outcome(outgoing.sop_instance_uid, Verdict.TRANSIENT, None, reason, heard=True)
 
 
 def unsent(item: Encoded | Outcome, reason: str, verdict: Verdict = Verdict.UNSENT) -> Outcome:
@@ -259,6 +262,9 @@ class _Call:
         if not self._association.is_established:
             self._ended = f"the association with {self._peer} ended before this object was sent"
             return self._not_sent(item)
+        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+            reason = f"the result's file cannot be read or encoded ({error.strerror})"
+            return Outcome(item.outgoing.sop_instance_uid, Verdict.TRANSIENT, None, reason, heard=True)
         return item.outcome(Verdict.PERMANENT, f"it cannot be encoded for the peer ({type(error).__name__})")
 
 

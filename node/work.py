@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 from pydicom import dcmread
@@ -13,6 +14,7 @@ from node.attributes import text
 from node.errors import ResultError
 from node.job_store import JobStore
 from node.jobs import Job, StoredResult
+from node.limits import MAX_OBJECT_BYTES
 from node.logs import get_logger
 from node.options import OutputOptions
 from node.pipeline import ResultObject, Understood, understand, write
@@ -74,7 +76,7 @@ class Work:
         self._spool = spool
 
     def __call__(self, job: Job, tell: Callable[[str], None] = lambda _stage: None) -> Made:
-        """Return the results of a job; errors as in `node.pipeline.process`.
+        """Return the results of a job; errors as in `node.pipeline.process` and `node.spool.Spool.content`.
 
         A result that does not conform costs only the destinations of its profile their results, unless there
         is nothing for anybody else.
@@ -89,7 +91,8 @@ class Work:
             tell(NEXT_STAGE[stage] if judged else NEXT_STAGE["judge"])
 
         tell("reading")
-        found = understand(self._spool.path(job.path), self._segmenter, ended, self._examiner)
+        content = BytesIO(self._spool.content(job.path, MAX_OBJECT_BYTES + 1))
+        found = understand(content, self._segmenter, ended, self._examiner)
         objects: list[AddressedObject] = []
         remarks: list[str] = []
         broken: ResultError | None = None

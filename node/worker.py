@@ -67,8 +67,13 @@ class Worker:
         self.loop = Loop(name, self.step, received)
 
     def step(self) -> float:
-        """Take one job and end it; return for how many seconds there is nothing to do."""
+        """Take one job and end it; return for how many seconds there is nothing to do.
+
+        Raises:
+            StorageError: The database or the data folder is away; no job is held against it.
+        """
         self._pay()
+        self._spool.check_there()
         job = self._store.claim(self._name, self._lease_s)
         if job is None:
             return IDLE_S

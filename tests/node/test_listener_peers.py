@@ -18,6 +18,7 @@ from pynetdicom.dimse_primitives import C_STORE
 
 from node.errors import NodeError
 from node.listener import Listener
+from node.reception import MAX_WAITING
 from node.states import State
 
 DEADLINE_S = 20.0
@@ -114,6 +115,34 @@ def test_stream_that_is_no_dicom_is_dropped(noise: bytes, run: Any) -> None:
         except ConnectionResetError:
             pass
 
+    assert node.answers_echo()
+
+
+def test_peer_that_does_not_wait_for_answers_is_hung_up_on(
+    run: Any, make_dx: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, go_on = run(), threading.Event()
+    begun: list[None] = []
+    add, begin_file = node.store.add_received, node.spool.begin
+
+    def slowly(received: Any) -> Any:
+        go_on.wait(DEADLINE_S)
+        return add(received)
+
+    def counted(*header: Any) -> Any:
+        begun.append(None)
+        return begin_file(*header)
+
+    monkeypatch.setattr(node.store, "add_received", slowly)
+    monkeypatch.setattr(node.spool, "begin", counted)
+    association = node.associate()
+    for piece in fragments(node, association, make_dx(64, 64)) * 20:
+        association.dul.send_pdu(piece)
+
+    wait_until(lambda: not association.is_established)
+    go_on.set()
+
+    assert len(begun) <= MAX_WAITING + 2  # the one that is answered, and those that wait
     assert node.answers_echo()
 
 

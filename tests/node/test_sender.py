@@ -21,11 +21,12 @@ from node.archive import Archive
 from node.backoff import Backoff, BreakerState
 from node.bell import Bell
 from node.database import engine_for, upgrade
+from node.errors import StorageError
 from node.job_store import JobStore
 from node.jobs import AddressedResult, Delivery, DeliveryState, ReceivedObject, StoredResult
 from node.outcome import Outcome, Verdict, judge
 from node.sender import BATCH, DeliveryRules, Sender
-from node.spool import Spool
+from node.spool import OWNER_FILE, Spool
 from node.states import State
 from node.transport import DimseTransport, Outgoing, PlainTransport, Transport
 
@@ -191,6 +192,26 @@ def test_parked_object_does_not_hold_up_the_others_of_its_job(bench: Bench) -> N
     bench.sender(NOWHERE, _answering(0xA900)).step()
     assert [d.state for d in bench.deliveries()] == [DeliveryState.PARKED, DeliveryState.DELIVERED]
     assert [job.state for job in bench.store.jobs()] == [State.DELIVERING]
+
+
+def test_data_folder_that_is_away_parks_nothing(bench: Bench) -> None:
+    bench.add_job(results=2)
+    bench.spool.set_owner("ours", 0)
+    bench.spool.expect("ours")
+    owner = bench.spool.root / OWNER_FILE
+    sender = bench.sender(NOWHERE, DimseTransport("PAXNODE"))
+
+    def vanish(_destination: AnyDestination, outgoing: Outgoing) -> Outcome:
+        owner.unlink(missing_ok=True)
+        return Outcome(outgoing.sop_instance_uid, Verdict.PERMANENT, None, "the result's file is gone")
+
+    with pytest.raises(StorageError):  # it goes while they are sent
+        bench.sender(NOWHERE, PlainTransport(vanish)).step()
+    with pytest.raises(StorageError):  # it is away before
+        sender.step()
+
+    assert [d.state for d in bench.deliveries()] == [DeliveryState.WAITING] * 2
+    assert [d.attempts for d in bench.deliveries()] == [0, 0]
 
 
 def test_dead_destination_blocks_nobody_else(bench: Bench, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from node.errors import OutOfSpaceError, StorageError
-from node.spool import MEGABYTE, Spool
+from node.spool import MEGABYTE, OWNER_FILE, Spool
 
 CONTENT = b"\x08\x00\x16\x00" * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -188,3 +188,37 @@ def test_known_object_is_no_orphan(spool: Spool) -> None:
     kept = incoming.keep()
 
     assert spool.recover(known={kept.path}).orphans == ()
+
+
+def test_content_is_read_up_to_a_limit(spool: Spool) -> None:
+    kept = spool.store_result(CONTENT)
+
+    assert spool.content(kept.path, len(CONTENT) + 1) == CONTENT
+    assert spool.content(kept.path, 10) == CONTENT[:10]
+
+
+def test_file_that_is_gone_is_told_apart_from_a_folder_that_is_away(spool: Spool) -> None:
+    spool.set_owner("ours", 1)
+    spool.expect("ours")
+    with pytest.raises(FileNotFoundError):
+        spool.content("objects/aa/gone.dcm", 10)
+
+    (spool.root / OWNER_FILE).unlink()
+
+    with pytest.raises(StorageError, match="the data folder is away"):
+        spool.content("objects/aa/gone.dcm", 10)
+
+
+def test_another_folder_in_the_place_of_ours_is_told(spool: Spool) -> None:
+    spool.expect("ours")
+    spool.set_owner("another's", 1)
+
+    with pytest.raises(StorageError, match="another data folder"):
+        spool.check_there()
+
+
+def test_file_that_the_disk_does_not_give_is_no_fault_of_the_file(spool: Spool) -> None:
+    (spool.root / "objects" / "folder.dcm").mkdir()
+
+    with pytest.raises(StorageError, match="the spool cannot be read"):
+        spool.content("objects/folder.dcm", 10)

@@ -299,6 +299,16 @@ def test_missing_file_is_permanent_and_does_not_stop_the_others(tmp_path: Path) 
     assert "cannot be read (FileNotFoundError)" in outcomes[0].reason
 
 
+def test_file_that_the_disk_does_not_give_now_is_tried_again_and_no_fault_of_the_peers(
+    tmp_path: Path,
+) -> None:
+    unreadable = Outgoing("1.2.3", tmp_path / "folder.dcm")
+    unreadable.path.mkdir()
+    (outcome,) = _send(1, [unreadable])
+    assert (outcome.verdict, outcome.unanswered) == (Verdict.TRANSIENT, False)
+    assert outcome.reason == "the result's file cannot be read (Is a directory)"
+
+
 def test_only_missing_files_need_no_association(tmp_path: Path) -> None:
     (outcome,) = _send(1, [Outgoing("1.2.3", tmp_path / "gone.dcm")])
     assert outcome.verdict is Verdict.PERMANENT

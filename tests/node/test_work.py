@@ -13,7 +13,7 @@ from ai.radiograph import Radiograph
 from ai.segmentation import ModelIdentity, Segmentation
 from ai.stand_in import StandInSegmenter
 from node.database import engine_for, upgrade
-from node.errors import ResultError, TransitionError
+from node.errors import ResultError, StorageError, TransitionError
 from node.job_store import JobStore
 from node.jobs import AddressedResult, ReceivedObject, StoredResult
 from node.options import OutputOptions
@@ -245,3 +245,14 @@ def test_only_a_job_that_is_done_is_run_once_more(node: Node) -> None:
         node.again()
     with pytest.raises(TransitionError, match="there is no job 99"):
         node.store.rerun(99)
+
+
+def test_image_that_the_disk_does_not_give_now_is_not_to_blame(node: Node) -> None:
+    job = node.store.claim("worker", 60)
+    assert job is not None
+    path = node.spool.path(job.path)
+    path.unlink()
+    path.mkdir()
+
+    with pytest.raises(StorageError, match="the spool cannot be read"):
+        Work(Versioned("1"), None, {PLAIN: ()}, node.store, node.spool)(job)

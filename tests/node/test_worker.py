@@ -19,7 +19,7 @@ from ai.errors import ConstantImageError, NotAChestError
 from node.bell import Bell
 from node.claiming import RETRY_BACKOFF
 from node.database import engine_for, upgrade
-from node.errors import OutOfSpaceError, RefusedImageError, ResultError, UndecodableError
+from node.errors import OutOfSpaceError, RefusedImageError, ResultError, StorageError, UndecodableError
 from node.job_store import JobStore
 from node.jobs import Job, ReceivedObject
 from node.pipeline import ResultObject
@@ -183,6 +183,23 @@ def test_job_that_meets_a_full_disk_lets_others_go_first(bench: Bench) -> None:
     bench.worker(_results).step()
     assert bench.job(unlucky).state is State.QUEUED
     assert bench.job(next_one).state is State.DONE
+
+
+def test_data_folder_that_is_away_costs_no_job(bench: Bench) -> None:
+    job = bench.receive()
+    bench.spool.set_owner("ours", 0)
+    bench.spool.expect("ours")
+    away = bench.spool.root.rename(bench.spool.root.with_name("away"))
+    bench.spool.root.mkdir()
+    worker = bench.worker(lambda path: [ResultObject("SEG", _object(str(path.stat())))])
+    for _ in range(5):
+        with pytest.raises(StorageError):
+            worker.step()
+        bench.ahead += timedelta(seconds=RETRY_BACKOFF.longest_s)
+    bench.spool.root.rmdir()
+    away.rename(bench.spool.root)
+
+    assert (bench.job(job).state, bench.job(job).attempts) == (State.QUEUED, 0)
 
 
 def test_job_that_fails_again_and_again_ends_as_failed_and_tells_where(bench: Bench) -> None:

@@ -1,0 +1,69 @@
+"""A node is built only on a data folder and a database that belong together."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ai.stand_in import StandInSegmenter
+from config.settings import Settings
+from node.assembly import build_node
+from node.database import engine_for, upgrade
+from node.errors import StorageError
+from node.job_store import JobStore
+from node.spool import OWNER_FILE, Spool
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str) -> Settings:
+    """A node without destinations, its database once of each kind and outside the data folder."""
+    node = {"data_dir": tmp_path / "data", "host": "127.0.0.1", "port": 0, "disk_reserve_mb": 0}
+    return Settings.model_validate({"node": node, "database": {"url": database_url}})
+
+
+def _built(settings: Settings) -> None:
+    build_node(settings, StandInSegmenter()).engine.dispose()
+
+
+def _receive(settings: Settings, make_received: Callable[..., Any]) -> None:
+    engine = engine_for(settings.database.url.get_secret_value(), settings.node.data_dir)
+    upgrade(engine)
+    JobStore(engine).add_received(make_received())
+    engine.dispose()
+
+
+def test_first_start_tells_the_data_folder_whose_it_is(settings: Settings) -> None:
+    _built(settings)
+
+    first = (settings.node.data_dir / OWNER_FILE).read_text()
+    _built(settings)
+
+    assert (settings.node.data_dir / OWNER_FILE).read_text() == first
+
+
+def test_node_does_not_start_on_a_data_folder_that_is_not_mounted(
+    settings: Settings, make_received: Callable[..., Any]
+) -> None:
+    _built(settings)
+    _receive(settings, make_received)
+    shutil.rmtree(settings.node.data_dir)
+
+    with pytest.raises(StorageError, match="is it mounted"):
+        _built(settings)
+
+    (settings.node.data_dir / OWNER_FILE).touch()  # the admin means it
+    _built(settings)
+    assert len((settings.node.data_dir / OWNER_FILE).read_text().split()) == 2
+
+
+def test_folder_with_files_and_without_an_owner_is_left_to_the_housekeeper(
+    settings: Settings, make_received: Callable[..., Any]
+) -> None:
+    _receive(settings, make_received)
+    Spool(settings.node.data_dir).store_result(b"of an older version")
+
+    _built(settings)
+
+    assert not (settings.node.data_dir / OWNER_FILE).exists()

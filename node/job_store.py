@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, and_, func, insert, select, update
+from sqlalchemy import Column, Connection, Engine, Row, and_, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from node.claiming import died_reason, next_job, patience_s, priority_after_death, silent_jobs
@@ -13,6 +13,7 @@ from node.delivery_store import RESULT_COLUMNS
 from node.errors import LeaseLostError, TransitionError
 from node.job_rows import JOB_COLUMNS, NO_LEASE, as_job, locked, utc_now
 from node.jobs import (
+    NO_FILE,
     AddressedResult,
     Admission,
     Delivery,
@@ -70,11 +71,13 @@ class JobStore(ProofStore):
 
     def _add(self, received: ReceivedObject) -> Admission:
         with writing(self.engine) as connection:
-            query = select(jobs.c.digest).where(jobs.c.sop_instance_uid == received.sop_instance_uid)
-            digests = set(connection.scalars(query))
+            same_uid = jobs.c.sop_instance_uid == received.sop_instance_uid
+            columns: list[Column[Any]] = [*JOB_COLUMNS, jobs.c.primary_uid]
+            query = select(*columns).where(same_uid).order_by(jobs.c.id)
+            found = {row.digest: row for row in connection.execute(query.with_for_update())}
+            digests = set(found)
             if received.digest in digests:
-                self._raise_priority(connection, received)
-                return Admission.DUPLICATE
+                return self._admit_again(connection, received, found[received.digest])
             conflict = "other content came before under this SOP Instance UID" if digests else ""
             reason = received.quarantine_reason or conflict
             row = self._insert(connection, received, is_primary=not digests)
@@ -91,6 +94,25 @@ class JobStore(ProofStore):
         values |= {"primary_uid": received.sop_instance_uid if is_primary else None}
         values |= {"created_at": now, "updated_at": now}
         return connection.execute(insert(jobs).values(values).returning(*JOB_COLUMNS)).one()
+
+    def _admit_again(self, connection: Connection, received: ReceivedObject, row: Row[Any]) -> Admission:
+        """Let the job of an image that came before, locked here, have its file again if that was removed.
+
+        Its sender is told of success, so the file must not be swept. An image that was put aside is worked on
+        again: who sends it after so long wants that. What was done is done; `rerun` can make it once more.
+        """
+        self._raise_priority(connection, received)
+        if row.files_removed_at is None:
+            return Admission.DUPLICATE
+        changes = {"files_removed_at": None, "path": received.path, "updated_at": self.clock()}
+        connection.execute(update(jobs).where(jobs.c.id == row.id).values(changes))
+        connection.execute(update(results).where(results.c.job_id == row.id).values(path=NO_FILE))
+        is_wanted = row.primary_uid is not None and not received.quarantine_reason
+        if State(row.state) not in _RETRIED or not is_wanted:
+            return Admission.DUPLICATE
+        again = {"attempts": 0, "not_before": self.clock(), "priority": received.priority}
+        self.move(connection, row, Event.RETRY, "", again)
+        return Admission.NEW
 
     def _raise_priority(self, connection: Connection, received: ReceivedObject) -> None:
         """Let an image that was sent once more, as urgent now, go before others, if it waits still."""
@@ -178,9 +200,12 @@ class JobStore(ProofStore):
 
     def _result_id(self, connection: Connection, job_id: int, result: StoredResult) -> int:
         same = (results.c.job_id == job_id) & (results.c.sop_instance_uid == result.sop_instance_uid)
-        found = connection.scalar(select(results.c.id).where(same))
+        found = connection.execute(select(results.c.id, results.c.path).where(same)).one_or_none()
         if found is not None:
-            return int(found)
+            if found.path == NO_FILE:
+                there = {"path": result.path, "digest": result.digest}
+                connection.execute(update(results).where(results.c.id == found.id).values(there))
+            return int(found.id)
         values = {name: getattr(result, name) for name in result.__dataclass_fields__}
         values |= {"job_id": job_id, "created_at": self.clock()}
         return int(connection.execute(insert(results).values(values).returning(results.c.id)).scalar_one())

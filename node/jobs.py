@@ -9,12 +9,15 @@ from enum import IntEnum, StrEnum
 
 from node.states import State
 
+NO_FILE = ""
+"""The path of a result whose file retention has removed, in a job that has its image again."""
+
 
 class Admission(StrEnum):
     """What became of a received object."""
 
-    NEW = "new"  # a job waits for a worker
-    DUPLICATE = "duplicate"  # the same content came before; nothing was changed
+    NEW = "new"  # a job waits for a worker, also one whose files were removed and whose image came again
+    DUPLICATE = "duplicate"  # the same content came before; its job has the file again if that was removed
     CONFLICT = "conflict"  # other content came before under this SOP Instance UID; quarantined
     QUARANTINED = "quarantined"  # kept, and not worked on
 

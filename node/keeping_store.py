@@ -40,7 +40,7 @@ from node.database import (
     writing,
 )
 from node.job_rows import JobRows
-from node.jobs import DeliveryState
+from node.jobs import NO_FILE, DeliveryState
 from node.states import State
 
 BATCH = 200
@@ -156,7 +156,8 @@ class KeepingStore(JobRows):
             with reading(self.engine) as connection:
                 ids = list(connection.scalars(page.order_by(jobs.c.id).limit(BATCH)))
                 found = list(connection.scalars(select(jobs.c.path).where(jobs.c.id.in_(ids))))
-                found += connection.scalars(select(results.c.path).where(results.c.job_id.in_(ids)))
+                made = select(results.c.path).where(results.c.job_id.in_(ids), results.c.path != NO_FILE)
+                found += connection.scalars(made)
             if not ids:
                 return
             last = ids[-1]
@@ -267,7 +268,8 @@ def _due(connection: Connection, wanted: ColumnElement[bool], limit: int | None)
     made: dict[int, list[str]] = {}
     for start in range(0, len(rows), BATCH):
         ids = [row.id for row in rows[start : start + BATCH]]
-        theirs = select(results.c.job_id, results.c.path).where(results.c.job_id.in_(ids))
+        theirs = select(results.c.job_id, results.c.path)
+        theirs = theirs.where(results.c.job_id.in_(ids), results.c.path != NO_FILE)
         for job_id, path in connection.execute(theirs):
             made.setdefault(job_id, []).append(path)
     return [

@@ -11,7 +11,7 @@ from node.bell import Bell
 from node.claiming import RETRY_BACKOFF
 from node.errors import LeaseLostError, RefusedImageError, ResultError, StorageError, UndecodableError
 from node.job_store import JobStore
-from node.jobs import AddressedResult, Job, StoredResult
+from node.jobs import NO_FILE, AddressedResult, Job, StoredResult
 from node.logs import frames_of, get_logger, place_of, reason_for_log
 from node.loop import Loop
 from node.pipeline import ResultObject
@@ -130,7 +130,8 @@ class Worker:
     def _finish(self, job: Job, tell: Callable[[str], None]) -> None:
         start = time.monotonic()
         made = self._work(job, tell)
-        known = {result.sop_instance_uid: result for result in self._store.results(job.id)}
+        kept = [result for result in self._store.results(job.id) if result.path != NO_FILE]
+        known = {result.sop_instance_uid: result for result in kept}
         results = [
             AddressedResult(self._keep(each.result, known), each.destinations) for each in made.objects
         ]

@@ -13,7 +13,6 @@ from node.commitment_store import CommitmentStore
 from node.database import deliveries, job_events, jobs, proofs, reading, results, writing
 from node.errors import TransitionError
 from node.housekeeping import Housekeeper
-from node.jobs import Admission, ReceivedObject
 from node.proofs import ProofKind
 from node.spool import MEGABYTE, OWNER_FILE
 from tests.node.conftest import Clock
@@ -141,21 +140,6 @@ def test_job_without_files_says_so_when_it_is_asked_for_again(house: House) -> N
     for again in (house.store.rerun, house.store.retry):
         with pytest.raises(TransitionError, match=r"its files were removed on 2025-02-02"):
             again(job.id)
-
-
-def test_image_that_comes_again_is_a_duplicate_while_its_rows_are_there(house: House) -> None:
-    job = house.delivered()
-    house.pass_days(31)
-    house.keeper().tidy()
-    kept = house.keep(b"image 1")
-    values = {name: getattr(job, name) for name in ReceivedObject.__dataclass_fields__ if hasattr(job, name)}
-
-    assert house.store.add_received(ReceivedObject(**values)) is Admission.DUPLICATE
-
-    assert house.keeper().tidy().files == 0  # it has just come
-    house.age()
-    assert house.keeper().tidy().files == 1
-    assert not house.spool.path(kept.path).exists()
 
 
 # ---- kills

@@ -280,7 +280,8 @@ class JobStore(ProofStore):
         """Return a job's results, the oldest first: all, or those for one of the destinations at least."""
         query = select(*RESULT_COLUMNS).where(results.c.job_id == job_id).order_by(results.c.id)
         if destinations:
-            theirs = select(deliveries.c.result_id).where(deliveries.c.destination.in_(destinations))
+            sent = (deliveries.c.job_id == job_id) & deliveries.c.destination.in_(destinations)
+            theirs = select(deliveries.c.result_id).where(sent)
             query = query.where(results.c.id.in_(theirs))
         with reading(self.engine) as connection:
             return [StoredResult(*row) for row in connection.execute(query)]

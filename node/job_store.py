@@ -264,11 +264,6 @@ class JobStore(ProofStore):
             found = {State(state): count for state, count in connection.execute(query)}
         return {state: found.get(state, 0) for state in State}
 
-    def paths(self) -> set[str]:
-        """Return where the objects of all jobs lie, relative to the spool's folder."""
-        with reading(self.engine) as connection:
-            return set(connection.scalars(select(jobs.c.path)))
-
     def history(self, job_id: int) -> list[JobEvent]:
         """Return everything that happened to a job, the first first."""
         columns = [job_events.c[name] for name in JobEvent.__dataclass_fields__]

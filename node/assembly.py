@@ -35,7 +35,7 @@ from node.query_web import WebFinder
 from node.routes import routes_of
 from node.sender import DeliveryRules, Sender
 from node.service import ALL_PARTS, Node, Part
-from node.spool import OWNER_FILE, Recovery, Spool, others_may
+from node.spool import OWNER_FILE, Spool, others_may
 from node.tls import client_context
 from node.transcode import SYNTAXES
 from node.transport import Transport
@@ -122,7 +122,8 @@ def build_node(
     spool = Spool(data_dir, settings.node.disk_reserve_mb)
     common = _Common(settings, spool, store, CommitmentStore(engine, clock), audit_trail(settings))
     _settle_ownership(spool, store)
-    _tell(spool.recover(store.paths()))
+    if torn := spool.recover():
+        log.info("spool swept", count=torn)
     if others_may(data_dir):
         log.warning("the data folder is open to other users of this machine")
     _tell_of_the_stranded(store, {destination.name for destination in settings.destinations})
@@ -156,14 +157,6 @@ def _settle_ownership(spool: Spool, store: JobStore) -> None:
         spool.set_owner(*owner)
     if owner is not None and owner[0] == identity.value:
         spool.expect(identity.value)
-
-
-def _tell(recovery: Recovery) -> None:
-    if recovery.torn:
-        log.info("spool swept", count=recovery.torn)
-    if recovery.orphans:
-        told = "objects on disk without a job: kept, used when sent again"
-        log.warning(told, count=len(recovery.orphans))
 
 
 def _tell_of_the_stranded(store: JobStore, known: Collection[str]) -> None:

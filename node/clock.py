@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine, NullPool, create_engine, func, select
 
-from node.database import POSTGRESQL_OPTIONS, translated
+from node.database import translated
 from node.errors import DatabaseUnavailableError
 from node.job_rows import utc_now
+from node.postgresql import postgresql_options
 
 ASK_EVERY_S = 30.0
 """The server is asked again after so many seconds; until then its time is counted on."""
@@ -58,7 +59,8 @@ def clock_for(engine: Engine) -> Callable[[], datetime]:
     if engine.dialect.name == "sqlite":
         return utc_now
     # Connections of its own: whoever asks for the time may hold the pool's last one.
-    own = create_engine(engine.url, hide_parameters=True, poolclass=NullPool, connect_args=POSTGRESQL_OPTIONS)
+    options = postgresql_options(engine.url)
+    own = create_engine(engine.url, hide_parameters=True, poolclass=NullPool, connect_args=options)
 
     def ask() -> datetime:
         with translated(), own.connect() as connection:

@@ -38,6 +38,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModu
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from node.errors import DatabaseUnavailableError
+from node.postgresql import postgresql_options
 
 FILE_NAME = "paxnode.sqlite"
 """The SQLite file in the data folder."""
@@ -48,11 +49,6 @@ MADE_BY_NEWER = "the database was made by a newer version of this program"
 
 BUSY_TIMEOUT_S = 20.0
 """How long a transaction waits for another that writes (SQLite), or for a free connection."""
-
-CONNECT_TIMEOUT_S = 5
-"""How long to wait for a PostgreSQL server to answer; senders wait for this, so it is short."""
-
-POSTGRESQL_OPTIONS = {"connect_timeout": CONNECT_TIMEOUT_S}
 
 _MIGRATION_LOCK = 0x7061786E6F6465
 """The PostgreSQL advisory lock under which tables are changed: "paxnode" in ASCII."""
@@ -287,13 +283,13 @@ def _parsed(url: str, data_dir: Path) -> URL:
         raise DatabaseUnavailableError("the database URL cannot be read") from error
 
 
-def _postgresql_engine(url: Any) -> Engine:
+def _postgresql_engine(url: URL) -> Engine:
     return create_engine(
         url,
         hide_parameters=True,
         pool_pre_ping=True,
         pool_timeout=BUSY_TIMEOUT_S,
-        connect_args=POSTGRESQL_OPTIONS,
+        connect_args=postgresql_options(url),
     )
 
 

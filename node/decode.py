@@ -35,8 +35,9 @@ config.settings.reading_validation_mode = config.IGNORE  # tolerant in: what mat
 
 Stored = npt.NDArray[np.integer]
 
-PARSE_ERRORS = (*CONVERSION_ERRORS, OSError, MemoryError, InvalidDicomError, BytesLengthException, zlib.error)
-DECODE_ERRORS = (*CONVERSION_ERRORS, RuntimeError, MemoryError, OSError)
+# No MemoryError: what a data set may ask for is limited, so that it is this process that lacks memory.
+PARSE_ERRORS = (*CONVERSION_ERRORS, OSError, InvalidDicomError, BytesLengthException, zlib.error)
+DECODE_ERRORS = (*CONVERSION_ERRORS, RuntimeError, OSError)
 
 AMOUNT = ("Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsAllocated")
 MAX_COUNT = 2**31 - 1
@@ -65,6 +66,7 @@ def parse(content: bytes) -> Dataset:
 
     Raises:
         UndecodableError: If they hold none, or one beyond the limits of `node.limits`.
+        MemoryError: If this process has too little memory now; the bytes are not to blame.
     """
     check_file(content)
     with warnings.catch_warnings():
@@ -96,6 +98,7 @@ def decode(dataset: Dataset, decoders: Decoders = DECODERS) -> Stored:
     Raises:
         UndecodableError: If there are no pixels, too many, or no decoder can read them.
         NodeError: If no decoder can be started.
+        MemoryError: As in `parse`.
     """
     _check_pixel_data(dataset)
     syntax = _settle_transfer_syntax(dataset)

@@ -289,11 +289,6 @@ class JobStore(ProofStore):
             found = {State(state): count for state, count in connection.execute(query)}
         return {state: found.get(state, 0) for state in State}
 
-    def paths(self) -> set[str]:
-        """Return where the objects of all jobs lie, relative to the spool's folder."""
-        with reading(self.engine) as connection:
-            return set(connection.scalars(select(jobs.c.path)))
-
     def history(self, job_id: int) -> list[JobEvent]:
         """Return everything that happened to a job, the first first."""
         columns = [job_events.c[name] for name in JobEvent.__dataclass_fields__]
@@ -305,7 +300,8 @@ class JobStore(ProofStore):
         """Return a job's results, the oldest first: all, or those for one of the destinations at least."""
         query = select(*RESULT_COLUMNS).where(results.c.job_id == job_id).order_by(results.c.id)
         if destinations:
-            theirs = select(deliveries.c.result_id).where(deliveries.c.destination.in_(destinations))
+            sent = (deliveries.c.job_id == job_id) & deliveries.c.destination.in_(destinations)
+            theirs = select(deliveries.c.result_id).where(sent)
             query = query.where(results.c.id.in_(theirs))
         with reading(self.engine) as connection:
             return [StoredResult(*row) for row in connection.execute(query)]

@@ -17,7 +17,7 @@ import shutil
 import stat
 import time
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,20 +85,6 @@ class Kept:
 
     path: str
     digest: str
-
-
-@dataclass(frozen=True)
-class Recovery:
-    """What a start found of a crash.
-
-    Attributes:
-        torn: How many files in incoming/ were removed; their senders were never told of success.
-        orphans: Files in objects/ that the database does not know, relative to the spool's folder. Their
-            senders were not told of success either; they are kept, and used when the object is sent again.
-    """
-
-    torn: int
-    orphans: tuple[str, ...]
 
 
 class Incoming:
@@ -277,18 +263,13 @@ class Spool:
         _sync_folder(target.parent)
         return Kept(relative, digest)
 
-    def recover(self, known: Collection[str] | None = None) -> Recovery:
-        """Clear away what a crash left; called at start, also while other processes use the folder.
+    def recover(self) -> int:
+        """Clear away what a crash left in incoming/, of which no sender was told of success; return how much.
 
-        Args:
-            known: The paths in objects/ that the database knows; None: orphans are not looked for.
+        Called at start, also while other processes use the folder. What lies in objects/ without a row is
+        the housekeeper's (`node.sweep`): a start does not look at every file.
         """
-        torn = sum(_remove_unless_alive(path) for path in (self.root / "incoming").iterdir())
-        if known is None:
-            return Recovery(torn, ())
-        objects = (self.root / "objects").glob("*/*.dcm")
-        found = (path.relative_to(self.root).as_posix() for path in objects)
-        return Recovery(torn, tuple(sorted(set(found) - set(known))))
+        return sum(_remove_unless_alive(path) for path in (self.root / "incoming").iterdir())
 
     def kept_files(self) -> Iterator[str]:
         """Yield every file in objects/ and results/, relative to the spool's folder."""

@@ -1,11 +1,12 @@
 """A node is built only on a data folder and a database that belong together."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
 from ai.stand_in import StandInSegmenter
 from config.settings import Settings
@@ -67,3 +68,31 @@ def test_folder_with_files_and_without_an_owner_is_left_to_the_housekeeper(
     _built(settings)
 
     assert not (settings.node.data_dir / OWNER_FILE).exists()
+
+
+def test_start_looks_neither_at_every_job_nor_at_every_file(
+    settings: Settings, make_received: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _receive(settings, make_received)
+    spool = Spool(settings.node.data_dir)
+    kept = [spool.store_result(b"%d" % number).path for number in range(5)]
+    seen, told, every = list[str](), list[str](), Path.glob
+
+    def glob(folder: Path, pattern: str) -> Iterator[Path]:
+        for path in every(folder, pattern):
+            seen.append(path.name)
+            yield path
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        told.append(statement)
+
+    monkeypatch.setattr(Path, "glob", glob)
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        _built(settings)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+    assert len([name for name in seen if name.endswith(".dcm")]) <= 1 < len(kept)
+    assert told
+    assert not [statement for statement in told if statement.split("FROM")[-1].strip() == "jobs"]

@@ -1,15 +1,26 @@
 import sqlite3
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, insert, inspect, select
+from sqlalchemy import Engine, insert, inspect, make_url, select
 from sqlalchemy.exc import IntegrityError
 
-from node.database import engine_for, job_events, jobs, metadata, reading, results, upgrade, writing
+from node.database import (
+    engine_for,
+    job_events,
+    jobs,
+    metadata,
+    reading,
+    results,
+    upgrade,
+    writing,
+)
 from node.errors import DatabaseUnavailableError
+from node.postgresql import KEEPALIVE_OPTIONS
 
 
 def test_migrations_make_the_tables_that_the_code_uses(engine: Engine) -> None:
@@ -86,6 +97,34 @@ def test_reading_goes_on_while_another_writes(engine: Engine) -> None:
         writer.execute(select(jobs.c.id))
         with reading(engine) as reader:
             assert reader.execute(select(results.c.id)).all() == []
+
+
+def test_machine_without_power_keeps_no_lock_and_holds_nobody_up(postgresql_url: str, tmp_path: Path) -> None:
+    engine = engine_for(postgresql_url, tmp_path)
+    with engine.connect() as connection:
+        limit = connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar_one()
+        raw: Any = connection.connection.driver_connection
+        called = raw.info.get_parameters()
+    engine.dispose()
+
+    assert limit == "30s"
+    assert {name: called[name] for name in KEEPALIVE_OPTIONS} == {
+        name: str(value) for name, value in KEEPALIVE_OPTIONS.items()
+    }
+    assert called["connect_timeout"] == "5"
+
+
+def test_options_of_the_url_go_before_ours(postgresql_url: str, tmp_path: Path) -> None:
+    own = {"options": "-cidle_in_transaction_session_timeout=7s", "keepalives_idle": "77"}
+    url = make_url(postgresql_url).update_query_dict(own).render_as_string(hide_password=False)
+    engine = engine_for(url, tmp_path)
+    with engine.connect() as connection:
+        limit = connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar_one()
+        raw: Any = connection.connection.driver_connection
+        called = raw.info.get_parameters()
+    engine.dispose()
+
+    assert (limit, called["keepalives_idle"]) == ("7s", "77")
 
 
 @pytest.mark.parametrize(

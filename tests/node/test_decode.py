@@ -111,6 +111,20 @@ def test_what_is_no_dicom_is_undecodable(content: bytes) -> None:
         parse(content)
 
 
+def test_lack_of_memory_is_no_fault_of_the_bytes(make_dx: MakeDx, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(*_arguments: object) -> None:
+        raise MemoryError
+
+    dataset = make_dx()
+    content = _bytes(dataset)
+    monkeypatch.setattr("node.decode.pixel_array", no_memory)
+    with pytest.raises(MemoryError):
+        decode(dataset)
+    monkeypatch.setattr("node.decode.dcmread", no_memory)
+    with pytest.raises(MemoryError):
+        parse(content)
+
+
 def test_missing_pixels_are_named(make_dx: MakeDx) -> None:
     dataset = make_dx()
     del dataset.PixelData

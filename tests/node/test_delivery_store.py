@@ -227,7 +227,6 @@ def test_jobs_are_listed_latest_first_by_state_and_up_to_a_limit(store: JobStore
     assert [job.id for job in store.jobs(State.SEGMENTING)] == [1]
     assert store.job(99) is None
     assert store.counts() == dict.fromkeys(State, 0) | {State.QUEUED: 4, State.SEGMENTING: 1}
-    assert store.paths() == {job.path for job in store.jobs()}
 
 
 def test_database_that_went_away_is_told_as_unavailable(

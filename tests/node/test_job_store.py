@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from node.errors import LeaseLostError
 from node.job_store import JobStore
@@ -24,6 +24,17 @@ def claimed(store: JobStore, worker: str = "worker") -> Job:
     job = store.claim(worker, LEASE_S)
     assert job is not None
     return job
+
+
+def statements(engine: Engine) -> list[str]:
+    """Return a list to which every statement is added from now on."""
+    told: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        told.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    return told
 
 
 def state(store: JobStore, job_id: int = 1) -> State:
@@ -291,3 +302,18 @@ def test_reason_of_any_length_and_with_null_characters_is_kept_short(
     store.refuse(claimed(store).id, "worker", "x\0" * 5000)
 
     assert store.jobs()[0].reason == "x" * 1000
+
+
+def test_results_of_a_job_for_a_destination_are_found_without_its_other_deliveries(
+    store: JobStore, finished: Any
+) -> None:
+    job = finished(store, "pacs")
+    finished(store, "pacs")
+    told = statements(store.engine)
+
+    assert len(store.results(job.id, ["pacs"])) == 2
+    assert store.results(job.id, ["viewer"]) == []
+
+    asked = [statement for statement in told if "FROM deliveries" in statement]
+    assert len(asked) == 2
+    assert all("deliveries.job_id = " in statement for statement in asked)

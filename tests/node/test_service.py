@@ -25,7 +25,6 @@ from node.errors import StorageError
 from node.housekeeping import Housekeeper
 from node.job_store import JobStore
 from node.service import Node, Part
-from node.spool import Spool
 from node.states import State
 
 RESULTS = 3
@@ -257,25 +256,6 @@ def test_data_folder_that_cannot_be_used_is_named(tmp_path: Path, archive: Archi
     (tmp_path / "data").write_text("a file, not a folder")
     with pytest.raises(StorageError, match="data"):
         build_node(_settings(tmp_path, archive), StandInSegmenter())
-
-
-@pytest.mark.parametrize("orphans", [0, 2])
-def test_objects_that_no_job_knows_are_counted_at_the_start_and_kept(
-    tmp_path: Path, archive: Archive, lines: io.StringIO, orphans: int
-) -> None:
-    spool = Spool(tmp_path / "data")
-    for number in range(orphans):
-        incoming = spool.begin()
-        incoming.write(bytes([number]))
-        incoming.keep()
-
-    build_node(_settings(tmp_path, archive), StandInSegmenter()).engine.dispose()
-
-    logged = [json.loads(line) for line in lines.getvalue().splitlines()]
-    told = [line for line in logged if line["event"].startswith("objects on disk without a job")]
-    assert [(line["count"], line["level"]) for line in told] == ([(orphans, "warning")] if orphans else [])
-    assert not [line for line in logged if line.get("count") == 0]
-    assert len(list((tmp_path / "data" / "objects").rglob("*.dcm"))) == orphans
 
 
 def test_results_that_wait_for_a_removed_destination_are_told_at_the_start(

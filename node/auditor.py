@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from config.network import AuditSettings, TlsSettings
 from config.settings import AnyDestination, Destination, Settings
@@ -55,6 +56,7 @@ class AuditTrail:
     def __init__(self, channel: Channel | None = None) -> None:
         self._channel = channel
         self._received: dict[Hashable, Studies] = {}
+        self._ended: WeakKeyDictionary[Hashable, Participant] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     @property
@@ -84,18 +86,27 @@ class AuditTrail:
     # ---- receiving
 
     def received(self, association: Hashable, path: Path) -> None:
-        """Note that an object came and was kept; it is told when its association ends."""
+        """Note that an object came and was kept; it is told when its association ends, at once if it has."""
         if not self.is_on:
             return
-        identity = identity_of_file(path)
+        identity, studies = identity_of_file(path), Studies()
         with self._lock:
-            _count(self._received.setdefault(association, {}), [identity])
+            peer = self._ended.get(association)
+            _count(studies if peer else self._received.setdefault(association, {}), [identity])
+        if peer is not None:
+            self._tell_received(peer, studies)
 
     def association_ended(self, association: Hashable, calling_ae_title: str, address: str) -> None:
         """Tell what was received, one message for each study (PS3.15 A.5.3.6)."""
-        with self._lock:
-            studies = self._received.pop(association, {})
+        if not self.is_on:
+            return
         peer = Participant(calling_ae_title, True, address, audit.SOURCE)
+        with self._lock:
+            self._ended[association] = peer  # a connection may break while its last object is being recorded
+            studies = self._received.pop(association, {})
+        self._tell_received(peer, studies)
+
+    def _tell_received(self, peer: Participant, studies: Studies) -> None:
         us = self._us(audit.DESTINATION, is_requestor=False)
         self._transfer(audit.INSTANCES_TRANSFERRED, Action.CREATE, (peer, us), studies)
 

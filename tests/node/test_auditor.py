@@ -1,5 +1,6 @@
 """The audit trail tells what was received, sent, removed and refused; off, it reads nothing."""
 
+import gc
 import os
 import re
 from collections.abc import Callable
@@ -90,6 +91,28 @@ def test_each_study_of_an_association_is_told_once_when_it_ends(
     assert heard.titles() == ["MODALITY", "PAXNODE"]
     counts = [c.attrib for message in heard.messages for c in message.iter("SOPClass")]
     assert counts == [{"UID": DX, "NumberOfInstances": "1"}, {"UID": DX, "NumberOfInstances": "2"}]
+
+
+class Ended:
+    """Stands for an association."""
+
+
+def test_object_that_is_kept_after_its_connection_broke_is_told_at_once(
+    tmp_path: Path, make_dx: Callable[..., Dataset], heard: Heard
+) -> None:
+    first, second = make_dx(PatientID="A"), make_dx(PatientID="B")
+    files, association = _files(tmp_path, first, second), Ended()
+    heard.trail.received(association, files[0].path)
+    heard.trail.association_ended(association, "MODALITY", "192.0.2.1")
+    heard.trail.received(association, files[1].path)
+
+    what = ("DICOM Instances Transferred", "C")
+    assert heard.told() == [(*what, first.StudyInstanceUID, "A"), (*what, second.StudyInstanceUID, "B")]
+    assert heard.titles(1) == ["MODALITY", "PAXNODE"]
+    assert heard.trail._received == {}
+    del association
+    gc.collect()
+    assert len(heard.trail._ended) == 0
 
 
 def test_title_that_is_not_known_is_a_security_alert(run: Callable[..., Any], heard: Heard) -> None:

@@ -7,7 +7,7 @@ files when a message is made, and are kept only as long as an association lasts.
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +19,6 @@ from config.settings import AnyDestination, Destination, Settings
 from node import audit_message as audit
 from node.audit_message import Action, AuditMessage, EventOutcome, Participant
 from node.head import FileIdentity, identity_of_file
-from node.keeping_store import Due
 from node.outcome import Outcome, Verdict
 from node.spool import Spool
 from node.syslog import SyslogQueue, TlsWire, UdpWire, Wire, client_context, framed
@@ -150,19 +149,19 @@ class AuditTrail:
 
     # ---- keeping
 
-    def deleted(self, spool: Spool) -> Callable[[Sequence[Due]], Callable[[], None]]:
+    def deleted(self, spool: Spool) -> Callable[[Sequence[str]], Callable[[Collection[str]], None]]:
         """Return what `node.housekeeping.Housekeeper` calls before and after it removes files."""
 
-        def before(due: Sequence[Due]) -> Callable[[], None]:
-            studies: Studies = {}
-            if self.is_on:
-                _count(studies, (identity_of_file(spool.path(each.path)) for each in due))
-            return lambda: self._tell_deleted(studies)
+        def before(paths: Sequence[str]) -> Callable[[Collection[str]], None]:
+            known = {path: identity_of_file(spool.path(path)) for path in paths} if self.is_on else {}
+            return lambda gone: self._tell_deleted(known[path] for path in gone if path in known)
 
         return before
 
-    def _tell_deleted(self, studies: Studies) -> None:
-        """One message for each study whose images are gone (PS3.15 A.5.3.7)."""
+    def _tell_deleted(self, gone: Iterable[FileIdentity]) -> None:
+        """One message for each study of which images or results are gone (PS3.15 A.5.3.7)."""
+        studies: Studies = {}
+        _count(studies, gone)
         us = self._us(None, is_requestor=True)
         self._transfer(audit.STUDY_DELETED, Action.DELETE, (us,), studies, audit.PERMANENT_ERASURE)
 

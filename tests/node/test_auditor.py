@@ -164,6 +164,33 @@ def test_images_that_retention_removes_are_told_when_they_are_gone(
     assert heard.told() == [("DICOM Study Deleted", "D", dataset.StudyInstanceUID, "A")]
 
 
+def test_deletion_tells_what_went_and_not_what_was_left(
+    tmp_path: Path, make_dx: Callable[..., Dataset], engine: Engine, clock: Clock, heard: Heard
+) -> None:
+    house = House(tmp_path, engine, clock)
+    gone, shared, orphan = [make_dx(PatientID=letter) for letter in "ABC"]
+    contents = [file.path.read_bytes() for file in _files(tmp_path, gone, shared, orphan)]
+    for content in contents[:2]:
+        job = house.received(content)
+        house.claimed()
+        house.store.refuse(job.id, "worker", "a lateral view")
+    keeper = house.keeper(RULES)
+    keeper._deleted = heard.trail.deleted(house.spool)
+    keeper.tidy()
+    house.spool.store_result(contents[2])
+    house.pass_days(61)
+    house.age()
+    os.utime(house.spool.path(house.store.jobs(limit=1)[0].path))  # it was kept again a moment ago
+
+    keeper.tidy()
+
+    what = ("DICOM Study Deleted", "D")
+    assert heard.told() == [(*what, gone.StudyInstanceUID, "A"), (*what, orphan.StudyInstanceUID, "C")]
+    house.age()
+    keeper.tidy()  # now it is a leftover that goes
+    assert heard.told()[2:] == [(*what, shared.StudyInstanceUID, "B")]
+
+
 def test_trail_that_is_off_reads_and_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("node.auditor.identity_of_file", None)
     off, plain = AuditTrail(), PlainTransport()

@@ -9,9 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 from xml.etree import ElementTree
 
 DCM = "DCM"
+
+MAX_VALUE = 64
+"""Characters of a value: no more has a Patient ID or a UID (PS3.5 6.2, LO and UI); the rest is cut, so that a
+message of a hostile image is no longer than a datagram may be."""
+
+MAX_WORDS = 256
+"""Characters of an address (RFC 1035 2.3.4: a host's name has 255 at most) or a description; more is cut."""
 
 
 @dataclass(frozen=True)
@@ -159,8 +167,8 @@ class AuditMessage:
             _add_participant(root, participant)
         source = ElementTree.SubElement(root, "AuditSourceIdentification")
         if site:
-            source.set("AuditEnterpriseSiteID", _clean(site))
-        source.set("AuditSourceID", _clean(source_id))
+            source.set("AuditEnterpriseSiteID", _clean(site, MAX_WORDS))
+        source.set("AuditSourceID", _clean(source_id, MAX_WORDS))
         ElementTree.SubElement(source, "AuditSourceTypeCode", {"csd-code": APPLICATION_SERVER})
         for each in self.objects:
             _add_object(root, each)
@@ -179,12 +187,12 @@ def _add_event(root: ElementTree.Element, message: AuditMessage, at: datetime) -
 
 
 def _add_participant(root: ElementTree.Element, participant: Participant) -> None:
-    element = ElementTree.SubElement(root, "ActiveParticipant", UserID=_clean(participant.user_id))
+    element = ElementTree.SubElement(root, "ActiveParticipant", UserID=_clean(participant.user_id, MAX_WORDS))
     if participant.is_dicom:
-        element.set("AlternativeUserID", f"AETITLES={_clean(participant.user_id)}")
+        element.set("AlternativeUserID", f"AETITLES={_clean(participant.user_id, MAX_WORDS)}")
     element.set("UserIsRequestor", "true" if participant.is_requestor else "false")
     if participant.address:
-        element.set("NetworkAccessPointID", _clean(participant.address))
+        element.set("NetworkAccessPointID", _clean(participant.address, MAX_WORDS))
         element.set("NetworkAccessPointTypeCode", _kind_of_address(participant.address))
     if participant.role is not None:
         _add_code(element, "RoleIDCode", participant.role)
@@ -199,7 +207,9 @@ def _add_object(root: ElementTree.Element, found: AuditObject) -> None:
         element.set("ParticipantObjectDataLifeCycle", found.life_cycle)
     _add_code(element, "ParticipantObjectIDTypeCode", found.id_type)
     if found.description:
-        ElementTree.SubElement(element, "ParticipantObjectDescription").text = _clean(found.description)
+        ElementTree.SubElement(element, "ParticipantObjectDescription").text = _clean(
+            found.description, MAX_WORDS
+        )
     for uid, count in sorted(found.classes.items()):
         ElementTree.SubElement(element, "SOPClass", UID=_clean(uid), NumberOfInstances=str(count))
 
@@ -209,9 +219,10 @@ def _add_code(parent: ElementTree.Element, name: str, code: AuditCode) -> None:
     ElementTree.SubElement(parent, name, attributes)
 
 
-def _clean(text: str) -> str:
-    """Return text without what XML cannot hold (XML 1.0, 2.2)."""
-    return "".join(c for c in text if c >= " " and not "\ud800" <= c <= "\udfff" and c not in "\ufffe\uffff")
+def _clean(text: str, longest: int = MAX_VALUE) -> str:
+    """Return text without what XML cannot hold (XML 1.0, 2.2), cut to so many characters."""
+    held = (c for c in text if c >= " " and not "\ud800" <= c <= "\udfff" and c not in "\ufffe\uffff")
+    return "".join(islice(held, longest))
 
 
 def _kind_of_address(address: str) -> str:

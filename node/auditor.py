@@ -7,18 +7,18 @@ files when a message is made, and are kept only as long as an association lasts.
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from config.network import AuditSettings, TlsSettings
 from config.settings import AnyDestination, Destination, Settings
 from node import audit_message as audit
 from node.audit_message import Action, AuditMessage, EventOutcome, Participant
 from node.head import FileIdentity, identity_of_file
-from node.keeping_store import Due
 from node.outcome import Outcome, Verdict
 from node.spool import Spool
 from node.syslog import SyslogQueue, TlsWire, UdpWire, Wire, client_context, framed
@@ -55,6 +55,7 @@ class AuditTrail:
     def __init__(self, channel: Channel | None = None) -> None:
         self._channel = channel
         self._received: dict[Hashable, Studies] = {}
+        self._ended: WeakKeyDictionary[Hashable, Participant] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     @property
@@ -84,18 +85,27 @@ class AuditTrail:
     # ---- receiving
 
     def received(self, association: Hashable, path: Path) -> None:
-        """Note that an object came and was kept; it is told when its association ends."""
+        """Note that an object came and was kept; it is told when its association ends, at once if it has."""
         if not self.is_on:
             return
-        identity = identity_of_file(path)
+        identity, studies = identity_of_file(path), Studies()
         with self._lock:
-            _count(self._received.setdefault(association, {}), [identity])
+            peer = self._ended.get(association)
+            _count(studies if peer else self._received.setdefault(association, {}), [identity])
+        if peer is not None:
+            self._tell_received(peer, studies)
 
     def association_ended(self, association: Hashable, calling_ae_title: str, address: str) -> None:
         """Tell what was received, one message for each study (PS3.15 A.5.3.6)."""
-        with self._lock:
-            studies = self._received.pop(association, {})
+        if not self.is_on:
+            return
         peer = Participant(calling_ae_title, True, address, audit.SOURCE)
+        with self._lock:
+            self._ended[association] = peer  # a connection may break while its last object is being recorded
+            studies = self._received.pop(association, {})
+        self._tell_received(peer, studies)
+
+    def _tell_received(self, peer: Participant, studies: Studies) -> None:
         us = self._us(audit.DESTINATION, is_requestor=False)
         self._transfer(audit.INSTANCES_TRANSFERRED, Action.CREATE, (peer, us), studies)
 
@@ -139,19 +149,19 @@ class AuditTrail:
 
     # ---- keeping
 
-    def deleted(self, spool: Spool) -> Callable[[Sequence[Due]], Callable[[], None]]:
+    def deleted(self, spool: Spool) -> Callable[[Sequence[str]], Callable[[Collection[str]], None]]:
         """Return what `node.housekeeping.Housekeeper` calls before and after it removes files."""
 
-        def before(due: Sequence[Due]) -> Callable[[], None]:
-            studies: Studies = {}
-            if self.is_on:
-                _count(studies, (identity_of_file(spool.path(each.path)) for each in due))
-            return lambda: self._tell_deleted(studies)
+        def before(paths: Sequence[str]) -> Callable[[Collection[str]], None]:
+            known = {path: identity_of_file(spool.path(path)) for path in paths} if self.is_on else {}
+            return lambda gone: self._tell_deleted(known[path] for path in gone if path in known)
 
         return before
 
-    def _tell_deleted(self, studies: Studies) -> None:
-        """One message for each study whose images are gone (PS3.15 A.5.3.7)."""
+    def _tell_deleted(self, gone: Iterable[FileIdentity]) -> None:
+        """One message for each study of which images or results are gone (PS3.15 A.5.3.7)."""
+        studies: Studies = {}
+        _count(studies, gone)
         us = self._us(None, is_requestor=True)
         self._transfer(audit.STUDY_DELETED, Action.DELETE, (us,), studies, audit.PERMANENT_ERASURE)
 

@@ -212,6 +212,14 @@ commitments = Table(
     Index(None, "state", "due_at"),
 )
 
+# Which content each SOP Instance UID had whose rows are gone; for ever: the UIDs of results follow from it.
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("sop_instance_uid", String, primary_key=True),
+    _text("digest"),
+)
+
 # One row: which database this is, and how often a house was kept by it; data folders remember both.
 queue_identity = Table(
     "queue_identity",

@@ -16,16 +16,16 @@ data folder that is not mounted would otherwise lose its files when it comes bac
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from config.network import RetentionSettings
 from node.bell import Bell
-from node.keeping_store import Due, KeepingStore
+from node.keeping_store import KeepingStore
 from node.logs import get_logger
 from node.loop import Loop
 from node.spool import MEGABYTE, Spool
-from node.sweep import remove_files, unneeded_files, whose
+from node.sweep import batches, remove_files, unneeded_files, whose
 
 WATCH_S = 20.0
 """How often the free space is looked at, in seconds."""
@@ -61,6 +61,10 @@ class Tidied:
     unknown_images: tuple[str, ...] = ()
 
 
+def _tell_nobody(_paths: Sequence[str]) -> Callable[[Collection[str]], None]:
+    return lambda _gone: None
+
+
 class Housekeeper:
     """Removes what is due.
 
@@ -68,7 +72,7 @@ class Housekeeper:
         settings: `[retention]`.
         spool: Where files lie.
         store: What the database says of them.
-        deleted: Is told of jobs whose images are about to go; what it returns is called once they are gone.
+        deleted: Is told of files that are about to go; what it returns is told which of them went.
         monotonic: Tells seconds.
     """
 
@@ -77,7 +81,7 @@ class Housekeeper:
         settings: RetentionSettings,
         spool: Spool,
         store: KeepingStore,
-        deleted: Callable[[Sequence[Due]], Callable[[], None]] = lambda _due: lambda: None,
+        deleted: Callable[[Sequence[str]], Callable[[Collection[str]], None]] = _tell_nobody,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
@@ -154,8 +158,8 @@ class Housekeeper:
         if not with_sweep:
             return Tidied(jobs, len(sizes), sum(sizes.values()), 0, rows)
         found = unneeded_files(self._spool, self._store)
-        orphans = {} if found.kept_because else remove_files(self._spool, self._store, found.orphans)
-        sizes |= remove_files(self._spool, self._store, found.leftovers) | orphans
+        orphans = {} if found.kept_because else self._remove(found.orphans)
+        sizes |= self._remove(found.leftovers) | orphans
         if not found.kept_because:
             self._remember()
         size = sum(sizes.values())
@@ -189,10 +193,18 @@ class Housekeeper:
         jobs, sizes = 0, dict[str, int]()
         while not self.loop.stopping and (due := self._store.mark_files_removed(self._settings)):
             jobs += len(due)
-            tell = self._deleted(due)
-            sizes |= remove_files(self._spool, self._store, [path for each in due for path in each.paths])
-            tell()
+            sizes |= self._remove([path for each in due for path in each.paths])
         return jobs, sizes
+
+    def _remove(self, paths: Sequence[str]) -> dict[str, int]:
+        """Remove those of the files that no job needs, and tell what went; return the bytes of each."""
+        sizes: dict[str, int] = {}
+        for batch in batches(paths):
+            tell = self._deleted(batch)
+            gone = remove_files(self._spool, self._store, batch)
+            tell(gone)
+            sizes |= gone
+        return sizes
 
     def _remove_due_rows(self) -> int:
         rows = 0

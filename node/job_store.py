@@ -8,7 +8,7 @@ from sqlalchemy import Column, Connection, Engine, Row, and_, func, insert, sele
 from sqlalchemy.exc import IntegrityError
 
 from node.claiming import died_reason, next_job, patience_s, priority_after_death, silent_jobs
-from node.database import deliveries, job_events, jobs, reading, results, writing
+from node.database import deliveries, job_events, jobs, reading, results, tombstones, writing
 from node.delivery_store import RESULT_COLUMNS
 from node.errors import LeaseLostError, TransitionError
 from node.job_rows import JOB_COLUMNS, NO_LEASE, as_job, locked, utc_now
@@ -78,9 +78,14 @@ class JobStore(ProofStore):
             digests = set(found)
             if received.digest in digests:
                 return self._admit_again(connection, received, found[received.digest])
-            conflict = "other content came before under this SOP Instance UID" if digests else ""
+            buried = select(tombstones.c.digest).where(
+                tombstones.c.sop_instance_uid == received.sop_instance_uid
+            )
+            first = connection.scalar(buried)
+            is_first = not digests if first is None else first == received.digest
+            conflict = "" if is_first else "other content came before under this SOP Instance UID"
             reason = received.quarantine_reason or conflict
-            row = self._insert(connection, received, is_primary=not digests)
+            row = self._insert(connection, received, is_primary=is_first)
             self.move(connection, row, Event.QUARANTINE if reason else Event.QUEUE, reason)
         if not reason:
             return Admission.NEW

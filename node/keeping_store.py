@@ -36,6 +36,7 @@ from node.database import (
     queue_identity,
     reading,
     results,
+    tombstones,
     transactions,
     writing,
 )
@@ -172,10 +173,11 @@ class KeepingStore(JobRows):
             return int(connection.execute(counted).scalar_one())
 
     def remove_rows(self, settings: RetentionSettings) -> int:
-        """Remove all rows of some jobs that are due; return of how many, 0: none is due."""
+        """Remove all rows of some jobs that are due, but tombstones; return of how many, 0: none is due."""
         with writing(self.engine) as connection:
             chosen = select(jobs.c.id).where(self._rows_due(settings)).order_by(jobs.c.id).limit(BATCH)
             ids = list(connection.scalars(chosen.with_for_update(skip_locked=True)))
+            _bury(connection, ids)
             carried = select(deliveries.c.id).where(deliveries.c.job_id.in_(ids))
             connection.execute(delete(proofs).where(proofs.c.delivery_id.in_(carried)))
             for table in (deliveries, results, job_events):
@@ -249,6 +251,14 @@ class KeepingStore(JobRows):
         with writing(self.engine) as connection:
             row = connection.execute(more.returning(queue_identity.c.value, queue_identity.c.passes)).one()
             return Identity(*row)
+
+
+def _bury(connection: Connection, ids: Sequence[int]) -> None:
+    """Write down what the removed jobs leave: the content that was worked on under each SOP Instance UID."""
+    known = exists().where(tombstones.c.sop_instance_uid == jobs.c.sop_instance_uid)
+    dead = select(jobs.c.sop_instance_uid, jobs.c.digest)
+    dead = dead.where(jobs.c.id.in_(ids), jobs.c.primary_uid.is_not(None), ~known)
+    connection.execute(insert(tombstones).from_select(["sop_instance_uid", "digest"], dead))
 
 
 def has_undelivered_results() -> ColumnElement[bool]:

@@ -57,7 +57,7 @@ def unneeded_files(spool: Spool, store: KeepingStore) -> Unneeded:
     """Look at every file, and return what nobody needs; nothing is changed."""
     doubt = whose(spool, store)
     found = _Found()
-    for batch in _batches(spool.kept_files()):
+    for batch in batches(spool.kept_files()):
         found.files += len(batch)
         known, needed = store.known(batch), store.needed(batch)
         found.leftovers += [path for path in batch if path in known - needed and spool.is_old(path)]
@@ -73,7 +73,7 @@ def unneeded_files(spool: Spool, store: KeepingStore) -> Unneeded:
 
 def _still_unknown(store: KeepingStore, paths: Collection[str]) -> list[str]:
     unknown = []
-    for batch in _batches(paths):
+    for batch in batches(paths):
         known = store.known(batch)
         unknown += [path for path in batch if path not in known]
     return unknown
@@ -112,7 +112,7 @@ def _missing(spool: Spool, store: KeepingStore) -> int:
 def remove_files(spool: Spool, store: KeepingStore, paths: Collection[str]) -> dict[str, int]:
     """Remove those of the files that no job needs; return the bytes of each that went."""
     removed = {}
-    for batch in _batches(paths):
+    for batch in batches(paths):
         needed = store.needed(batch)
         for path in batch:
             size = None if path in needed else spool.remove(path)
@@ -121,7 +121,8 @@ def remove_files(spool: Spool, store: KeepingStore, paths: Collection[str]) -> d
     return removed
 
 
-def _batches(paths: Iterable[str]) -> Iterator[list[str]]:
+def batches(paths: Iterable[str]) -> Iterator[list[str]]:
+    """Yield the paths, some at a time."""
     rest = iter(paths)
     while batch := list(islice(rest, BATCH)):
         yield batch

@@ -3,6 +3,7 @@
 RFC 5424 (format), RFC 5426 (UDP), RFC 5425 (TLS, octet counting); PS3.15 A.6 names both for audit messages.
 """
 
+import errno
 import os
 import queue
 import socket
@@ -187,6 +188,12 @@ class SyslogQueue:
                 self._wire.send(message)
             except (OSError, ValueError) as error:
                 self._wire.close()
+                if getattr(error, "errno", None) == errno.EMSGSIZE:  # it will never fit into a datagram
+                    self._dropped += 1
+                    log.warning(
+                        "an audit message is too long for a datagram, it is dropped", bytes=len(message)
+                    )
+                    return
                 failures += 1
                 if failures == 1:
                     log.warning("the syslog server cannot be reached", error=type(error).__name__)

@@ -106,3 +106,14 @@ def test_code_is_that_of_the_standard(code: AuditCode) -> None:
     known = getattr(codes.DCM, keyword)
 
     assert (known.value, known.meaning) == (code.value, code.meaning)
+
+
+def test_whatever_a_sender_wrote_makes_a_message_that_fits_into_a_datagram() -> None:
+    objects = audit_message.study("1" * 65_534, {"2" * 65_534: 1}), audit_message.patient("\0&日" * 21_844)
+    alert = audit_message.node("3" * 65_534, "4" * 65_534)
+    root = check_structure(message(*objects, alert).xml(AT, "PAXNODE@node"))
+
+    found = [each.get("ParticipantObjectID") for each in root.findall("ParticipantObjectIdentification")]
+    assert found == ["1" * 64, "&日" * 32, "3" * 64]
+    assert [each.get("UID") for each in root.iter("SOPClass")] == ["2" * 64]
+    assert [each.text for each in root.iter("ParticipantObjectDescription")] == ["4" * 256]

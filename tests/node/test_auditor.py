@@ -1,5 +1,6 @@
 """The audit trail tells what was received, sent, removed and refused; off, it reads nothing."""
 
+import gc
 import os
 import re
 from collections.abc import Callable
@@ -92,6 +93,28 @@ def test_each_study_of_an_association_is_told_once_when_it_ends(
     assert counts == [{"UID": DX, "NumberOfInstances": "1"}, {"UID": DX, "NumberOfInstances": "2"}]
 
 
+class Ended:
+    """Stands for an association."""
+
+
+def test_object_that_is_kept_after_its_connection_broke_is_told_at_once(
+    tmp_path: Path, make_dx: Callable[..., Dataset], heard: Heard
+) -> None:
+    first, second = make_dx(PatientID="A"), make_dx(PatientID="B")
+    files, association = _files(tmp_path, first, second), Ended()
+    heard.trail.received(association, files[0].path)
+    heard.trail.association_ended(association, "MODALITY", "192.0.2.1")
+    heard.trail.received(association, files[1].path)
+
+    what = ("DICOM Instances Transferred", "C")
+    assert heard.told() == [(*what, first.StudyInstanceUID, "A"), (*what, second.StudyInstanceUID, "B")]
+    assert heard.titles(1) == ["MODALITY", "PAXNODE"]
+    assert heard.trail._received == {}
+    del association
+    gc.collect()
+    assert len(heard.trail._ended) == 0
+
+
 def test_title_that_is_not_known_is_a_security_alert(run: Callable[..., Any], heard: Heard) -> None:
     node = run(calling_ae_titles=("CR1",))
     with node.listening_with(Listener(node.settings, node.spool, node.store, audit=heard.trail)):
@@ -139,6 +162,33 @@ def test_images_that_retention_removes_are_told_when_they_are_gone(
 
     assert house.files() == []
     assert heard.told() == [("DICOM Study Deleted", "D", dataset.StudyInstanceUID, "A")]
+
+
+def test_deletion_tells_what_went_and_not_what_was_left(
+    tmp_path: Path, make_dx: Callable[..., Dataset], engine: Engine, clock: Clock, heard: Heard
+) -> None:
+    house = House(tmp_path, engine, clock)
+    gone, shared, orphan = [make_dx(PatientID=letter) for letter in "ABC"]
+    contents = [file.path.read_bytes() for file in _files(tmp_path, gone, shared, orphan)]
+    for content in contents[:2]:
+        job = house.received(content)
+        house.claimed()
+        house.store.refuse(job.id, "worker", "a lateral view")
+    keeper = house.keeper(RULES)
+    keeper._deleted = heard.trail.deleted(house.spool)
+    keeper.tidy()
+    house.spool.store_result(contents[2])
+    house.pass_days(61)
+    house.age()
+    os.utime(house.spool.path(house.store.jobs(limit=1)[0].path))  # it was kept again a moment ago
+
+    keeper.tidy()
+
+    what = ("DICOM Study Deleted", "D")
+    assert heard.told() == [(*what, gone.StudyInstanceUID, "A"), (*what, orphan.StudyInstanceUID, "C")]
+    house.age()
+    keeper.tidy()  # now it is a leftover that goes
+    assert heard.told()[2:] == [(*what, shared.StudyInstanceUID, "B")]
 
 
 def test_trail_that_is_off_reads_and_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

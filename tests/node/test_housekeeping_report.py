@@ -6,7 +6,7 @@ from sqlalchemy import Engine
 from typer.testing import CliRunner, Result
 
 from node.cli import app
-from node.database import engine_for, upgrade
+from node.database import engine_for, is_current, upgrade, writing
 from node.housekeeping_report import report
 from tests.node.conftest import Clock
 from tests.node.keeping import RULES, House
@@ -102,3 +102,34 @@ def test_report_is_for_people_or_for_programs(settings_file: Path, old_house: Ho
 def test_command_without_a_queue_makes_none(settings_file: Path, tmp_path: Path) -> None:
     assert "there is no queue in sqlite:///" in str(run(settings_file).exception)
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--report"])
+def test_who_only_looks_does_not_change_old_tables(
+    settings_file: Path, old_house: House, option: str
+) -> None:
+    with writing(old_house.engine) as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+
+    result = run(settings_file, option)
+
+    assert "the tables are those of an older version" in str(result.exception)
+    assert not is_current(old_house.engine)
+    assert len(old_house.files()) == 2
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",), ("--report",)])
+def test_command_goes_by_the_clock_of_the_database(
+    settings_file: Path, old_house: House, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("node.cli_housekeeping.clock_for", lambda _engine: old_house.clock)
+
+    output = run(settings_file, *options).output  # by that clock the job was done a moment ago
+
+    assert "removed: 0 files of 0 jobs" in output.replace("would be removed now", "removed").replace(
+        "would be removed", "removed"
+    )
+    assert len(old_house.files()) == 2
+    if "--report" in options:
+        assert "next files become due: 2025-01-03" in output
+        assert "done, younger than 1 days: 1 jobs" in output

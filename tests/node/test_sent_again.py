@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
+from node.database import reading, tombstones
+from node.errors import TransitionError
 from node.jobs import AddressedResult, Admission, Job, ReceivedObject, StoredResult
 from node.states import State
 from tests.node.conftest import Clock
@@ -108,3 +110,29 @@ def test_image_that_was_put_aside_and_has_its_file_is_a_duplicate(house: House) 
 
     assert send_again(house, job, b"image 1") is Admission.DUPLICATE
     assert house.store.counts()[State.QUEUED] == 0
+
+
+def test_other_content_is_a_conflict_also_when_the_rows_of_the_first_are_gone(house: House) -> None:
+    job = house.delivered()
+    house.pass_days(91)
+    assert house.keeper().tidy().rows == 1
+
+    assert send_again(house, job, b"other content") is Admission.CONFLICT
+
+    [conflicting] = house.store.jobs()
+    assert conflicting.state is State.QUARANTINED
+    with pytest.raises(TransitionError, match="other content came before"):
+        house.store.retry(conflicting.id)
+    assert send_again(house, job, b"image 1") is Admission.NEW  # the first content is its own still
+
+
+def test_same_content_is_worked_on_again_when_its_rows_are_gone(house: House) -> None:
+    job = house.delivered()
+    for _ in range(2):
+        house.pass_days(91)
+        assert house.keeper().tidy().rows == 1
+        assert send_again(house, job, b"image 1") is Admission.NEW
+        again = house.claimed()
+        house.store.refuse(again.id, "worker", "a lateral view")
+    with reading(house.engine) as connection:
+        assert connection.execute(select(tombstones)).all() == [(job.sop_instance_uid, job.digest)]

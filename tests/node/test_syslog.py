@@ -130,6 +130,21 @@ def test_udp_carries_one_message_in_a_datagram() -> None:
     assert queue.dropped == 0
 
 
+def test_message_that_no_datagram_holds_is_dropped_and_stops_no_other(lines: io.StringIO) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(20)
+        queue = SyslogQueue(UdpWire("127.0.0.1", server.getsockname()[1]))
+        queue.put(b"x" * 70_000)
+        queue.put(b"second")
+        queue.close()
+
+        assert server.recv(65536) == b"second"
+    assert queue.dropped == 1
+    told = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [line["bytes"] for line in told if "too long" in line["event"]] == [70_000]
+
+
 def test_tls_counts_the_octets_of_each_message(tls_server: TlsServer, certificate: tuple[str, str]) -> None:
     queue = SyslogQueue(TlsWire("127.0.0.1", tls_server.port, lambda: client_context("", "", certificate[0])))
     queue.put(b"first")

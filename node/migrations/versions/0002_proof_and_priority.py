@@ -110,6 +110,12 @@ def _make_keeping() -> None:
     op.create_index("ix_jobs_path", "jobs", ["path"])
     op.create_index("ix_results_path", "results", ["path"])
     op.create_table(
+        "tombstones",
+        _text("sop_instance_uid"),
+        _text("digest"),
+        sa.PrimaryKeyConstraint("sop_instance_uid", name="pk_tombstones"),
+    )
+    op.create_table(
         "queue_identity",
         sa.Column("id", sa.Integer, primary_key=True),
         _text("value"),

@@ -51,6 +51,19 @@ class DeliveryStore(JobRows):
         connection.execute(held.values(dict(lease) | {"updated_at": now}))
         return sorted(_deliveries(connection, deliveries.c.id.in_(ids)), key=lambda d: ids.index(d.id))
 
+    def renew(self, ids: Collection[int], worker_id: str, lease_s: float) -> bool:
+        """Renew the leases of deliveries; tell whether the sender still holds any of them.
+
+        Args:
+            ids: Which; what has its outcome is not held any more.
+            worker_id: Who holds them.
+            lease_s: For how long from now, in seconds.
+        """
+        held = deliveries.c.id.in_(sorted(ids)) & (deliveries.c.lease_owner == worker_id)
+        with writing(self.engine) as connection:
+            renewed = update(deliveries).where(held).values(lease_until=self.lease_end(lease_s))
+            return connection.execute(renewed).rowcount > 0
+
     def delivered(self, delivery_id: int, status: int, asked: Collection[ProofKind] = ()) -> None:
         """Record that a destination says that it stored an object.
 

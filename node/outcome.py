@@ -26,6 +26,7 @@ class Outcome:
         heard: Whether the peer took the object and answered, though without a status for it; or what went
             wrong is no matter of the peer's.
         wait_s: The peer asks to be left alone for so many seconds.
+        next_is_known: Whether the outcome of the next object is known already: it was sent together with it.
     """
 
     sop_instance_uid: str
@@ -34,6 +35,7 @@ class Outcome:
     reason: str
     heard: bool = False
     wait_s: float = 0.0
+    next_is_known: bool = False
 
     @property
     def unanswered(self) -> bool:

@@ -11,6 +11,7 @@ from pydicom.uid import UID
 from config.settings import AnyDestination
 from node.backoff import Backoff, Breaker, BreakerState
 from node.bell import Bell
+from node.heartbeat import Heartbeat
 from node.job_store import JobStore
 from node.jobs import Delivery
 from node.logs import get_logger, reason_for_log
@@ -41,7 +42,7 @@ class DeliveryRules:
         backoff: The waits after failures.
         breaker_failures: So many failed associations in a row make it count as dead; then one object at a
             time probes it.
-        lease_s: How long claimed deliveries stay a sender's, in seconds.
+        lease_s: How long claimed deliveries stay a sender's without a sign of life, in seconds.
         syntaxes: Transfer syntaxes that it would have, the best first.
         clock: Seconds that only grow; for `objects_per_minute`.
     """
@@ -134,11 +135,11 @@ class Sender:
             for d in due
         ]
         left = list(due)
-        give_back_at = time.monotonic() + self._rules.lease_s / 2
-        unanswered = False
-        with closing(self._transport.send(self._destination, objects)) as outcomes:
-            while left and not self.loop.stopping and time.monotonic() < give_back_at:
+        unanswered = is_known = False
+        with self._held(due), closing(self._transport.send(self._destination, objects)) as outcomes:
+            while left and (is_known or not self.loop.stopping):
                 outcome = next(outcomes)
+                is_known = outcome.next_is_known
                 if not outcome.unanswered:
                     self._breaker.answered()
                 elif not unanswered:  # an association fails once, however many objects it leaves unsent
@@ -149,7 +150,12 @@ class Sender:
                 self._log(delivery, outcome)
         for delivery in left:
             again = self._store.clock()
-            self._store.delivery_failed(delivery.id, "the node stopped, or its turn was over", again)
+            self._store.delivery_failed(delivery.id, "the node stopped", again)
+
+    def _held(self, due: Sequence[Delivery]) -> Heartbeat:
+        """Keep the leases of a batch however long one of its objects takes."""
+        ids, lease_s = [delivery.id for delivery in due], self._rules.lease_s
+        return Heartbeat(lambda _stage: self._store.renew(ids, self._name, lease_s), lease_s)
 
     def _record(self, delivery: Delivery, outcome: Outcome) -> None:
         if outcome.verdict is Verdict.STORED and outcome.status is not None:

@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import zip_longest
 
 import httpx
 from pydicom.errors import InvalidDicomError
@@ -160,11 +161,12 @@ class _Call:
             return
         if not reply.heard or reply.verdict in {Verdict.UNSENT, Verdict.BARRED}:
             self._ended = reply
-        for item in items:
+        for item, following in zip_longest(items, items[1:]):
             if _wants_plain(item, reply):
                 yield from self.store([replace(item, offers=(ExplicitVRLittleEndian,))])
             else:
-                yield self._outcome(item, reply)
+                is_known = following is not None and not _wants_plain(following, reply)
+                yield replace(self._outcome(item, reply), next_is_known=is_known)
 
     def _asked(self, items: Sequence[Encoded]) -> _Reply:
         reply = self._post(items)

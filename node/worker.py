@@ -1,15 +1,14 @@
 """A worker: takes a job, makes its results, keeps them, and tells the job's state what happened."""
 
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
 
 from ai.errors import NotAChestError, RadiographError
 from node.bell import Bell
 from node.claiming import RETRY_BACKOFF
 from node.errors import LeaseLostError, RefusedImageError, ResultError, StorageError, UndecodableError
+from node.heartbeat import Heartbeat
 from node.job_store import JobStore
 from node.jobs import NO_FILE, AddressedResult, Job, StoredResult
 from node.logs import frames_of, get_logger, place_of, reason_for_log
@@ -23,9 +22,6 @@ IDLE_S = 2.0
 
 Doing = Callable[[Job, Callable[[str], None]], Made]
 """Makes the results of a job, and tells a function what it does now, such as "segmenting"."""
-
-BEATS_PER_LEASE = 3
-"""A lease is renewed so many times in its length, so that two renewals may fail."""
 
 STORAGE_RETRY_S = 10.0
 """A job whose results could not be kept lets others go first for so long."""
@@ -79,7 +75,7 @@ class Worker:
             return IDLE_S
         self._in_hand = job
         try:
-            with _Heartbeat(lambda stage: self._beat(job, stage), self._lease_s) as heartbeat:
+            with Heartbeat(lambda stage: self._beat(job, stage), self._lease_s) as heartbeat:
                 self._end(job, heartbeat.tell)
         except LeaseLostError:
             log.warning("lease lost", job_id=job.id, worker_id=self._name)
@@ -167,43 +163,3 @@ class Worker:
             error=type(error).__name__,
             reason=reason_for_log(reason),
         )
-
-
-class _Heartbeat:
-    """Renews a lease from a thread of its own while a `with` block lasts, and at each stage of the work."""
-
-    def __init__(self, beat: Callable[[str], bool], lease_s: float) -> None:
-        self._beat = beat
-        self._pause_s = lease_s / BEATS_PER_LEASE
-        self._stage = ""
-        self._news = threading.Event()
-        self._done = False
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
-
-    def tell(self, stage: str) -> None:
-        """Take note of what is done now; the work does not wait until it is written down."""
-        self._stage = stage
-        self._news.set()
-
-    def __enter__(self) -> "_Heartbeat":
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._done = True
-        self._news.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while True:
-            self._news.wait(self._pause_s)
-            self._news.clear()
-            if self._done:
-                return
-            try:
-                if not self._beat(self._stage):
-                    return  # the lease is lost; the job's end will find that out
-            except StorageError as error:
-                log.warning("heartbeat failed", error=type(error).__name__)

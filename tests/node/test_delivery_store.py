@@ -248,3 +248,21 @@ def test_read_only_sqlite_file_is_told_as_unavailable(tmp_path: Path, make_recei
     with pytest.raises(DatabaseUnavailableError):
         JobStore(engine).add_received(make_received())
     engine.dispose()
+
+
+def test_leases_are_renewed_for_who_holds_them_until_there_is_an_outcome(
+    store: JobStore, finished: Any, clock: Any
+) -> None:
+    finished(store, "pacs")
+    done, held = store.claim_deliveries("pacs", "sender", LEASE_S, 10)
+    ids = [done.id, held.id]
+    deliver(store, done)
+    clock.advance(LEASE_S / 2)
+
+    assert store.renew(ids, "sender", LEASE_S)
+    assert not store.renew(ids, "another", LEASE_S)
+
+    clock.advance(LEASE_S * 0.9)
+    assert store.claim_deliveries("pacs", "another", LEASE_S, 10) == []
+    deliver(store, held)
+    assert not store.renew(ids, "sender", LEASE_S)

@@ -244,3 +244,10 @@ def test_file_is_sent_as_it_is_and_stays_so(made: Made) -> None:
         _send(peer, [outgoing])
     assert outgoing.path.read_bytes() == before
     assert dcmread(outgoing.path).file_meta.TransferSyntaxUID == EXPLICIT
+
+
+def test_outcomes_of_one_request_are_known_together(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stow, "MAX_OBJECTS", 2)
+    with BadWeb() as peer:
+        outcomes = _send(peer, made(3))
+    assert [outcome.next_is_known for outcome in outcomes] == [True, False, False]

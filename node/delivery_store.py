@@ -8,12 +8,14 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from node.claiming import next_deliveries
 from node.database import deliveries, jobs, proofs, reading, results, writing
-from node.job_rows import NO_LEASE, JobRows, clean, locked
+from node.job_rows import JOB_COLUMNS, NO_LEASE, JobRows, clean, locked
 from node.jobs import Delivery, DeliveryState, StoredResult
 from node.proofs import ProofKind
 from node.states import Event, State
 
 RESULT_COLUMNS = [results.c[name] for name in StoredResult.__dataclass_fields__]
+
+_UNDER_WAY = (State.STORED, State.DELIVERING)
 
 
 class DeliveryStore(JobRows):
@@ -76,10 +78,18 @@ class DeliveryStore(JobRows):
 
     def complete(self, connection: Connection, job_ids: Collection[int]) -> None:
         """End the jobs whose every delivery is done."""
-        for job_id in sorted(set(job_ids)):
-            row = locked(connection, job_id)  # so that two that end at once see each other
-            under_way = row is not None and row.state in {State.STORED, State.DELIVERING}
-            if row is not None and under_way and not self.open_deliveries(connection, job_id):
+        under_way = and_(jobs.c.id.in_(sorted(set(job_ids))), jobs.c.state.in_(_UNDER_WAY))
+        query = select(*JOB_COLUMNS).where(under_way).order_by(jobs.c.id)
+        rows = connection.execute(
+            query.with_for_update()
+        ).all()  # so that two that end at once see each other
+        left = and_(
+            deliveries.c.job_id.in_([row.id for row in rows]),
+            deliveries.c.state != DeliveryState.DELIVERED,
+        )
+        still_open = set(connection.scalars(select(deliveries.c.job_id).where(left).distinct()))
+        for row in rows:
+            if row.id not in still_open:
                 self.move(connection, row, Event.COMPLETE, row.reason)
 
     def open_deliveries(self, connection: Connection, job_id: int) -> int:

@@ -19,6 +19,9 @@ from node.proofs import CommitmentAnswer, Proof, ProofKind, Transaction, Unprove
 MAX_RESENDS = 3
 """An object whose proof failed is sent again so often, then parked until somebody asks for it."""
 
+SETTLED_AT_A_TIME = 500
+"""Deliveries in one transaction when a setting was changed; databases limit a statement's length."""
+
 
 class ProofStore(DeliveryStore):
     """The part of `node.job_store.JobStore` that the provers use, and whoever hears of commitments."""
@@ -108,12 +111,27 @@ class ProofStore(DeliveryStore):
                 if row.state == DeliveryState.SENT:
                     self._disprove(connection, row, ProofKind.QUERY, reason, backoff)
 
-    def settle(self, destination: str, asked: Collection[ProofKind]) -> None:
-        """End deliveries to a destination that have every proof that it is asked for now."""
-        sent = (deliveries.c.destination == destination) & (deliveries.c.state == DeliveryState.SENT)
+    def settle(self, destination: str, asked: Collection[ProofKind], after: int = 0) -> int | None:
+        """End some deliveries to a destination that have every proof that it is asked for now.
+
+        Args:
+            destination: Which.
+            asked: What it is asked for now.
+            after: Only deliveries with higher ids.
+
+        Returns:
+            After which id to go on; None: these were the last.
+        """
+        sent = and_(
+            deliveries.c.destination == destination,
+            deliveries.c.state == DeliveryState.SENT,
+            deliveries.c.id > after,
+        )
+        query = select(deliveries.c.id).where(sent).order_by(deliveries.c.id).limit(SETTLED_AT_A_TIME)
         with writing(self.engine) as connection:
-            ids = list(connection.scalars(select(deliveries.c.id).where(sent).with_for_update()))
+            ids = list(connection.scalars(query.with_for_update()))
             self._settle(connection, ids, asked)
+        return ids[-1] if ids else None
 
     # ---- looking
 

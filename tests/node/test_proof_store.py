@@ -10,9 +10,9 @@ from node.database import deliveries, jobs, reading, results, writing
 from node.job_store import JobStore
 from node.jobs import DeliveryState
 from node.proof_store import SETTLED_AT_A_TIME
-from node.proofs import asked_of
+from node.proofs import CommitmentAnswer, ProofKind, asked_of
 from node.states import State
-from tests.node.proving import SENT, Bench, at
+from tests.node.proving import BACKOFF, SENT, UIDS, Bench, at
 
 # ---- settings that change
 
@@ -21,11 +21,13 @@ def add_sent(engine: Engine, clock: Any, count: int) -> None:
     """Add so many jobs with one delivery each, that was sent and waits for its proof."""
     now, numbers = clock(), range(1, count + 1)
     text = dict.fromkeys(("sop_class_uid", "digest", "path"), "x")
-    image = text | dict.fromkeys(("study_instance_uid", "series_instance_uid", "calling_ae_title"), "x")
+    image: dict[str, Any] = text | dict.fromkeys(
+        ("study_instance_uid", "series_instance_uid", "calling_ae_title"), "x"
+    )
     image |= {"transfer_syntax_uid": "x", "state": State.DELIVERING, "reason": "", "attempts": 1, "size": 1}
     image |= dict.fromkeys(("not_before", "created_at", "updated_at"), now)
     made = text | {"kind": "SEG", "created_at": now}
-    sent = {"destination": "pacs", "state": DeliveryState.SENT, "reason": "", "attempts": 0}
+    sent: dict[str, Any] = {"destination": "pacs", "state": DeliveryState.SENT, "reason": "", "attempts": 0}
     sent |= dict.fromkeys(("due_at", "updated_at", "sent_at"), now)
     with writing(engine) as connection:
         connection.execute(insert(jobs), [image | {"id": n, "sop_instance_uid": f"2.{n}"} for n in numbers])
@@ -78,3 +80,57 @@ def test_settling_ends_what_has_every_proof_that_is_still_asked_for(bench: Bench
     bench.store.settle("pacs", asked_of(at(1, commitment=False, query=True)))
 
     assert bench.states == [DeliveryState.DELIVERED, DeliveryState.SENT]
+
+
+# ---- clocks that jump
+
+HOUR_S = 3600.0
+
+
+def test_what_was_sent_while_the_clock_was_ahead_is_proven_when_it_is_right_again(bench: Bench) -> None:
+    destination = at(1, query=True)
+    bench.clock.advance(5 * HOUR_S)
+    bench.send(destination)
+    bench.clock.advance(-5 * HOUR_S)
+    ids = [delivery.id for delivery in bench.store.deliveries()]
+    asked = asked_of(destination)
+
+    bench.store.found(ids, asked)
+    bench.store.begin_transaction("2.25.77", "pacs", ids)
+    transaction = bench.store.transaction("2.25.77")
+    assert transaction is not None
+    answer = CommitmentAnswer(frozenset(UIDS[:1]), {UIDS[1]: "lost"})
+    bench.store.record_answer(transaction, answer, asked, BACKOFF)
+
+    assert bench.states == [DeliveryState.DELIVERED, DeliveryState.WAITING]
+    assert bench.reasons[1] == "lost"
+
+
+def test_old_proof_does_not_count_for_a_later_sending_though_its_clock_was_ahead(bench: Bench) -> None:
+    destination = at(1, commitment=False, query=True)
+    bench.clock.advance(5 * HOUR_S)
+    bench.send(destination)
+    first, _second = bench.store.deliveries()
+    bench.store.found([first.id], {ProofKind.QUERY, ProofKind.COMMITMENT})
+    bench.store.not_found([first.id], "lost", BACKOFF)
+    bench.clock.advance(-5 * HOUR_S)
+    assert [delivery.id for delivery in bench.resend(destination)] == [first.id]
+
+    bench.store.settle("pacs", asked_of(destination))
+
+    assert bench.states == SENT
+
+
+def test_sending_in_the_future_counts_as_one_of_now(bench: Bench) -> None:
+    destination = at(1)
+    bench.clock.advance(5 * HOUR_S)
+    bench.send(destination)
+    ahead = bench.clock.now
+    bench.clock.advance(-5 * HOUR_S)
+
+    [claimed, _] = bench.store.claim_unproven("pacs", "prover", 30.0, 10)
+
+    assert claimed.delivery.sent_at == bench.clock.now < ahead
+    bench.clock.advance(60)
+    [again, _] = bench.store.claim_unproven("pacs", "prover", 30.0, 10)
+    assert again.delivery.sent_at == claimed.delivery.sent_at

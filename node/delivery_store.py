@@ -11,6 +11,7 @@ from node.database import deliveries, jobs, proofs, reading, results, writing
 from node.job_rows import JOB_COLUMNS, NO_LEASE, JobRows, clean, locked
 from node.jobs import Delivery, DeliveryState, StoredResult
 from node.proofs import ProofKind
+from node.repeated import repeated
 from node.states import Event, State
 
 RESULT_COLUMNS = [results.c[name] for name in StoredResult.__dataclass_fields__]
@@ -21,6 +22,7 @@ _UNDER_WAY = (State.STORED, State.DELIVERING)
 class DeliveryStore(JobRows):
     """The part of `node.job_store.JobStore` that the senders use."""
 
+    @repeated
     def claim_deliveries(
         self, destination: str, worker_id: str, lease_s: float, limit: int
     ) -> list[Delivery]:
@@ -53,6 +55,7 @@ class DeliveryStore(JobRows):
         connection.execute(held.values(dict(lease) | {"updated_at": now}))
         return sorted(_deliveries(connection, deliveries.c.id.in_(ids)), key=lambda d: ids.index(d.id))
 
+    @repeated
     def delivered(self, delivery_id: int, status: int, asked: Collection[ProofKind] = ()) -> None:
         """Record that a destination says that it stored an object.
 
@@ -99,6 +102,7 @@ class DeliveryStore(JobRows):
         )
         return int(connection.execute(left).scalar_one())
 
+    @repeated
     def delivery_failed(
         self, delivery_id: int, reason: str, retry_at: datetime | None, status: int | None = None
     ) -> None:
@@ -121,6 +125,7 @@ class DeliveryStore(JobRows):
             counted = changes | {"attempts": deliveries.c.attempts + 1}
             self._change(connection, delivery_id, counted, done=(DeliveryState.DELIVERED, DeliveryState.SENT))
 
+    @repeated
     def hurry(self, destination: str, ids: Collection[int] | None = None) -> int:
         """Make due what waits for a destination that gave no answer about it; return how many.
 

@@ -28,6 +28,7 @@ from node.delivery_store import DeliveryStore
 from node.job_rows import NO_LEASE, clean
 from node.jobs import DeliveryState
 from node.proofs import CommitmentAnswer, Proof, ProofKind, Transaction, Unproven
+from node.repeated import repeated
 
 MAX_RESENDS = 3
 """An object whose proof failed is sent again so often, then parked until somebody asks for it."""
@@ -41,6 +42,7 @@ _MOMENTS = ("sent_at", "asked_at", "due_at")
 class ProofStore(DeliveryStore):
     """The part of `node.job_store.JobStore` that the provers use, and whoever hears of commitments."""
 
+    @repeated
     def claim_unproven(self, destination: str, worker_id: str, lease_s: float, limit: int) -> list[Unproven]:
         """Give what was sent, lacks a proof and is due to be asked about to a prover, the oldest first."""
         lease = {"lease_owner": worker_id, "lease_until": self.lease_end(lease_s)}
@@ -50,6 +52,7 @@ class ProofStore(DeliveryStore):
             held = _held(connection, [delivery.id for delivery in found])
         return [Unproven(delivery, frozenset(held.get(delivery.id, ()))) for delivery in found]
 
+    @repeated
     def await_proof(self, delivery_ids: Collection[int], due_at: datetime, reason: str) -> None:
         """Give back what still lacks a proof: when it is looked at again, UTC, and what is awaited."""
         changes = NO_LEASE | {"due_at": due_at, "reason": clean(reason), "updated_at": self.clock()}
@@ -58,6 +61,7 @@ class ProofStore(DeliveryStore):
 
     # ---- storage commitment
 
+    @repeated
     def begin_transaction(self, uid: str, destination: str, delivery_ids: Sequence[int]) -> None:
         """Record a storage commitment before it is asked for, so that any answer to it is known."""
         values = {"transaction_uid": uid, "destination": destination, "delivery_ids": list(delivery_ids)}
@@ -68,6 +72,7 @@ class ProofStore(DeliveryStore):
             theirs = update(deliveries).where(_sent(delivery_ids))
             connection.execute(theirs.values(transaction_uid=uid, asked_at=None))
 
+    @repeated
     def commitment_asked(self, uid: str) -> None:
         """Record that the destination has taken the request on."""
         asked = and_(deliveries.c.transaction_uid == uid, deliveries.c.state == DeliveryState.SENT)
@@ -83,6 +88,7 @@ class ProofStore(DeliveryStore):
             row = connection.execute(query).one_or_none()
         return None if row is None else Transaction(row[0], row[1], row[2], row[3], tuple(row[4]))
 
+    @repeated
     def record_answer(
         self,
         transaction: Transaction,
@@ -119,6 +125,7 @@ class ProofStore(DeliveryStore):
 
     # ---- queries
 
+    @repeated
     def found(self, delivery_ids: Collection[int], asked: Collection[ProofKind]) -> None:
         """Record that a destination finds objects; what has every proof that is asked for is delivered."""
         with writing(self.engine) as connection:
@@ -126,6 +133,7 @@ class ProofStore(DeliveryStore):
                 self._hold(connection, row.id, ProofKind.QUERY, "")
             self._settle(connection, delivery_ids, asked)
 
+    @repeated
     def not_found(self, delivery_ids: Collection[int], reason: str, backoff: Backoff) -> None:
         """Record that a destination does not find objects that it says it stored: they are sent again."""
         with writing(self.engine) as connection:
@@ -133,6 +141,7 @@ class ProofStore(DeliveryStore):
                 if row.state == DeliveryState.SENT:
                     self._disprove(connection, row, ProofKind.QUERY, reason, backoff)
 
+    @repeated
     def settle(self, destination: str, asked: Collection[ProofKind], after: int = 0) -> int | None:
         """End some deliveries to a destination that have every proof that it is asked for now.
 

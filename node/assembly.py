@@ -201,13 +201,12 @@ def _senders(common: _Common, carrier: Transport) -> tuple[Sender, ...]:
 
 
 def _provers(common: _Common) -> tuple[Prover, ...]:
-    """Return a prover for each destination that is asked for proofs; what others were sent is delivered."""
+    """Return a prover for each destination that is asked for proofs."""
     delivery, lease_s = common.settings.delivery, common.settings.worker.lease_s
     rules = ProofRules(common.backoff, delivery.breaker_failures, lease_s)
     asker, found = CommitmentScu(common.caller, common.events), []
     for destination in common.settings.destinations:
         if not asked_of(destination):
-            common.store.settle(destination.name, ())
             continue
         finder = DimseFinder(common.caller) if isinstance(destination, Destination) else common.web_finder
         name, questions = _holder(f"prover-{destination.name}"), Questions(asker, finder)

@@ -190,6 +190,7 @@ transactions = Table(
     _text("transaction_uid", unique=True),
     _text("destination"),
     Column("begun_at", UtcDateTime, nullable=False),
+    Column("newest_proof", Integer, nullable=False),  # the highest id in proofs when it was begun
     Column("delivery_ids", JSON, nullable=False),
 )
 

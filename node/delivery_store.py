@@ -8,17 +8,21 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from node.claiming import next_deliveries
 from node.database import deliveries, jobs, proofs, reading, results, writing
-from node.job_rows import NO_LEASE, JobRows, clean, locked
+from node.job_rows import JOB_COLUMNS, NO_LEASE, JobRows, clean, locked
 from node.jobs import Delivery, DeliveryState, StoredResult
 from node.proofs import ProofKind
+from node.repeated import repeated
 from node.states import Event, State
 
 RESULT_COLUMNS = [results.c[name] for name in StoredResult.__dataclass_fields__]
+
+_UNDER_WAY = (State.STORED, State.DELIVERING)
 
 
 class DeliveryStore(JobRows):
     """The part of `node.job_store.JobStore` that the senders use."""
 
+    @repeated
     def claim_deliveries(
         self, destination: str, worker_id: str, lease_s: float, limit: int
     ) -> list[Delivery]:
@@ -64,6 +68,7 @@ class DeliveryStore(JobRows):
             renewed = update(deliveries).where(held).values(lease_until=self.lease_end(lease_s))
             return connection.execute(renewed).rowcount > 0
 
+    @repeated
     def delivered(self, delivery_id: int, status: int, asked: Collection[ProofKind] = ()) -> None:
         """Record that a destination says that it stored an object.
 
@@ -89,10 +94,18 @@ class DeliveryStore(JobRows):
 
     def complete(self, connection: Connection, job_ids: Collection[int]) -> None:
         """End the jobs whose every delivery is done."""
-        for job_id in sorted(set(job_ids)):
-            row = locked(connection, job_id)  # so that two that end at once see each other
-            under_way = row is not None and row.state in {State.STORED, State.DELIVERING}
-            if row is not None and under_way and not self.open_deliveries(connection, job_id):
+        under_way = and_(jobs.c.id.in_(sorted(set(job_ids))), jobs.c.state.in_(_UNDER_WAY))
+        query = select(*JOB_COLUMNS).where(under_way).order_by(jobs.c.id)
+        rows = connection.execute(
+            query.with_for_update()
+        ).all()  # so that two that end at once see each other
+        left = and_(
+            deliveries.c.job_id.in_([row.id for row in rows]),
+            deliveries.c.state != DeliveryState.DELIVERED,
+        )
+        still_open = set(connection.scalars(select(deliveries.c.job_id).where(left).distinct()))
+        for row in rows:
+            if row.id not in still_open:
                 self.move(connection, row, Event.COMPLETE, row.reason)
 
     def open_deliveries(self, connection: Connection, job_id: int) -> int:
@@ -102,6 +115,7 @@ class DeliveryStore(JobRows):
         )
         return int(connection.execute(left).scalar_one())
 
+    @repeated
     def delivery_failed(
         self, delivery_id: int, reason: str, retry_at: datetime | None, status: int | None = None
     ) -> None:
@@ -124,6 +138,7 @@ class DeliveryStore(JobRows):
             counted = changes | {"attempts": deliveries.c.attempts + 1}
             self._change(connection, delivery_id, counted, done=(DeliveryState.DELIVERED, DeliveryState.SENT))
 
+    @repeated
     def hurry(self, destination: str, ids: Collection[int] | None = None) -> int:
         """Make due what waits for a destination that gave no answer about it; return how many.
 

@@ -25,6 +25,7 @@ from node.jobs import (
     StoredResult,
 )
 from node.proof_store import ProofStore
+from node.repeated import repeated
 from node.states import Event, State
 
 __all__ = [
@@ -127,6 +128,7 @@ class JobStore(ProofStore):
 
     # ---- working
 
+    @repeated
     def claim(self, worker_id: str, lease_s: float) -> Job | None:
         """Give the job whose turn it is to a worker, for as long as the lease; None: there is none.
 
@@ -166,6 +168,7 @@ class JobStore(ProofStore):
         with writing(self.engine) as connection:
             return connection.execute(update(jobs).where(held).values(values)).rowcount == 1
 
+    @repeated
     def finish(
         self, job_id: int, worker_id: str, results: Sequence[AddressedResult], reason: str = ""
     ) -> None:
@@ -311,6 +314,7 @@ class JobStore(ProofStore):
         with reading(self.engine) as connection:
             return [StoredResult(*row) for row in connection.execute(query)]
 
+    @repeated
     def rerun(self, job_id: int) -> Job:
         """Queue a job that has results again, for another model or another configuration.
 
@@ -327,6 +331,7 @@ class JobStore(ProofStore):
             changes = {"attempts": 0, "not_before": self.clock()}
             return as_job(self.move(connection, row, Event.RERUN, "", changes))
 
+    @repeated
     def retry(self, job_id: int) -> Job:
         """Queue a refused, quarantined or failed job again, or send what of its results is not delivered now.
 

@@ -42,6 +42,7 @@ from node.database import (
 )
 from node.job_rows import JobRows
 from node.jobs import NO_FILE, DeliveryState
+from node.repeated import repeated
 from node.states import State
 
 BATCH = 200
@@ -96,6 +97,7 @@ class KeepingStore(JobRows):
         with reading(self.engine) as connection:
             return _due(connection, self._files_due(settings), limit=None)
 
+    @repeated
     def mark_files_removed(self, settings: RetentionSettings) -> list[Due]:
         """Mark some jobs whose files are due as having none, and return them; empty: none is due."""
         with writing(self.engine) as connection:
@@ -172,6 +174,7 @@ class KeepingStore(JobRows):
             counted = select(func.count()).select_from(jobs).where(self._rows_due(settings))
             return int(connection.execute(counted).scalar_one())
 
+    @repeated
     def remove_rows(self, settings: RetentionSettings) -> int:
         """Remove all rows of some jobs that are due, but tombstones; return of how many, 0: none is due."""
         with writing(self.engine) as connection:

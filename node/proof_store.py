@@ -1,13 +1,26 @@
 """Proofs of delivery in the database: what destinations said, and what they were asked.
 
-A proof counts when it came after the object was last sent. What is sent again needs new ones.
+A proof counts when it came after the object was last sent. What is sent again needs new ones. What came after
+what is told by the numbers of rows: a clock that was put right would turn it round.
 """
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, insert, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    case,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from node.backoff import Backoff
 from node.database import deliveries, jobs, proofs, reading, results, transactions, writing
@@ -15,22 +28,31 @@ from node.delivery_store import DeliveryStore
 from node.job_rows import NO_LEASE, clean
 from node.jobs import DeliveryState
 from node.proofs import CommitmentAnswer, Proof, ProofKind, Transaction, Unproven
+from node.repeated import repeated
 
 MAX_RESENDS = 3
 """An object whose proof failed is sent again so often, then parked until somebody asks for it."""
+
+SETTLED_AT_A_TIME = 500
+"""Deliveries in one transaction when a setting was changed; databases limit a statement's length."""
+
+_MOMENTS = ("sent_at", "asked_at", "due_at")
 
 
 class ProofStore(DeliveryStore):
     """The part of `node.job_store.JobStore` that the provers use, and whoever hears of commitments."""
 
+    @repeated
     def claim_unproven(self, destination: str, worker_id: str, lease_s: float, limit: int) -> list[Unproven]:
         """Give what was sent, lacks a proof and is due to be asked about to a prover, the oldest first."""
         lease = {"lease_owner": worker_id, "lease_until": self.lease_end(lease_s)}
+        lease |= {name: _at_most(deliveries.c[name], self.clock()) for name in _MOMENTS}
         with writing(self.engine) as connection:
             found = self.lease(connection, destination, DeliveryState.SENT, lease, limit)
             held = _held(connection, [delivery.id for delivery in found])
         return [Unproven(delivery, frozenset(held.get(delivery.id, ()))) for delivery in found]
 
+    @repeated
     def await_proof(self, delivery_ids: Collection[int], due_at: datetime, reason: str) -> None:
         """Give back what still lacks a proof: when it is looked at again, UTC, and what is awaited."""
         changes = NO_LEASE | {"due_at": due_at, "reason": clean(reason), "updated_at": self.clock()}
@@ -39,14 +61,18 @@ class ProofStore(DeliveryStore):
 
     # ---- storage commitment
 
+    @repeated
     def begin_transaction(self, uid: str, destination: str, delivery_ids: Sequence[int]) -> None:
         """Record a storage commitment before it is asked for, so that any answer to it is known."""
         values = {"transaction_uid": uid, "destination": destination, "delivery_ids": list(delivery_ids)}
         with writing(self.engine) as connection:
-            connection.execute(insert(transactions).values(values | {"begun_at": self.clock()}))
-            begun = update(deliveries).where(_sent(delivery_ids))
-            connection.execute(begun.values(transaction_uid=uid, asked_at=None))
+            newest = connection.scalar(select(func.max(proofs.c.id)))
+            begun = values | {"begun_at": self.clock(), "newest_proof": newest or 0}
+            connection.execute(insert(transactions).values(begun))
+            theirs = update(deliveries).where(_sent(delivery_ids))
+            connection.execute(theirs.values(transaction_uid=uid, asked_at=None))
 
+    @repeated
     def commitment_asked(self, uid: str) -> None:
         """Record that the destination has taken the request on."""
         asked = and_(deliveries.c.transaction_uid == uid, deliveries.c.state == DeliveryState.SENT)
@@ -55,12 +81,14 @@ class ProofStore(DeliveryStore):
 
     def transaction(self, uid: str) -> Transaction | None:
         """Return a storage commitment that this node asked for; None: it did not."""
-        columns = [transactions.c[n] for n in ("transaction_uid", "destination", "begun_at", "delivery_ids")]
+        names = ("transaction_uid", "destination", "begun_at", "newest_proof", "delivery_ids")
+        columns = [transactions.c[name] for name in names]
         with reading(self.engine) as connection:
             query = select(*columns).where(transactions.c.transaction_uid == uid)
             row = connection.execute(query).one_or_none()
-        return None if row is None else Transaction(row[0], row[1], row[2], tuple(row[3]))
+        return None if row is None else Transaction(row[0], row[1], row[2], row[3], tuple(row[4]))
 
+    @repeated
     def record_answer(
         self,
         transaction: Transaction,
@@ -81,8 +109,11 @@ class ProofStore(DeliveryStore):
         """
         with writing(self.engine) as connection:
             rows = _locked(connection, transaction.delivery_ids)
+            sendings = _sendings(connection, transaction.delivery_ids)
             for row in rows:
-                uid, current = row.sop_instance_uid, _is_about(transaction, row)
+                uid = row.sop_instance_uid
+                is_newer = sendings.get(row.id, 0) <= transaction.newest_proof
+                current = row.state == DeliveryState.SENT and is_newer  # asks about the last sending
                 if uid in answer.committed:
                     self._hold(connection, row.id, ProofKind.COMMITMENT, f"transaction {transaction.uid}")
                 elif uid in answer.failed and current:
@@ -94,6 +125,7 @@ class ProofStore(DeliveryStore):
 
     # ---- queries
 
+    @repeated
     def found(self, delivery_ids: Collection[int], asked: Collection[ProofKind]) -> None:
         """Record that a destination finds objects; what has every proof that is asked for is delivered."""
         with writing(self.engine) as connection:
@@ -101,6 +133,7 @@ class ProofStore(DeliveryStore):
                 self._hold(connection, row.id, ProofKind.QUERY, "")
             self._settle(connection, delivery_ids, asked)
 
+    @repeated
     def not_found(self, delivery_ids: Collection[int], reason: str, backoff: Backoff) -> None:
         """Record that a destination does not find objects that it says it stored: they are sent again."""
         with writing(self.engine) as connection:
@@ -108,12 +141,28 @@ class ProofStore(DeliveryStore):
                 if row.state == DeliveryState.SENT:
                     self._disprove(connection, row, ProofKind.QUERY, reason, backoff)
 
-    def settle(self, destination: str, asked: Collection[ProofKind]) -> None:
-        """End deliveries to a destination that have every proof that it is asked for now."""
-        sent = (deliveries.c.destination == destination) & (deliveries.c.state == DeliveryState.SENT)
+    @repeated
+    def settle(self, destination: str, asked: Collection[ProofKind], after: int = 0) -> int | None:
+        """End some deliveries to a destination that have every proof that it is asked for now.
+
+        Args:
+            destination: Which.
+            asked: What it is asked for now.
+            after: Only deliveries with higher ids.
+
+        Returns:
+            After which id to go on; None: these were the last.
+        """
+        sent = and_(
+            deliveries.c.destination == destination,
+            deliveries.c.state == DeliveryState.SENT,
+            deliveries.c.id > after,
+        )
+        query = select(deliveries.c.id).where(sent).order_by(deliveries.c.id).limit(SETTLED_AT_A_TIME)
         with writing(self.engine) as connection:
-            ids = list(connection.scalars(select(deliveries.c.id).where(sent).with_for_update()))
+            ids = list(connection.scalars(query.with_for_update()))
             self._settle(connection, ids, asked)
+        return ids[-1] if ids else None
 
     # ---- looking
 
@@ -181,18 +230,23 @@ def _locked(connection: Connection, delivery_ids: Collection[int]) -> Sequence[R
 
 def _held(connection: Connection, delivery_ids: Collection[int]) -> dict[int, set[ProofKind]]:
     """Return the proofs of each delivery that hold and came after it was last sent."""
-    query = select(proofs.c.delivery_id, proofs.c.kind).join(
-        deliveries, proofs.c.delivery_id == deliveries.c.id
-    )
-    fresh = and_(proofs.c.holds.is_(True), proofs.c.at >= deliveries.c.sent_at)
+    query = select(proofs.c.delivery_id, proofs.c.kind, proofs.c.id)
+    sendings = _sendings(connection, delivery_ids)
+    holding = and_(proofs.c.delivery_id.in_(sorted(delivery_ids)), proofs.c.holds.is_(True))
     found: dict[int, set[ProofKind]] = {}
-    for number, kind in connection.execute(
-        query.where(proofs.c.delivery_id.in_(sorted(delivery_ids)), fresh)
-    ):
-        found.setdefault(number, set()).add(ProofKind(kind))
+    for number, kind, proof_id in connection.execute(query.where(holding)):
+        if number in sendings and proof_id >= sendings[number]:
+            found.setdefault(number, set()).add(ProofKind(kind))
     return found
 
 
-def _is_about(transaction: Transaction, row: Row[Any]) -> bool:
-    """Return whether a transaction asks about the object as it was last sent."""
-    return row.state == DeliveryState.SENT and row.sent_at is not None and transaction.begun_at >= row.sent_at
+def _sendings(connection: Connection, delivery_ids: Collection[int]) -> dict[int, int]:
+    """Return the number of the row that tells of the last sending, for each delivery that was sent."""
+    stored = and_(proofs.c.delivery_id.in_(sorted(delivery_ids)), proofs.c.kind == ProofKind.STORE)
+    query = select(proofs.c.delivery_id, func.max(proofs.c.id)).where(stored)
+    return {row[0]: row[1] for row in connection.execute(query.group_by(proofs.c.delivery_id))}
+
+
+def _at_most(moment: Column[Any], now: datetime) -> ColumnElement[Any]:
+    """Return a moment, or now where it lies ahead: it was written before the clock was put back."""
+    return case((moment > now, literal(now, moment.type)), else_=moment)

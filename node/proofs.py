@@ -68,12 +68,14 @@ class Transaction:
         uid: Its Transaction UID (0008,1195).
         destination: The name of the destination that was asked.
         begun_at: When it was recorded, before the request went out, UTC.
+        newest_proof: The highest number of a proof at that time; what was sent later has a higher one.
         delivery_ids: What it asks about.
     """
 
     uid: str
     destination: str
     begun_at: datetime
+    newest_proof: int
     delivery_ids: tuple[int, ...]
 
 

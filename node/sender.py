@@ -107,9 +107,8 @@ class Sender:
         if wait_s > 0:
             return wait_s
         self._spool.check_there()
-        if not self._begun:  # what an earlier run of the node had put off is tried at once
-            self._store.hurry(self._destination.name)
-            self._begun = True
+        if not self._begun:
+            self._begin()
         limit = 1 if self._breaker.state is BreakerState.HALF_OPEN else min(BATCH, self._rate.allowed)
         due = self._store.claim_deliveries(self._destination.name, self._name, self._rules.lease_s, limit)
         if not due:
@@ -118,6 +117,15 @@ class Sender:
         self._send(due)
         self._hurry()
         return max(self._breaker.wait_s, self._rate.wait_s)
+
+    def _begin(self) -> None:
+        """Try at once what an earlier run had put off, and end what waits for proofs no longer asked for."""
+        name, asked = self._destination.name, asked_of(self._destination)
+        self._store.hurry(name)
+        last: int | None = 0
+        while last is not None and not self.loop.stopping:
+            last = self._store.settle(name, asked, last)
+        self._begun = True
 
     def _hurry(self) -> None:
         """Make due what could not be sent, once the destination answers again.

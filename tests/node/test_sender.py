@@ -149,6 +149,18 @@ def test_everything_is_sent_in_batches(bench: Bench) -> None:
     assert len(transport.sent) == BATCH + 1
 
 
+def test_first_step_delivers_what_waited_for_proofs_that_are_no_longer_asked_for(bench: Bench) -> None:
+    bench.add_job()
+    asked = NOWHERE.model_copy(update={"commitment": True})
+    bench.sender(asked, PlainTransport()).step()
+    assert [d.state for d in bench.deliveries()] == [DeliveryState.SENT]
+
+    bench.sender(NOWHERE, PlainTransport()).step()
+
+    assert [d.state for d in bench.deliveries()] == [DeliveryState.DELIVERED]
+    assert [job.state for job in bench.store.jobs()] == [State.DONE]
+
+
 def test_transient_status_is_tried_again_after_a_growing_wait(bench: Bench) -> None:
     bench.add_job()
     transport = _answering(0xA700)

@@ -75,6 +75,7 @@ def _make_transactions() -> None:
         _text("transaction_uid"),
         _text("destination"),
         _moment("begun_at"),
+        sa.Column("newest_proof", sa.Integer, nullable=False),
         sa.Column("delivery_ids", sa.JSON, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_transactions"),
         sa.UniqueConstraint("transaction_uid", name="uq_transactions_transaction_uid"),

@@ -168,6 +168,8 @@ deliveries = Table(
     Column("resends", Integer, nullable=False, server_default="0"),  # since a person last asked for it
     UniqueConstraint("result_id", "destination"),
     Index(None, "destination", "state", "priority", "id"),
+    Index(None, "destination", "state", "due_at"),
+    Index(None, "destination", "state", "updated_at"),
 )
 
 # What destinations have said about a delivery, one row for each answer.

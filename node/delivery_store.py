@@ -51,6 +51,8 @@ class DeliveryStore(JobRows):
         """Lease a destination's deliveries in a state that are due, and return them in their order."""
         now = self.clock()
         ids = next_deliveries(connection, destination, state, now, lease["lease_until"], limit)
+        if not ids:
+            return []
         held = update(deliveries).where(deliveries.c.id.in_(ids))
         connection.execute(held.values(dict(lease) | {"updated_at": now}))
         return sorted(_deliveries(connection, deliveries.c.id.in_(ids)), key=lambda d: ids.index(d.id))

@@ -42,11 +42,13 @@ def _extend_deliveries() -> None:
     op.add_column("deliveries", _moment("sent_at", nullable=True))
     op.add_column("deliveries", sa.Column("transaction_uid", sa.String, nullable=True))
     op.add_column("deliveries", sa.Column("priority", sa.Integer, nullable=False, server_default="0"))
-    op.drop_index("ix_deliveries_destination_state_due_at", "deliveries")
     op.create_index(
         "ix_deliveries_destination_state_priority_id",
         "deliveries",
         ["destination", "state", "priority", "id"],
+    )
+    op.create_index(
+        "ix_deliveries_destination_state_updated_at", "deliveries", ["destination", "state", "updated_at"]
     )
     op.add_column("deliveries", _moment("asked_at", nullable=True))
     op.add_column("deliveries", sa.Column("resends", sa.Integer, nullable=False, server_default="0"))

@@ -395,13 +395,3 @@ def test_object_that_the_peer_breaks_off_at_keeps_its_wait(bench: Bench) -> None
     first, second = bench.deliveries()
     assert (first.state, second.state) == (DeliveryState.WAITING, DeliveryState.DELIVERED)
     assert first.due_at > datetime.now(UTC) + timedelta(minutes=10)
-
-
-def test_node_that_starts_again_does_not_wait_for_what_an_earlier_one_planned(bench: Bench) -> None:
-    bench.add_job(results=2)
-    refused, unanswered = bench.deliveries()
-    later = datetime.now(UTC) + timedelta(hours=1)
-    bench.store.delivery_failed(refused.id, "out of resources there", later, 0xA700)
-    bench.store.delivery_failed(unanswered.id, "no connection", later)
-    bench.sender(NOWHERE, PlainTransport()).step()
-    assert [d.state for d in bench.deliveries()] == [DeliveryState.WAITING, DeliveryState.DELIVERED]

@@ -1,6 +1,7 @@
 """How long a sender leaves its destination alone, and how many objects it takes to it in a minute."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,13 @@ def test_no_more_is_claimed_than_may_go_now(bench: Bench) -> None:
         assert sender.step() == pytest.approx(1.0)
         assert len(transport.sent) == minute_part + 1
         now[0] += 1.0
+
+
+def test_node_that_starts_again_does_not_wait_for_what_an_earlier_one_planned(bench: Bench) -> None:
+    bench.add_job(results=2)
+    refused, unanswered = bench.deliveries()
+    later = datetime.now(UTC) + timedelta(hours=1)
+    bench.store.delivery_failed(refused.id, "out of resources there", later, 0xA700)
+    bench.store.delivery_failed(unanswered.id, "no connection", later)
+    bench.sender(NOWHERE, PlainTransport()).step()
+    assert [d.state for d in bench.deliveries()] == [DeliveryState.WAITING, DeliveryState.DELIVERED]

@@ -249,15 +249,16 @@ class Qido:
 
     def __init__(self) -> None:
         self.there: set[str] = set()
-        self.status, self.paths, outer = 200, list[str](), self
+        self.status, self.root_status, self.paths, outer = 200, 200, list[str](), self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 outer.paths.append(self.path)
                 query = urllib.parse.parse_qs(urllib.parse.urlparse(self.path).query)
-                found = outer.there & set(query["SOPInstanceUID"])
+                found = outer.there & set(query.get("SOPInstanceUID", []))
                 body = json.dumps([{"00080018": {"vr": "UI", "Value": [uid]}} for uid in found]).encode()
-                self.send_response(outer.status)
+                is_search = urllib.parse.urlparse(self.path).path.endswith("/studies")
+                self.send_response(outer.root_status if is_search else outer.status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

@@ -124,6 +124,30 @@ def test_web_archive_that_refuses_is_told_with_its_status(
     assert words in bench.reasons[0]
 
 
+@pytest.mark.parametrize(("root", "words"), [(200, "not found there"), (404, "answers no queries at all")])
+def test_404_is_not_there_only_from_an_archive_that_answers_queries(
+    bench: Bench, qido: Qido, root: int, words: str
+) -> None:
+    bench.send(qido.destination)
+    qido.status, qido.root_status = 404, root
+    bench.clock.advance(2 * TIMEOUT_S)
+    bench.prover(qido.destination).step()
+
+    assert words in bench.reasons[0]
+    assert (bench.states == SENT) == (root == 404)  # what is not there is sent again
+
+
+def test_queries_take_no_proxy_from_the_environment(
+    bench: Bench, qido: Qido, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    bench.send(qido.destination)
+    qido.there = set(UIDS)
+    bench.prover(qido.destination).step()
+
+    assert bench.states == DELIVERED
+
+
 def test_authorities_that_cannot_be_read_are_told(bench: Bench, qido: Qido, tmp_path: Path) -> None:
     changes = {"url": "https://127.0.0.1:1", "authorities": str(tmp_path / "none.pem")}
     destination = qido.destination.model_copy(update=changes)

@@ -14,7 +14,7 @@ from tests.faults.crash import prove_on
 from tests.faults.crash_points import point_named
 points = [point_named(name) for name in sys.argv[2:]]
 counts = prove_on(sys.argv[1], points, 1, random.Random(2), Console(quiet=True))
-sys.exit("; ".join(f"{c.what}: {c.found}, not {c.wanted}" for c in counts if not c.holds))
+sys.exit("; ".join(f"{c.what}: {c.found}, not {c.wanted}" for c in counts if not c.holds) or 0)
 """
 POINTS = {
     "sqlite": ("receive: its job is committed, not answered", "deliver: an object is answered, not recorded"),

@@ -137,9 +137,10 @@ class Asker(Protocol):
         destination: Destination,
         transaction_uid: str,
         references: Sequence[Reference],
+        begin: Callable[[], None],
         taken_on: Callable[[], None],
     ) -> None:
-        """Ask; `taken_on` is called as soon as the destination has said that it will answer.
+        """Ask; `begin` is called before the request goes out, `taken_on` once an answer to it is promised.
 
         Raises:
             ProofError: It could not be asked, or refused.
@@ -172,6 +173,7 @@ class CommitmentScu:
         destination: Destination,
         transaction_uid: str,
         references: Sequence[Reference],
+        begin: Callable[[], None],
         taken_on: Callable[[], None],
     ) -> None:
         """Ask in an association; see `Asker.ask`."""
@@ -179,6 +181,7 @@ class CommitmentScu:
         with self._caller.association(
             destination, statuses.PUSH_MODEL, destination.timeout_s, heard.handlers
         ) as association:
+            begin()
             with own_turn(association):
                 status = _asked(association, transaction_uid, references, destination.timeout_s)
             if status is None:

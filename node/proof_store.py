@@ -15,6 +15,7 @@ from sqlalchemy import (
     Row,
     and_,
     case,
+    delete,
     func,
     insert,
     literal,
@@ -78,6 +79,12 @@ class ProofStore(DeliveryStore):
         asked = and_(deliveries.c.transaction_uid == uid, deliveries.c.state == DeliveryState.SENT)
         with writing(self.engine) as connection:
             connection.execute(update(deliveries).where(asked).values(asked_at=self.clock()))
+
+    @repeated
+    def forget_transaction(self, uid: str) -> None:
+        """Remove a storage commitment that the destination refused, if it was begun."""
+        with writing(self.engine) as connection:
+            connection.execute(delete(transactions).where(transactions.c.transaction_uid == uid))
 
     def transaction(self, uid: str) -> Transaction | None:
         """Return a storage commitment that this node asked for; None: it did not."""

@@ -126,14 +126,19 @@ class Prover:
         if not lacking or not isinstance(self._destination, Destination):
             return {}
         uid, ids = str(generate_uid()), [each.delivery.id for each in lacking]
-        self._store.begin_transaction(uid, self._destination.name, ids)
         results = [each.delivery.result for each in lacking]
         references = [Reference(result.sop_class_uid, result.sop_instance_uid) for result in results]
         try:
             self._questions.asker.ask(
-                self._destination, uid, references, lambda: self._store.commitment_asked(uid)
+                self._destination,
+                uid,
+                references,
+                lambda: self._store.begin_transaction(uid, self._destination.name, ids),
+                lambda: self._store.commitment_asked(uid),
             )
         except ProofError as error:
+            if not error.unanswered:
+                self._store.forget_transaction(uid)  # it was refused: nothing more will be heard of it
             return self._failed(error, ids, ProofKind.COMMITMENT)
         self._succeeded(ids, ProofKind.COMMITMENT)
         return {}

@@ -19,6 +19,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelFind,
     Verification,
 )
+from sqlalchemy import func, select
 
 from config.settings import AnyDestination, Destination, NodeSettings, WebDestination
 from node.backoff import Backoff
@@ -27,6 +28,7 @@ from node.commitment_scp import CommitmentScp
 from node.commitment_scu import CommitmentEvents, CommitmentScu
 from node.commitment_statuses import PUSH_MODEL, PUSH_MODEL_INSTANCE
 from node.commitment_store import CommitmentStore
+from node.database import reading, transactions
 from node.evidence import Evidence
 from node.job_store import JobStore
 from node.jobs import AddressedResult, Delivery, DeliveryState, ReceivedObject, StoredResult
@@ -123,8 +125,16 @@ class PlainAsker:
         self.asked: list[str] = []
         self.dies_before: str = ""
 
-    def ask(self, _d: Destination, uid: str, references: Sequence[Any], taken_on: Callable[[], None]) -> None:
+    def ask(
+        self,
+        _destination: Destination,
+        uid: str,
+        references: Sequence[Any],
+        begin: Callable[[], None],
+        taken_on: Callable[[], None],
+    ) -> None:
         self.asked.append(uid)
+        begin()
         if self.dies_before == "taken on":
             raise KeyboardInterrupt
         taken_on()
@@ -136,6 +146,11 @@ class Bench:
     def __init__(self, store: JobStore, clock: Any, folder: Path) -> None:
         self.store, self.clock, self.spool = store, clock, Spool(folder / "data")
         self.folder, self.bell = folder, Bell()
+
+    def transactions(self) -> int:
+        """Return how many storage commitments are on record."""
+        with reading(self.store.engine) as connection:
+            return connection.scalar(select(func.count()).select_from(transactions)) or 0
 
     def send(self, destination: AnyDestination) -> None:
         """Receive an image, make two results of it, and store them at the destination."""

@@ -103,6 +103,7 @@ def test_peer_without_commitment_is_told_in_words_and_objects_stay_sent(
 
     assert bench.states == SENT
     assert "accepts no presentation context for Storage Commitment Push Model" in bench.reasons[0]
+    assert bench.transactions() == 0
 
 
 def test_request_that_is_refused_is_told_with_its_status(bench: Bench, pacs: Callable[..., Pacs]) -> None:
@@ -112,6 +113,7 @@ def test_request_that_is_refused_is_told_with_its_status(bench: Bench, pacs: Cal
 
     assert bench.states == SENT
     assert "refused the request for commitment (0x0213)" in bench.reasons[0]
+    assert bench.transactions() == 0
 
 
 def test_dead_peer_opens_the_breaker_and_nothing_is_lost(bench: Bench) -> None:

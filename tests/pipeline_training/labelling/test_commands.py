@@ -61,15 +61,13 @@ def test_without_a_labeller_nothing_is_done(case: Path, tmp_path: Path) -> None:
         run("label", case, "--out", tmp_path)
 
 
-def test_ct_that_cannot_be_read_is_told_by_name(case: Path, tmp_path: Path) -> None:
-    run("train-labeller", case, "--out", tmp_path, "--steps", 1)
+def test_ct_that_cannot_be_read_is_told_by_name(tmp_path: Path) -> None:
     (tmp_path / "broken.nii.gz").write_bytes(b"nothing")
     with pytest.raises(LabellerError, match="no case could be labelled"):
         run("label", tmp_path / "broken.nii.gz", "--out", tmp_path / "out", "--labeller", "rules")
 
 
 def test_label_map_without_a_ct_is_not_labelled(case: Path, tmp_path: Path) -> None:
-    run("train-labeller", case, "--out", tmp_path, "--steps", 1)
     shutil.copytree(case, tmp_path / "bare")
     (tmp_path / "bare" / "ct.nii.gz").unlink()
     with pytest.raises(LabellerError, match="no case could be labelled"):

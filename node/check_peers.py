@@ -30,6 +30,7 @@ from node.errors import TlsError
 from node.handshake import connection_problem
 from node.implementation import application_entity
 from node.options import OutputOptions
+from node.rejection import rejection
 from node.statuses import SUCCESS
 from node.stow_answer import JSON_TYPE, http_rule
 from node.tls import client_context
@@ -155,8 +156,8 @@ def _name(sop_class: UID) -> str:
 
 
 def _why_not(association: Association) -> str:
-    reject = association.acceptor.primitive
-    if association.is_rejected and reject is not None:
+    reject = rejection(association)
+    if reject is not None:
         return f"rejected the association: {reject.reason_str} (its known AE titles hold ours?)"
     if association.rejected_contexts:
         return "does not accept Verification (C-ECHO)"

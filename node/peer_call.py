@@ -14,6 +14,7 @@ from config.settings import Destination, Peer
 from node.errors import NodeError, ProofError
 from node.implementation import application_entity
 from node.late_abort import close_on_late_abort
+from node.rejection import rejection
 
 DIAGNOSIS_S = 2.0
 """How long to look for the reason why a connection failed."""
@@ -122,8 +123,8 @@ def _why_not(
         return ProofError(f"no connection to {_shown(peer)} ({_connection_error(peer)})", unanswered=True)
     if association.rejected_contexts and not association.accepted_contexts:
         return ProofError(f"{_shown(peer)} accepts no presentation context for {sop_class.name}")
-    answer = association.acceptor.primitive
-    if association.is_rejected and answer is not None:
+    answer = rejection(association)
+    if answer is not None:
         why = f"{answer.result_str}: {answer.reason_str}"
         return ProofError(f"{_shown(peer)} rejected the association ({why})", unanswered=True)
     told = f"{_shown(peer)} aborted the association, or did not answer within {timeout_s:g} s"

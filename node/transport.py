@@ -27,6 +27,7 @@ from node.handshake import connection_problem
 from node.implementation import application_entity
 from node.late_abort import close_on_late_abort
 from node.outcome import Outcome, Verdict, judge
+from node.rejection import rejection
 from node.tls import client_context
 from node.transcode import offers, transcoded
 
@@ -241,8 +242,8 @@ class _Call:
         return unsent(item, self._ended, Verdict.BARRED if self._barred else Verdict.UNSENT)
 
     def _why_no_association(self) -> str:
-        answer = self._association.acceptor.primitive
-        if self._association.is_rejected and answer is not None:
+        answer = rejection(self._association)
+        if answer is not None:
             what = f"rejected the association ({answer.result_str}: {answer.reason_str})"
             return f"{self._peer} {what}{CONFIGURATION if _is_barred(self._association) else ''}"
         if not self._connected or self._context:
@@ -270,8 +271,8 @@ class _Call:
 
 def _is_barred(association: Association) -> bool:
     """Whether the peer rejected the association for good: it does not know who we are, or whom we call."""
-    answer = association.acceptor.primitive
-    return association.is_rejected and answer is not None and answer.result == REJECTED_PERMANENT
+    answer = rejection(association)
+    return answer is not None and answer.result == REJECTED_PERMANENT
 
 
 def _payload(item: Encoded, syntax: UID) -> Path | Dataset:

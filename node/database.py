@@ -29,16 +29,14 @@ from sqlalchemy import (
     Table,
     TypeDecorator,
     UniqueConstraint,
-    create_engine,
-    event,
     inspect,
     make_url,
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from node.engines import postgresql_engine, sqlite_engine, turn
 from node.errors import DatabaseUnavailableError
-from node.postgresql import postgresql_options
 
 FILE_NAME = "paxnode.sqlite"
 """The SQLite file in the data folder."""
@@ -46,9 +44,6 @@ FILE_NAME = "paxnode.sqlite"
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 MADE_BY_NEWER = "the database was made by a newer version of this program"
-
-BUSY_TIMEOUT_S = 20.0
-"""How long a transaction waits for another that writes (SQLite), or for a free connection."""
 
 _MIGRATION_LOCK = 0x7061786E6F6465
 """The PostgreSQL advisory lock under which tables are changed: "paxnode" in ASCII."""
@@ -247,9 +242,9 @@ def engine_for(url: str, data_dir: Path) -> Engine:
         parsed = _parsed(url, data_dir)
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # patients' images are nobody else's
         if parsed.get_backend_name() == "sqlite":
-            return _sqlite_engine(parsed.render_as_string(hide_password=False))
+            return sqlite_engine(parsed.render_as_string(hide_password=False))
         if parsed.drivername in {"postgresql", "postgresql+psycopg"}:
-            return _postgresql_engine(parsed.set(drivername="postgresql+psycopg"))
+            return postgresql_engine(parsed.set(drivername="postgresql+psycopg"))
     except NoSuchModuleError as error:
         raise DatabaseUnavailableError("the database URL cannot be read") from error
     except OSError as error:
@@ -294,40 +289,6 @@ def _parsed(url: str, data_dir: Path) -> URL:
         raise DatabaseUnavailableError("the database URL cannot be read") from error
 
 
-def _postgresql_engine(url: URL) -> Engine:
-    return create_engine(
-        url,
-        hide_parameters=True,
-        pool_pre_ping=True,
-        pool_timeout=BUSY_TIMEOUT_S,
-        connect_args=postgresql_options(url),
-    )
-
-
-def _sqlite_engine(url: str) -> Engine:
-    engine = create_engine(
-        url,
-        hide_parameters=True,
-        pool_timeout=BUSY_TIMEOUT_S,
-        connect_args={"timeout": BUSY_TIMEOUT_S},
-    )
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # transactions are begun by us, below
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}").close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that reads first and then writes would fail, not wait, when another has written between.
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn what SQLAlchemy raises for a database that does not work into DatabaseUnavailableError."""
@@ -341,9 +302,16 @@ def translated() -> Iterator[None]:
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction that writes: committed at the end, rolled back on any error."""
-    with translated(), engine.execution_options(writes=True).begin() as connection:
+def writing(engine: Engine, *, durable: bool = True) -> Iterator[Connection]:
+    """A transaction that writes: committed at the end, rolled back on any error.
+
+    Args:
+        engine: From `engine_for`.
+        durable: Whether it must outlast a loss of power. A lease need not, and waits for no disk in SQLite,
+            where a commit that is not synced still outlasts the death of every process.
+    """
+    options = engine.execution_options(writes=True, durable=durable)
+    with turn(engine), translated(), options.begin() as connection:
         yield connection
 
 

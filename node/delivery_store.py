@@ -31,7 +31,7 @@ class DeliveryStore(JobRows):
         Those of urgent jobs come first, then the oldest.
         """
         lease = {"lease_owner": worker_id, "lease_until": self.lease_end(lease_s)}
-        with writing(self.engine) as connection:
+        with writing(self.engine, durable=False) as connection:
             found = self.lease(connection, destination, DeliveryState.WAITING, lease, limit)
             begun = jobs.c.id.in_({delivery.job_id for delivery in found}) & (jobs.c.state == State.STORED)
             for job_id in list(connection.scalars(select(jobs.c.id).where(begun).order_by(jobs.c.id))):
@@ -66,7 +66,7 @@ class DeliveryStore(JobRows):
             lease_s: For how long from now, in seconds.
         """
         held = deliveries.c.id.in_(sorted(ids)) & (deliveries.c.lease_owner == worker_id)
-        with writing(self.engine) as connection:
+        with writing(self.engine, durable=False) as connection:
             renewed = update(deliveries).where(held).values(lease_until=self.lease_end(lease_s))
             return connection.execute(renewed).rowcount > 0
 

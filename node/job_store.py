@@ -135,7 +135,7 @@ class JobStore(ProofStore):
         On the way, jobs whose workers have gone silent go back to the queue, or are put aside as failed when
         they were begun too often. Whose turn it is: `node.claiming.next_job`.
         """
-        with writing(self.engine) as connection:
+        with writing(self.engine, durable=False) as connection:
             for silent in silent_jobs(connection, self.clock(), lease_s):
                 self._take_back(connection, silent)
             row = next_job(connection, self.clock())
@@ -165,7 +165,7 @@ class JobStore(ProofStore):
         """
         held = and_(jobs.c.id == job_id, jobs.c.lease_owner == worker_id, jobs.c.state == State.SEGMENTING)
         values = {"lease_until": self.lease_end(lease_s)} | ({"trace": f"while {stage}"} if stage else {})
-        with writing(self.engine) as connection:
+        with writing(self.engine, durable=False) as connection:
             return connection.execute(update(jobs).where(held).values(values)).rowcount == 1
 
     @repeated

@@ -48,7 +48,7 @@ class ProofStore(DeliveryStore):
         """Give what was sent, lacks a proof and is due to be asked about to a prover, the oldest first."""
         lease = {"lease_owner": worker_id, "lease_until": self.lease_end(lease_s)}
         lease |= {name: _at_most(deliveries.c[name], self.clock()) for name in _MOMENTS}
-        with writing(self.engine) as connection:
+        with writing(self.engine, durable=False) as connection:
             found = self.lease(connection, destination, DeliveryState.SENT, lease, limit)
             held = _held(connection, [delivery.id for delivery in found])
         return [Unproven(delivery, frozenset(held.get(delivery.id, ()))) for delivery in found]
@@ -57,7 +57,7 @@ class ProofStore(DeliveryStore):
     def await_proof(self, delivery_ids: Collection[int], due_at: datetime, reason: str) -> None:
         """Give back what still lacks a proof: when it is looked at again, UTC, and what is awaited."""
         changes = NO_LEASE | {"due_at": due_at, "reason": clean(reason), "updated_at": self.clock()}
-        with writing(self.engine) as connection:
+        with writing(self.engine, durable=False) as connection:
             connection.execute(update(deliveries).where(_sent(delivery_ids)).values(changes))
 
     # ---- storage commitment

@@ -18,13 +18,6 @@ STUDY, UID = "1.2.1", "1.2.3.9"
 
 
 @pytest.fixture
-def settings_file(tmp_path: Path) -> Path:
-    path = tmp_path / "node.toml"
-    path.write_text(f'[node]\ndata_dir = "{tmp_path / "data"}"\n')
-    return path
-
-
-@pytest.fixture
 def store(settings_file: Path) -> JobStore:
     engine = engine_for("", load_settings(settings_file).node.data_dir)
     upgrade(engine)

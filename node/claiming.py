@@ -1,8 +1,9 @@
 """Whose turn it is in the queues of jobs and deliveries, and what is owed to a job whose worker died.
 
-Each question asks for the first row of one state and one priority, in the order of an index, so that its cost
-does not grow with the queue. A clock that was put back must not hold up work: a row that was written later
-than now waits for nothing, and a lease that ends later than any could is cut to one that begins now.
+Each question asks for the first row of one state and one priority, in the order of an index: its cost does
+not grow with the rows behind the first one that may begin, only with those before it that must still wait.
+A clock that was put back must not hold up work: a row that was written later than now waits for nothing, and
+a lease that ends later than any could is cut to one that begins now.
 """
 
 from collections.abc import Sequence

@@ -94,7 +94,8 @@ def _lines_of(store: JobStore, job: Job) -> Iterator[ProofLine]:
 
 
 def _line(delivery: Delivery, proofs: Sequence[Proof]) -> ProofLine:
-    stored = _last(proofs, ProofKind.STORE, None)
+    stored = _last(proofs, ProofKind.STORE)
+    since = proofs[proofs.index(stored) :] if stored is not None else ()
     return ProofLine(
         job=delivery.job_id,
         kind=delivery.result.kind,
@@ -103,17 +104,16 @@ def _line(delivery: Delivery, proofs: Sequence[Proof]) -> ProofLine:
         state=delivery.state.value,
         stored_at=_moment(stored),
         status=stored.reason if stored is not None else "",
-        committed_at=_moment(_last(proofs, ProofKind.COMMITMENT, delivery.sent_at)),
-        found_at=_moment(_last(proofs, ProofKind.QUERY, delivery.sent_at)),
+        committed_at=_moment(_last(since, ProofKind.COMMITMENT)),
+        found_at=_moment(_last(since, ProofKind.QUERY)),
         proven=delivery.state is DeliveryState.DELIVERED,
         reason=delivery.reason,
     )
 
 
-def _last(proofs: Sequence[Proof], kind: ProofKind, since: datetime | None) -> Proof | None:
-    """Return the last proof of a kind that holds; one from before the object was last sent does not."""
-    fits = [p for p in proofs if p.kind is kind and p.holds and (since is None or p.at >= since)]
-    return fits[-1] if fits else None
+def _last(proofs: Sequence[Proof], kind: ProofKind) -> Proof | None:
+    """Return the last proof of a kind that holds."""
+    return next((proof for proof in reversed(proofs) if proof.kind is kind and proof.holds), None)
 
 
 def _moment(proof: Proof | None) -> str:

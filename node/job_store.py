@@ -135,7 +135,9 @@ class JobStore(ProofStore):
         On the way, jobs whose workers have gone silent go back to the queue, or are put aside as failed when
         they were begun too often. Whose turn it is: `node.claiming.next_job`.
         """
-        with writing(self.engine, durable=False) as connection:
+        with writing(
+            self.engine
+        ) as connection:  # durable: it counts attempts, also those that take the machine down
             for silent in silent_jobs(connection, self.clock(), lease_s):
                 self._take_back(connection, silent)
             row = next_job(connection, self.clock())

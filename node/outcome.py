@@ -23,10 +23,10 @@ class Outcome:
         verdict: What follows.
         status: The DIMSE status that the peer answered; None when it gave none.
         reason: In words, for the admin.
-        heard: Whether the peer took the object and answered, though without a status for it; or what went
-            wrong is no matter of the peer's.
+        heard: Whether the peer took the object and answered, though without a status for it.
         wait_s: The peer asks to be left alone for so many seconds.
         next_is_known: Whether the outcome of the next object is known already: it was sent together with it.
+        ours: Whether the node's own files went wrong: it says nothing about the peer.
     """
 
     sop_instance_uid: str
@@ -36,11 +36,13 @@ class Outcome:
     heard: bool = False
     wait_s: float = 0.0
     next_is_known: bool = False
+    ours: bool = False
 
     @property
     def unanswered(self) -> bool:
         """Whether the peer could not be asked, or gave no answer."""
-        broken = self.status is None and self.verdict is Verdict.TRANSIENT and not self.heard
+        told_nothing = self.status is None and not self.heard and not self.ours
+        broken = told_nothing and self.verdict is Verdict.TRANSIENT
         return self.unsent or broken
 
     @property

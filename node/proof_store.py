@@ -132,19 +132,33 @@ class ProofStore(DeliveryStore):
 
     # ---- queries
 
+    def newest_proof(self) -> int:
+        """Return the number of the newest row of proofs: what is asked now is about no later sending."""
+        with reading(self.engine) as connection:
+            return connection.scalar(select(func.max(proofs.c.id))) or 0
+
     @repeated
-    def found(self, delivery_ids: Collection[int], asked: Collection[ProofKind]) -> None:
-        """Record that a destination finds objects; what has every proof that is asked for is delivered."""
+    def found(self, delivery_ids: Collection[int], asked: Collection[ProofKind], newest: int) -> None:
+        """Record that a destination finds objects; what has every proof that is asked for is delivered.
+
+        Args:
+            delivery_ids: Of which.
+            asked: The proofs that the destination is asked for.
+            newest: `newest_proof` when it was asked; what was sent again since then is not touched.
+        """
         with writing(self.engine) as connection:
-            for row in _locked(connection, delivery_ids):
+            for row in _sent_by(connection, delivery_ids, newest):
                 self._hold(connection, row.id, ProofKind.QUERY, "")
             self._settle(connection, delivery_ids, asked)
 
     @repeated
-    def not_found(self, delivery_ids: Collection[int], reason: str, backoff: Backoff) -> None:
-        """Record that a destination does not find objects that it says it stored: they are sent again."""
+    def not_found(self, delivery_ids: Collection[int], reason: str, backoff: Backoff, newest: int) -> None:
+        """Record that a destination does not find objects that it says it stored: they are sent again.
+
+        `newest` is as in `found`.
+        """
         with writing(self.engine) as connection:
-            for row in _locked(connection, delivery_ids):
+            for row in _sent_by(connection, delivery_ids, newest):
                 if row.state == DeliveryState.SENT:
                     self._disprove(connection, row, ProofKind.QUERY, reason, backoff)
 
@@ -233,6 +247,13 @@ def _locked(connection: Connection, delivery_ids: Collection[int]) -> Sequence[R
     )
     query = query.where(deliveries.c.id.in_(sorted(delivery_ids))).order_by(deliveries.c.id)
     return list(connection.execute(query.with_for_update(of=deliveries)))
+
+
+def _sent_by(connection: Connection, delivery_ids: Collection[int], newest: int) -> list[Row[Any]]:
+    """Return deliveries, locked, without those that were sent again after a row of proofs."""
+    rows = _locked(connection, delivery_ids)
+    sendings = _sendings(connection, delivery_ids)
+    return [row for row in rows if sendings.get(row.id, 0) <= newest]
 
 
 def _held(connection: Connection, delivery_ids: Collection[int]) -> dict[int, set[ProofKind]]:

@@ -18,6 +18,7 @@ from node.backoff import Backoff, Breaker, BreakerState
 from node.bell import Bell
 from node.commitment_scu import Asker, Reference
 from node.errors import ProofError
+from node.heartbeat import Heartbeat
 from node.job_store import JobStore
 from node.logs import get_logger, reason_for_log
 from node.loop import Loop
@@ -113,10 +114,16 @@ class Prover:
         due = store.claim_unproven(self._destination.name, self._name, lease_s, BATCH)
         if not due:
             return IDLE_S
-        reasons = {**self._commitments(due), **self._findings(due)}
+        with self._held(due):
+            reasons = {**self._commitments(due), **self._findings(due)}
         for each in due:  # what has been proven by now, or is to be sent again, is not touched by this
             self._await(each, reasons.get(each.delivery.id, ""))
         return self._breaker.wait_s
+
+    def _held(self, due: Sequence[Unproven]) -> Heartbeat:
+        """Keep the leases however long the destination takes to answer."""
+        ids, lease_s = [each.delivery.id for each in due], self._rules.lease_s
+        return Heartbeat(lambda _stage: self._store.renew(ids, self._name, lease_s), lease_s)
 
     # ---- storage commitment
 
@@ -156,21 +163,23 @@ class Prover:
             return {}
         sought = {each.delivery.id: sought for each in lacking if (sought := self._sought(each)) is not None}
         unreadable = {e.delivery.id: UNREADABLE for e in lacking if e.delivery.id not in sought}
+        newest = self._store.newest_proof()
         try:
             there = self._questions.finder.find(self._destination, list(sought.values()))
         except ProofError as error:
             return unreadable | self._failed(error, list(sought), ProofKind.QUERY)
         self._succeeded(list(sought), ProofKind.QUERY)
         found = [number for number, each in sought.items() if each.sop_instance_uid in there]
-        self._store.found(found, self._asked)
+        self._store.found(found, self._asked, newest)
         missing = sought.keys() - set(found)
-        self._send_again([e.delivery.id for e in lacking if e.delivery.id in missing and self._is_late(e)])
+        late = [e.delivery.id for e in lacking if e.delivery.id in missing and self._is_late(e)]
+        self._send_again(late, newest)
         return unreadable
 
-    def _send_again(self, ids: Sequence[int]) -> None:
+    def _send_again(self, ids: Sequence[int], newest: int) -> None:
         if ids:
             told = f"not found there {self._destination.proof_timeout_s:g} s after it was stored"
-            self._store.not_found(ids, told, self._rules.backoff)
+            self._store.not_found(ids, told, self._rules.backoff, newest)
             self._finished.ring()
 
     def _sought(self, each: Unproven) -> Sought | None:

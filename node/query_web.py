@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import time
 from collections.abc import Callable, Sequence
 
 import httpx
@@ -88,11 +89,15 @@ def _has(client: httpx.Client, name: str, sought: Sought) -> bool:
 
 
 def _answer(client: httpx.Client, name: str, path: str, query: dict[str, str]) -> tuple[int, bytes]:
-    """Return the status and the content of an answer; ProofError for one that is absurdly long."""
-    content = bytearray()
+    """Return the status and the content of an answer; ProofError for one that is absurdly long or slow."""
+    content, patience_s = bytearray(), client.timeout.read or 0.0
+    deadline = time.monotonic() + patience_s
     with client.stream("GET", path, params=query) as answer:
         for piece in answer.iter_bytes():
             content += piece
             if len(content) > MAX_ANSWER_BYTES:
                 raise ProofError(f"{name} answered the query with more than {MAX_ANSWER_BYTES} bytes")
+            if time.monotonic() > deadline:
+                told = f"{name} did not end its answer to the query within {patience_s:g} s"
+                raise ProofError(told, unanswered=True)
     return answer.status_code, bytes(content)

@@ -148,10 +148,11 @@ class Sender:
             while left and (is_known or not self.loop.stopping):
                 outcome = next(outcomes)
                 is_known = outcome.next_is_known
-                if not outcome.unanswered:
-                    self._breaker.answered()
-                elif not unanswered:  # an association fails once, however many objects it leaves unsent
+                if outcome.unanswered and not unanswered:
+                    # an association fails once, however many objects it leaves unsent
                     self._breaker.failed(self._least_wait_s(outcome))
+                elif not outcome.unanswered and not outcome.ours:
+                    self._breaker.answered()
                 unanswered |= outcome.unanswered
                 delivery = left.pop(0)
                 self._record(delivery, outcome)

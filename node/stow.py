@@ -60,6 +60,7 @@ class _Reply:
         heard: Whether the peer answered at all.
         wait_s: It asks to be left alone for so long.
         http: The HTTP status, 0 without an answer.
+        ours: Whether the node's own files went wrong.
     """
 
     verdict: Verdict
@@ -69,6 +70,7 @@ class _Reply:
     heard: bool = False
     wait_s: float = 0.0
     http: int = 0
+    ours: bool = False
 
 
 class StowTransport:
@@ -159,7 +161,7 @@ class _Call:
             for item in items:
                 yield from self.store([item])
             return
-        if not reply.heard or reply.verdict in {Verdict.UNSENT, Verdict.BARRED}:
+        if not (reply.heard or reply.ours) or reply.verdict in {Verdict.UNSENT, Verdict.BARRED}:
             self._ended = reply
         for item, following in zip_longest(items, items[1:]):
             if _wants_plain(item, reply):
@@ -182,7 +184,8 @@ class _Call:
     def _outcome(self, item: Encoded, reply: _Reply) -> Outcome:
         uid = item.outgoing.sop_instance_uid
         if reply.answer is None:
-            return Outcome(uid, reply.verdict, None, reply.reason, reply.heard, reply.wait_s)
+            said = (reply.verdict, None, reply.reason, reply.heard, reply.wait_s)
+            return Outcome(uid, *said, ours=reply.ours)
         if uid in reply.answer.failed:
             return _failed(uid, reply.answer.failed[uid], self._peer)
         if uid in reply.answer.stored:
@@ -201,13 +204,13 @@ class _Call:
         except httpx.TransportError as error:
             return self._broken(error)
         except FileNotFoundError:
-            return _Reply(Verdict.PERMANENT, "the result's file is gone", apart=True, heard=True)
+            return _Reply(Verdict.PERMANENT, "the result's file is gone", apart=True, ours=True)
         except OSError as error:
             words = f"the result's file cannot be read or encoded ({error.strerror})"
-            return _Reply(Verdict.TRANSIENT, words, apart=True, heard=True)
+            return _Reply(Verdict.TRANSIENT, words, apart=True, ours=True)
         except (RuntimeError, ValueError, AttributeError, InvalidDicomError) as error:
             words = f"it cannot be encoded for the peer ({type(error).__name__})"
-            return _Reply(Verdict.PERMANENT, words, apart=True, heard=True)
+            return _Reply(Verdict.PERMANENT, words, apart=True, ours=True)
 
     def _answered(self, body: MultipartBody) -> _Reply:
         url = f"{self._destination.url}/studies"

@@ -157,10 +157,10 @@ def read_encoded(outgoing: Outgoing) -> Encoded | Outcome:
         return Encoded(outgoing, UID(meta.MediaStorageSOPClassUID), own, possible)
     except (FileNotFoundError, InvalidDicomError, AttributeError) as error:
         reason = f"the result's file cannot be read ({type(error).__name__})"
-        return Outcome(outgoing.sop_instance_uid, Verdict.PERMANENT, None, reason)
+        return Outcome(outgoing.sop_instance_uid, Verdict.PERMANENT, None, reason, ours=True)
     except OSError as error:  # of the disk, and no word of the peer's
         reason = f"the result's file cannot be read ({error.strerror})"
-        return Outcome(outgoing.sop_instance_uid, Verdict.TRANSIENT, None, reason, heard=True)
+        return Outcome(outgoing.sop_instance_uid, Verdict.TRANSIENT, None, reason, ours=True)
 
 
 def unsent(item: Encoded | Outcome, reason: str, verdict: Verdict = Verdict.UNSENT) -> Outcome:
@@ -265,7 +265,7 @@ class _Call:
             return self._not_sent(item)
         if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
             reason = f"the result's file cannot be read or encoded ({error.strerror})"
-            return Outcome(item.outgoing.sop_instance_uid, Verdict.TRANSIENT, None, reason, heard=True)
+            return Outcome(item.outgoing.sop_instance_uid, Verdict.TRANSIENT, None, reason, ours=True)
         return item.outcome(Verdict.PERMANENT, f"it cannot be encoded for the peer ({type(error).__name__})")
 
 

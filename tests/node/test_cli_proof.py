@@ -1,4 +1,5 @@
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -60,12 +61,21 @@ def test_what_is_awaited_is_told_and_ends_with_1(settings_file: Path, store: Job
 
 def test_what_is_proven_ends_with_0(settings_file: Path, store: JobStore) -> None:
     delivery = send(store)
-    store.found([delivery], {ProofKind.QUERY})
+    store.found([delivery], {ProofKind.QUERY}, store.newest_proof())
     ended = run(settings_file, "--job", "1", "--json")
 
     assert ended.exit_code == 0
     [line] = json.loads(ended.stdout)
     assert (line["state"], line["proven"], line["committed_at"]) == ("delivered", True, "")
+    assert line["found_at"].endswith("+00:00")
+
+
+def test_proof_that_came_after_the_clock_was_put_back_is_shown(settings_file: Path, store: JobStore) -> None:
+    delivery = send(store)
+    right = store.clock
+    store.clock = lambda: right() - timedelta(hours=1)
+    store.found([delivery], {ProofKind.QUERY}, store.newest_proof())
+    [line] = json.loads(run(settings_file, "--job", "1", "--json").stdout)
     assert line["found_at"].endswith("+00:00")
 
 

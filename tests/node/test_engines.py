@@ -4,11 +4,13 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 from node import engines
 from node.database import engine_for, upgrade, writing
 from node.errors import DatabaseUnavailableError
+from node.job_store import JobStore
+from node.jobs import ReceivedObject
 
 FULL, NORMAL = 2, 1
 """Values of SQLite's PRAGMA synchronous."""
@@ -30,6 +32,21 @@ def test_only_what_must_outlast_a_loss_of_power_waits_for_the_disk(sqlite: Engin
     asked = (True, False, True, False, True)  # on one connection of the pool: none leaves a trace on the next
     found = [_synchronous(sqlite, durable=durable) for durable in asked]
     assert found == [FULL, NORMAL, FULL, NORMAL, FULL]
+    sqlite.dispose()
+
+
+def test_claim_counts_an_attempt_and_is_durable_and_its_heartbeat_is_not(sqlite: Engine) -> None:
+    told: list[str] = []
+    store = JobStore(sqlite)
+    store.add_received(ReceivedObject("1.2", "1.3", "1.4", "1.5", "1.2.840.10008.1.2", "d", "p", 1, "A"))
+    event.listen(sqlite, "before_cursor_execute", lambda *of: told.append(of[2]))
+
+    job = store.claim("worker", 60.0)
+    assert job is not None
+    assert "PRAGMA synchronous=FULL" in told
+    told.clear()
+    assert store.heartbeat(job.id, "worker", 60.0)
+    assert "PRAGMA synchronous=NORMAL" in told
     sqlite.dispose()
 
 

@@ -74,12 +74,30 @@ def test_settling_ends_what_has_every_proof_that_is_still_asked_for(bench: Bench
     destination = at(1, query=True)
     bench.send(destination)
     first, _second = bench.store.deliveries()
-    bench.store.found([first.id], asked_of(destination))
+    bench.store.found([first.id], asked_of(destination), bench.store.newest_proof())
     assert bench.states == SENT
 
     bench.store.settle("pacs", asked_of(at(1, commitment=False, query=True)))
 
     assert bench.states == [DeliveryState.DELIVERED, DeliveryState.SENT]
+
+
+def test_answer_to_a_question_from_before_it_was_sent_again_says_nothing(bench: Bench) -> None:
+    destination = at(1, commitment=False, query=True)
+    bench.send(destination)
+    ids = [delivery.id for delivery in bench.store.deliveries()]
+    asked, before = asked_of(destination), bench.store.newest_proof()
+    bench.store.not_found(ids, "lost", BACKOFF, before)  # says somebody else meanwhile
+    bench.clock.advance(HOUR_S)
+    assert [delivery.id for delivery in bench.resend(destination)] == ids
+
+    bench.store.found(ids[:1], asked, before)
+    bench.store.not_found(ids[1:], "lost", BACKOFF, before)
+    assert bench.states == SENT
+    assert [delivery.resends for delivery in bench.store.deliveries()] == [1, 1]
+
+    bench.store.found(ids, asked, bench.store.newest_proof())
+    assert bench.states == [DeliveryState.DELIVERED] * 2
 
 
 # ---- clocks that jump
@@ -95,7 +113,7 @@ def test_what_was_sent_while_the_clock_was_ahead_is_proven_when_it_is_right_agai
     ids = [delivery.id for delivery in bench.store.deliveries()]
     asked = asked_of(destination)
 
-    bench.store.found(ids, asked)
+    bench.store.found(ids, asked, bench.store.newest_proof())
     bench.store.begin_transaction("2.25.77", "pacs", ids)
     transaction = bench.store.transaction("2.25.77")
     assert transaction is not None
@@ -111,8 +129,8 @@ def test_old_proof_does_not_count_for_a_later_sending_though_its_clock_was_ahead
     bench.clock.advance(5 * HOUR_S)
     bench.send(destination)
     first, _second = bench.store.deliveries()
-    bench.store.found([first.id], {ProofKind.QUERY, ProofKind.COMMITMENT})
-    bench.store.not_found([first.id], "lost", BACKOFF)
+    bench.store.found([first.id], {ProofKind.QUERY, ProofKind.COMMITMENT}, bench.store.newest_proof())
+    bench.store.not_found([first.id], "lost", BACKOFF, bench.store.newest_proof())
     bench.clock.advance(-5 * HOUR_S)
     assert [delivery.id for delivery in bench.resend(destination)] == [first.id]
 

@@ -1,11 +1,14 @@
 """Nothing counts as delivered before the destination has said all that it is asked for."""
 
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from node import heartbeat
 from node.jobs import DeliveryState
 from node.proofs import ProofKind
 from node.prover import FINDING_AWAITED
@@ -90,6 +93,30 @@ def test_commitment_and_query_must_both_be_there(bench: Bench, pacs: Callable[..
     bench.prover(destination).step()
     assert bench.states == DELIVERED
     assert len(archive.asked) == 1
+
+
+def test_leases_are_kept_however_long_the_destination_takes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    destination, asker = at(1), PlainAsker()
+    bench.send(destination)
+    renewed = threading.Event()
+    renew = bench.store.renew
+
+    def note(*of: Any) -> bool:
+        held = renew(*of)
+        renewed.set()
+        return held
+
+    def take_long(*of: Any) -> None:
+        assert renewed.wait(20)
+        PlainAsker.ask(asker, *of)
+
+    monkeypatch.setattr(bench.store, "renew", note)
+    monkeypatch.setattr(asker, "ask", take_long)
+    monkeypatch.setattr(heartbeat, "BEATS_PER_LEASE", 3000)  # of 30 s
+    bench.prover(destination, asker).step()
+    assert len(asker.asked) == 1
 
 
 @pytest.fixture

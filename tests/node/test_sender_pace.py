@@ -1,13 +1,15 @@
 """How long a sender leaves its destination alone, and how many objects it takes to it in a minute."""
 
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from config.settings import AnyDestination
-from node.backoff import Backoff
+from node.backoff import Backoff, BreakerState
 from node.jobs import DeliveryState
 from node.outcome import Outcome, Verdict
 from node.sender import DeliveryRules
@@ -68,3 +70,24 @@ def test_node_that_starts_again_does_not_wait_for_what_an_earlier_one_planned(be
     bench.store.delivery_failed(unanswered.id, "no connection", later)
     bench.sender(NOWHERE, PlainTransport()).step()
     assert [d.state for d in bench.deliveries()] == [DeliveryState.WAITING, DeliveryState.DELIVERED]
+
+
+def test_unreadable_file_of_ours_says_nothing_about_a_dead_peer(bench: Bench) -> None:
+    bench.add_job(results=3)
+    verdicts = [
+        Outcome("", Verdict.UNSENT, None, "no connection"),
+        Outcome("", Verdict.UNSENT, None, "no connection"),
+        Outcome("", Verdict.TRANSIENT, None, "the result's file cannot be read (EIO)", ours=True),
+    ]
+
+    def answer(_destination: AnyDestination, outgoing: Outgoing) -> Outcome:
+        return replace(verdicts.pop(0), sop_instance_uid=outgoing.sop_instance_uid)
+
+    rules = DeliveryRules(Backoff(0.001, 0.002), breaker_failures=1, lease_s=30)
+    sender = bench.sender(NOWHERE, PlainTransport(answer), rules)
+    for _ in range(200):
+        if not verdicts:
+            break
+        time.sleep(sender.step())
+    assert not verdicts
+    assert sender.breaker is not BreakerState.CLOSED

@@ -152,11 +152,12 @@ class Sender:
 
     def _send_all(self, numbers: Sequence[int]) -> None:
         drawn = [self._mutant(number) for number in numbers]
-        association = self._associate({(each.sop_class, each.syntax) for each, _ in drawn})
+        contexts = {(each.sop_class, each.syntax) for each, _ in drawn}
+        association = self._associate(contexts)
         for number, (mutant, what) in zip(numbers, drawn, strict=True):
             if not association.is_established:
                 self.answers["association ended"] += 1
-                association = self._associate({(mutant.sop_class, mutant.syntax)})
+                association = self._associate(contexts)
             answer = store(association, mutant, f"2.25.{self.seed}{number:09}")
             self.answers[answer] += 1
             if answer == "0x0000":

@@ -17,7 +17,7 @@ demo: .venv/.node-installed ## send a radiograph through a node (DICOM=path take
 	@$(BIN)/paxnode demo $(if $(DICOM),'$(DICOM)')
 
 test: .venv/.all-installed ## every test, doctests included, on two cores
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/.all-installed ## ruff, mypy strict, import directions
 	@$(BIN)/ruff check --quiet .

@@ -124,7 +124,7 @@ def _toy_dice(robust: bool, seed: int) -> float:
         torch.nn.ReLU(), torch.nn.Conv2d(8, 1, 1),
     )  # fmt: skip
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
-    for _ in range(200):
+    for _ in range(120):
         image, _, label = _toy(generator, 8)
         known, view, told = torch.ones(8, 1) > 0, torch.zeros(8).long(), label[:, 0] >= 0
         outputs = Outputs(network(image), torch.zeros(8, 2))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 from sqlalchemy import Engine, false, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -15,6 +16,7 @@ from ai.errors import AiError
 from ai.onnx_segmenter import OnnxSegmenter
 from ai.radiograph import Radiograph
 from ai.segmenter import Segmenter
+from config.network import WebSettings
 from config.settings import DEFAULT_FILE, Settings
 from node.certificates import EXPIRES_SOON_DAYS, days_left
 from node.check import (
@@ -24,10 +26,13 @@ from node.check import (
     check_port,
     check_tls,
     check_tls_port,
+    reached_at,
 )
 from node.check_peers import CheckResult
 from node.database import existing_engine, is_current, jobs, queue_identity, reading, translated, writing
+from node.doctor_dicom import STEP_TIMEOUT_S
 from node.doctor_steps import Finding, Step, Task, carried_out, failed, not_asked, passed
+from node.doors import listening_socket
 from node.errors import NodeError, TlsError
 from node.model import load_segmenter
 from node.reader import read_radiograph
@@ -189,7 +194,24 @@ class NodeExamination:
         return _taken_over(found, "stop the other program, or set another [tls] port")
 
     def _web_port(self) -> Finding:
-        return not_asked("health and metrics are not served")
+        """See whether the port can be listened on, or the node has it and says that it is ready."""
+        web = self._settings.web
+        if not web.enabled:
+            return not_asked("health and metrics are not served")
+        place = f"{web.host}:{web.port}"
+        try:
+            with listening_socket(web.host, web.port):
+                return passed(f"{place} is free")
+        except OSError as error:
+            why = (error.strerror or str(error)).partition(" (while")[0]
+        problems = _told_by_node(web)
+        if problems is None:
+            return failed(
+                f"cannot listen on {place}: {why}", "stop the other program, or set another [web] port"
+            )
+        if problems:
+            return failed(f"the node runs and is not ready: {'; '.join(problems)}", "its log says more")
+        return passed(f"the node runs and says at {place} that it is ready")
 
     # ---- model
 
@@ -239,6 +261,17 @@ class NodeExamination:
 
         self._in_database(look)
         return found[0] if found else None
+
+
+def _told_by_node(web: WebSettings) -> tuple[str, ...] | None:
+    """Return what a running node says is wrong; None where whatever has the port is none."""
+    host = reached_at(web.host)
+    url = f"http://{f'[{host}]' if ':' in host else host}:{web.port}/readyz"
+    try:
+        told = httpx.get(url, timeout=STEP_TIMEOUT_S, trust_env=False).json()
+        return tuple(f"{each['part']}: {each['reason']}" for each in told["problems"])
+    except (httpx.HTTPError, ValueError, LookupError, TypeError):
+        return None
 
 
 def _taken_over(found: CheckResult, if_failed: str, if_passed: str = "") -> Finding:

@@ -28,9 +28,9 @@ from node.doctor import (
 from node.doctor_network import Line
 from node.doctor_node import Told
 from node.doctor_steps import Examination, Step, StepState, Subject, carried_out
-from node.doors import open_doors
+from node.doors import HouseRules, open_doors
 from node.model import STAND_IN
-from node.porch import HouseRules, Porch
+from node.porch import Porch
 from node.refusals import Refusals
 from node.tls import client_context
 from tests.authority import Authority

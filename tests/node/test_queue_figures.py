@@ -63,11 +63,11 @@ def test_no_more_are_counted_than_a_limit(
 
 
 QUESTIONS: dict[str, Select[object]] = {
-    **{f"count {state}": count_jobs(state) for state in COUNTED},  # type: ignore[dict-item]
-    **{f"oldest {priority}": oldest_job(State.QUEUED, priority) for priority in Priority},  # type: ignore[dict-item]
-    **{f"deliveries {s}": count_deliveries("pacs", s) for s in COUNTED_DELIVERIES},  # type: ignore[dict-item]
-    "oldest delivery": oldest_delivery("pacs", DeliveryState.WAITING, Priority.ROUTINE),  # type: ignore[dict-item]
-    "last delivered": last_delivered("pacs"),  # type: ignore[dict-item]
+    **{f"count {state}": count_jobs(state) for state in COUNTED},
+    **{f"oldest {priority}": oldest_job(State.QUEUED, priority) for priority in Priority},
+    **{f"deliveries {s}": count_deliveries("pacs", s) for s in COUNTED_DELIVERIES},
+    "oldest delivery": oldest_delivery("pacs", DeliveryState.WAITING, Priority.ROUTINE),
+    "last delivered": last_delivered("pacs"),
 }
 
 

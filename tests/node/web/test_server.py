@@ -155,10 +155,12 @@ def test_port_is_free_again_when_the_node_has_stopped(start: Start, tmp_path: Pa
 def test_a_loop_knows_how_long_it_has_not_turned() -> None:
     loop = Loop("worker-0:host-1-abc", lambda: 60.0, Bell())
 
-    assert not loop.is_turning
+    turning = [loop.is_turning]
     loop.start()
-    assert loop.is_turning
+    turning.append(loop.is_turning)
     assert 0.0 <= loop.age_s < 60.0
     loop.ask_to_stop()
     assert loop.join(20.0)
-    assert not loop.is_turning
+    turning.append(loop.is_turning)
+
+    assert turning == [False, True, False]

@@ -19,7 +19,7 @@ from node.backoff import BreakerState
 from node.certificates import days_left
 from node.errors import NodeError, TlsError
 from node.health import PARTS, ready
-from node.queue_figures import QueueFigures, queue_figures
+from node.queue_figures import AGED, QueueFigures, queue_figures
 from node.spool import MEGABYTE
 from node.watched import Parts, Watched
 
@@ -158,7 +158,8 @@ def _queues(figures: QueueFigures) -> Iterator[Metric]:
     oldest = _gauge("paxnode_jobs_oldest_seconds", "Since the oldest of a state came.", ["state"])
     for state, jobs in figures.jobs.items():
         count.add_metric([state.value], jobs.count)
-        oldest.add_metric([state.value], jobs.oldest_s)
+        if state in AGED:
+            oldest.add_metric([state.value], jobs.oldest_s)
     labels = ["destination", "state"]
     waiting = _gauge("paxnode_deliveries", "Deliveries in a state; 100000: so many or more.", labels)
     late = _gauge("paxnode_deliveries_oldest_seconds", "Since the oldest one's result was made.", labels)

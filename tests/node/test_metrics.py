@@ -88,6 +88,8 @@ def test_figures_are_those_of_the_node(watched: Watched) -> None:
     assert _value(found, "paxnode_ready", part="listener") == 0
     assert _value(found, "paxnode_ready", part="database") == 1
     assert _value(found, "paxnode_jobs", state="queued") == 0
+    aged = {sample.labels["state"] for sample in found["paxnode_jobs_oldest_seconds"].samples}
+    assert aged == {"queued", "segmenting", "stored", "delivering"}
     assert [sample.labels for sample in found["paxnode_loop_age_seconds"].samples] == [
         {"loop": "sender-pacs"}
     ]

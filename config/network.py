@@ -151,6 +151,14 @@ class AuditSettings(Section):
     site: str = ""
 
 
+class WebSettings(Section):
+    """`[web]`: health and metrics over HTTP, for whoever watches the node."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: Annotated[Whole, Field(ge=0, le=65_535)] = 11180
+
+
 class RetentionSettings(Section):
     """`[retention]`: when files and rows are removed; 0 keeps for ever. Never before a result's proof."""
 

@@ -26,6 +26,7 @@ from config.network import (
     CommitmentSettings,
     RetentionSettings,
     TlsSettings,
+    WebSettings,
 )
 from config.network import DeliverySettings as DeliverySettings
 from config.network import Destination as Destination
@@ -126,6 +127,7 @@ class Settings(BaseSettings):
     commitment: CommitmentSettings = CommitmentSettings()
     retention: RetentionSettings = RetentionSettings()
     audit: AuditSettings = AuditSettings()
+    web: WebSettings = WebSettings()
     logging: LoggingSettings = LoggingSettings()
 
     @property
@@ -233,6 +235,7 @@ def _known_keys() -> dict[str, list[str]]:
         "commitment": CommitmentSettings,
         "retention": RetentionSettings,
         "audit": AuditSettings,
+        "web": WebSettings,
         "logging": LoggingSettings,
     }
     return {name: list(section.model_fields) for name, section in sections.items()}

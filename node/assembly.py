@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ai.segmenter import Segmenter
@@ -25,6 +25,7 @@ from node.job_store import JobStore
 from node.keeping_store import KeepingStore
 from node.listener import Listener
 from node.logs import get_logger
+from node.meters import MeteredTransport, MeteredWork, Meters
 from node.model import load_segmenter
 from node.options import destinations_by_options
 from node.peer_call import Caller
@@ -39,6 +40,9 @@ from node.spool import OWNER_FILE, Spool, others_may
 from node.tls import client_context
 from node.transcode import SYNTAXES
 from node.transport import Transport
+from node.watched import Parts, Watched
+from node.web.app import web_app
+from node.web.server import WebServer
 from node.work import Work
 from node.worker import Worker
 
@@ -58,6 +62,7 @@ class _Common:
         received: Rings when an image was received.
         finished: Rings when there may be something to deliver or to prove.
         taken_on: Rings when a storage commitment is to be answered.
+        meters: What is measured while the node works.
     """
 
     settings: Settings
@@ -68,6 +73,7 @@ class _Common:
     received: Bell = field(default_factory=Bell)
     finished: Bell = field(default_factory=Bell)
     taken_on: Bell = field(default_factory=Bell)
+    meters: Meters = field(default_factory=Meters)
 
     @property
     def backoff(self) -> Backoff:
@@ -110,26 +116,29 @@ def build_node(
         ai.errors.BundleError: The model bundle cannot be trusted.
         node.errors.StorageError: The data directory or the database cannot be used.
     """
+    meters = Meters()
     if Part.WORK not in parts:
         segmenter = None
     elif segmenter is None:
-        segmenter = load_segmenter(settings.model)
+        segmenter = load_segmenter(settings.model, meters.observe)
     data_dir = Path(settings.node.data_dir)
     engine = engine_for(settings.database.url.get_secret_value(), data_dir)
     upgrade(engine)
     clock = clock_for(engine)
     store = JobStore(engine, settings.worker.max_attempts, clock)
     spool = Spool(data_dir, settings.node.disk_reserve_mb)
-    common = _Common(settings, spool, store, CommitmentStore(engine, clock), audit_trail(settings))
+    common = _Common(
+        settings, spool, store, CommitmentStore(engine, clock), audit_trail(settings), meters=meters
+    )
     _settle_ownership(spool, store)
     if torn := spool.recover():
         log.info("spool swept", count=torn)
     if others_may(data_dir):
         log.warning("the data folder is open to other users of this machine")
     _tell_of_the_stranded(store, {destination.name for destination in settings.destinations})
-    carrier = common.audit.carrying(transport or routes_of(settings))
+    carrier = MeteredTransport(common.audit.carrying(transport or routes_of(settings)), meters)
     delivers = Part.DELIVER in parts
-    return Node(
+    node = Node(
         _listener(common) if Part.LISTEN in parts else None,
         _workers(common, segmenter) if segmenter else (),
         _senders(common, carrier) if delivers else (),
@@ -137,6 +146,23 @@ def build_node(
         common.audit,
         engine,
     )
+    return replace(node, web=_web(common, node, segmenter)) if settings.web.enabled else node
+
+
+def _web(common: _Common, node: Node, segmenter: Segmenter | None) -> WebServer:
+    """Return who tells those that watch this node."""
+    senders = tuple(zip((d.name for d in common.settings.destinations), node.senders, strict=False))
+    model = segmenter.model if segmenter is not None else None
+    parts = Parts(node.listener, (*node.workers, *node.senders, *node.others), senders, model)
+    watched = Watched(
+        lambda: common.settings,
+        lambda: parts,
+        common.store.engine,
+        common.spool,
+        common.store.clock,
+        common.meters,
+    )
+    return WebServer(common.settings.web, web_app(watched))
 
 
 def _settle_ownership(spool: Spool, store: JobStore) -> None:
@@ -172,7 +198,7 @@ def _listener(common: _Common) -> Listener:
     settings, evidence = common.settings, Evidence(common.commitments, common.spool)
     answers = settings.commitment.answer
     commitment = CommitmentScp(common.commitments, evidence, common.events, answers, common.taken_on.ring)
-    return Listener(
+    listener = Listener(
         settings.node,
         common.spool,
         common.store,
@@ -181,6 +207,8 @@ def _listener(common: _Common) -> Listener:
         commitment,
         common.audit,
     )
+    listener.traffic.know([peer.ae_title for peer in settings.peer])
+    return listener
 
 
 def _workers(common: _Common, segmenter: Segmenter) -> tuple[Worker, ...]:
@@ -189,7 +217,8 @@ def _workers(common: _Common, segmenter: Segmenter) -> tuple[Worker, ...]:
     work = Work(segmenter, examiner, destinations_by_options(settings), store, spool)
     lease_s, bells = settings.worker.lease_s, (common.received, common.finished)
     names = [_holder(f"worker-{number}") for number in range(settings.worker.count)]
-    return tuple(Worker(name, store, spool, work, lease_s, *bells) for name in names)
+    metered = MeteredWork(work, common.meters, store.clock)
+    return tuple(Worker(name, store, spool, metered, lease_s, *bells) for name in names)
 
 
 def _senders(common: _Common, carrier: Transport) -> tuple[Sender, ...]:

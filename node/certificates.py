@@ -18,6 +18,9 @@ EXPIRES_SOON_DAYS = 30
 UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
 """How dates before and after 2050 are written (RFC 5280 4.1.2.5)."""
 
+COMMON_NAME, ORGANISATION = bytes.fromhex("0603550403"), bytes.fromhex("060355040a")
+"""The attributes of a name that people know it by, as they are encoded: 2.5.4.3 and 2.5.4.10 (X.520)."""
+
 VERSION = 0xA0
 """The tag of the version, which comes before the serial number or is left out (RFC 5280 4.1)."""
 
@@ -63,12 +66,37 @@ def days_left(file: Path, now: datetime) -> int:
     return (good_until(first_in(file)) - now).days
 
 
-def _not_after(certificate: bytes) -> datetime:
+def issuer_of(certificate: bytes) -> str:
+    """Return who signed a certificate in DER form: the common name, else the organisation; "": none is told.
+
+    Source: RFC 5280 4.1.2.4.
+    """
+    try:
+        begin = _issuer(certificate)
+        name = certificate[begin : _content(certificate, begin)[2]]
+        for attribute in (COMMON_NAME, ORGANISATION):
+            _before, found, after = name.rpartition(attribute)
+            if found:
+                _tag, start, end = _content(after, 0)
+                return "".join(
+                    each for each in after[start:end].decode("utf-8", "replace") if each.isprintable()
+                )
+    except (IndexError, ValueError):
+        pass
+    return ""
+
+
+def _issuer(certificate: bytes) -> int:
+    """Return where the name of who signed begins (RFC 5280 4.1)."""
     to_be_signed = _content(certificate, _content(certificate, 0)[1])[1]
     at = to_be_signed if certificate[to_be_signed] != VERSION else _content(certificate, to_be_signed)[2]
-    for _field in ("serial number", "signature", "issuer"):
+    for _field in ("serial number", "signature"):
         at = _content(certificate, at)[2]
-    not_before = _content(certificate, at)[1]
+    return at
+
+
+def _not_after(certificate: bytes) -> datetime:
+    not_before = _content(certificate, _content(certificate, _issuer(certificate))[2])[1]
     tag, begin, end = _content(certificate, _content(certificate, not_before)[2])
     text = certificate[begin:end].decode("ascii")
     if tag == UTC_TIME:

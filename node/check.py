@@ -29,7 +29,7 @@ from node.tls import client_context, server_context
 from node.transcode import SYNTAXES
 
 SHOWN_WITHIN_S = 10.0
-"""How long to wait for whatever has the port of TLS to show its certificate."""
+"""How long to wait for whatever has a port of ours to show its certificate, or to answer C-ECHO."""
 
 
 def run_checks(settings: Settings) -> Iterator[CheckResult]:
@@ -199,4 +199,4 @@ def _answers_as_node(settings: NodeSettings) -> bool:
     calling = (*settings.calling_ae_titles, settings.ae_title)[0]
     called = (*settings.called_ae_titles, settings.ae_title)[0]
     node = Destination(name="node", ae_title=called, host=host, port=settings.port)
-    return check_destination(calling, node).passed
+    return check_destination(calling, node, timeout_s=SHOWN_WITHIN_S).passed

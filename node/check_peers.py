@@ -1,12 +1,11 @@
-"""Trying out each destination step by step, in plain words: connection, TLS, association or credentials.
+"""Trying out each destination for `paxnode check`: what the doctor finds there, in one line.
 
-For `paxnode check`; nothing is stored there.
+Nothing is stored there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import httpx
 from pydicom.uid import (
     UID,
     Comprehensive3DSRStorage,
@@ -15,36 +14,20 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
     SegmentationStorage,
 )
-from pynetdicom import build_context
-from pynetdicom.association import Association
-from pynetdicom.sop_class import (  # type: ignore[attr-defined]
-    StudyRootQueryRetrieveInformationModelFind,
-    Verification,
-)
 
 from config.network import TlsSettings, WebDestination
 from config.settings import Destination
-from node.commitment_statuses import PUSH_MODEL
-from node.contexts import LABEL_MAP_NAME, LABEL_MAP_STORAGE
-from node.errors import TlsError
-from node.handshake import connection_problem
-from node.implementation import application_entity
+from node.contexts import LABEL_MAP_STORAGE
+from node.doctor_dicom import STEP_TIMEOUT_S, DicomExamination, Wanted
+from node.doctor_steps import Step, StepState
+from node.doctor_web import WebExamination
 from node.options import OutputOptions
-from node.rejection import rejection
-from node.statuses import SUCCESS
-from node.stow_answer import JSON_TYPE, http_rule
-from node.tls import client_context
-from node.transcode import NATIVE
-from node.web_client import web_client, web_context, web_peer, web_place
+from node.web_client import web_peer
 
-ECHO_TIMEOUT_S = 10.0
-"""How long each step may take."""
-
-QUERY_WORKS = {200, 204, 206}
-NO_QUERY = {404, 405, 501}
-"""Answers of a server that may well have STOW-RS, and no QIDO-RS (PS3.18 10.6)."""
-
-CLEAR_TEXT = "; its credentials travel without encryption: use https"
+TOLD_OF_SUCCESS = frozenset(
+    {"presentation contexts", "C-ECHO", "storage commitment", "authentication", "STOW-RS", "query"}
+)
+"""The steps whose findings are told when all went well."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +51,18 @@ def classes_of(options: OutputOptions) -> tuple[UID, ...]:
     return tuple(sop_class for sop_class, made in wanted.items() if made)
 
 
+def wanted_of(destination: Destination, sop_classes: Sequence[UID], syntaxes: Sequence[UID]) -> Wanted:
+    """Return what a destination must be able to do."""
+    return Wanted(sop_classes, syntaxes, commits=destination.commitment, is_queried=destination.query)
+
+
 def check_destination(
     calling_ae_title: str,
     destination: Destination,
     tls: TlsSettings | None = None,
     sop_classes: Sequence[UID] = (),
     syntaxes: Sequence[UID] = (),
+    timeout_s: float = STEP_TIMEOUT_S,
 ) -> CheckResult:
     """Reach the destination: a connection, the TLS handshake, an association, C-ECHO (PS3.4 A), its contexts.
 
@@ -83,108 +72,29 @@ def check_destination(
         tls: The certificate and the authorities; None: those of the system.
         sop_classes: What its profile makes.
         syntaxes: What its profile prefers, the best first.
+        timeout_s: How long each step may take.
     """
-    name = f"destination {destination.name}"
-    peer = f"{destination.ae_title} at {destination.host}:{destination.port}"
-    try:
-        context = client_context(tls or TlsSettings()) if destination.tls else None
-    except TlsError as error:
-        return CheckResult(name, False, f"[tls] {error}")
-    problem = connection_problem(destination.host, destination.port, peer, ECHO_TIMEOUT_S, context)
-    if problem:
-        return CheckResult(name, False, problem)
-    ae = application_entity(calling_ae_title)
-    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = ECHO_TIMEOUT_S
-    forms = tuple(dict.fromkeys((*syntaxes, *NATIVE)))
-    services = _services(destination)
-    contexts = [build_context(sop_class, [form]) for sop_class in sop_classes for form in forms]
-    contexts += [build_context(service) for service in services.values()]
-    association = ae.associate(
-        destination.host,
-        destination.port,
-        contexts=[build_context(Verification), *contexts],
-        ae_title=destination.ae_title,
-        tls_args=None if context is None else (context, destination.host),
-    )
-    if not association.is_established:
-        return CheckResult(name, False, f"{peer} {_why_not(association)}")
-    try:
-        return _established(name, peer, association, sop_classes, services)
-    finally:
-        association.release()
-
-
-def _services(destination: Destination) -> dict[str, UID]:
-    """Return the services by which a destination proves what it has, by the setting that asks for them."""
-    asked = {
-        "commitment = true": (destination.commitment, PUSH_MODEL),
-        "query = true": (destination.query, UID(StudyRootQueryRetrieveInformationModelFind)),
-    }
-    return {setting: service for setting, (is_set, service) in asked.items() if is_set}
-
-
-def _established(
-    name: str, peer: str, association: Association, sop_classes: Sequence[UID], services: Mapping[str, UID]
-) -> CheckResult:
-    accepted = {(c.abstract_syntax, c.transfer_syntax[0]) for c in association.accepted_contexts}
-    kinds = {sop_class for sop_class, _syntax in accepted}
-    if Verification not in kinds:
-        return CheckResult(name, False, f"{peer} does not accept Verification (C-ECHO)")
-    status = association.send_c_echo().get("Status")
-    if status != SUCCESS:
-        answer = "nothing" if status is None else f"0x{status:04X}"
-        return CheckResult(name, False, f"{peer} answered C-ECHO with {answer}")
-    refused = [_name(sop_class) for sop_class in sop_classes if sop_class not in kinds]
-    if refused:
-        words = f"{peer} answers, but takes no {' and no '.join(refused)}, which its profile makes"
-        return CheckResult(name, False, words)
-    unproven = [setting for setting, service in services.items() if service not in kinds]
-    if unproven:
-        words = f"{peer} answers, but cannot do what is asked of it by {' and '.join(unproven)}"
-        return CheckResult(name, False, f"{words}: nothing sent there would ever count as delivered")
-    taken = [f"{_name(k)} in {_first_form(association, k)}" for k in sop_classes]
-    return CheckResult(name, True, f"{peer} answered C-ECHO" + "".join(f"; takes {each}" for each in taken))
-
-
-def _first_form(association: Association, sop_class: UID) -> str:
-    forms = [c.transfer_syntax[0] for c in association.accepted_contexts if c.abstract_syntax == sop_class]
-    return " or ".join(UID(form).name for form in forms)
-
-
-def _name(sop_class: UID) -> str:
-    return LABEL_MAP_NAME if sop_class == LABEL_MAP_STORAGE else sop_class.name
-
-
-def _why_not(association: Association) -> str:
-    reject = rejection(association)
-    if reject is not None:
-        return f"rejected the association: {reject.reason_str} (its known AE titles hold ours?)"
-    if association.rejected_contexts:
-        return "does not accept Verification (C-ECHO)"
-    return "aborted the association, or did not answer"
+    wanted = wanted_of(destination, sop_classes, syntaxes)
+    looked = DicomExamination(calling_ae_title, destination, tls or TlsSettings(), wanted, timeout_s)
+    return _in_a_line(f"destination {destination.name}", looked.peer, looked.steps())
 
 
 def check_web_destination(destination: WebDestination, tls: TlsSettings | None = None) -> CheckResult:
-    """Reach the destination: a connection, the TLS handshake, and a query with its credentials."""
-    name, peer = f"destination {destination.name}", web_peer(destination)
-    try:
-        context = web_context(destination, tls or TlsSettings())
-    except TlsError as error:
-        return CheckResult(name, False, str(error))
-    problem = connection_problem(*web_place(destination), peer, ECHO_TIMEOUT_S, context)
-    if problem:
-        return CheckResult(name, False, problem)
-    try:
-        with web_client(destination, context) as client:
-            url = f"{destination.url}/studies"
-            status = client.get(url, params={"limit": "1"}, headers={"Accept": JSON_TYPE}).status_code
-    except httpx.TransportError as error:
-        return CheckResult(name, False, f"{peer} breaks off a query ({type(error).__name__})")
-    secret = destination.user or destination.token.get_secret_value()
-    more = CLEAR_TEXT if secret and context is None else ""
-    if status in QUERY_WORKS:
-        return CheckResult(name, True, f"{peer} answers a query{more}")
-    if status in NO_QUERY:
-        words = f"{peer} answers, but no query (HTTP {status}): is the url right?"
-        return CheckResult(name, not destination.query and status != min(NO_QUERY), words + more)
-    return CheckResult(name, False, f"{peer}: {http_rule(status).reason} (HTTP {status}){more}")
+    """Reach the destination: a connection, the TLS handshake, its credentials, STOW-RS and queries."""
+    steps = WebExamination(destination, tls or TlsSettings(), STEP_TIMEOUT_S).steps()
+    return _in_a_line(f"destination {destination.name}", web_peer(destination), steps)
+
+
+def _in_a_line(name: str, peer: str, steps: Iterable[Step]) -> CheckResult:
+    """Return what failed, or what went well, in a sentence that names the peer."""
+    found = list(steps)
+    bad = [step for step in found if step.state is StepState.FAILED]
+    if bad:
+        return CheckResult(name, False, "; ".join(_with(peer, step.words) for step in bad))
+    good = [s for s in found if s.state is StepState.PASSED and s.name in TOLD_OF_SUCCESS]
+    told = "; ".join(f"{step.words} ({step.advice})" if step.advice else step.words for step in good)
+    return CheckResult(name, True, f"{peer} {told}")
+
+
+def _with(peer: str, words: str) -> str:
+    return words if peer in words or words.startswith("[tls]") else f"{peer} {words}"

@@ -11,6 +11,7 @@ from ai.errors import AiError
 from config.settings import SettingsError, load_settings
 from node.assembly import build_node
 from node.check import run_checks
+from node.cli_doctor import doctor
 from node.cli_housekeeping import housekeeping
 from node.cli_jobs import jobs
 from node.cli_proof import print_proof
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.add_typer(jobs, name="jobs")
 app.command()(housekeeping)
+app.command()(doctor)
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="Settings file; the packaged one if left out.")

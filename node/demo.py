@@ -51,6 +51,9 @@ POLL_S = 0.05
 
 SETTINGS = """\
 # The settings of this demonstration; docs/configuration.md has all there are.
+[web]
+enabled = false
+
 [node]
 host = {host}
 port = 0

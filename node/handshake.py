@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from dataclasses import dataclass
 
 CERT_NOT_YET_VALID, CERT_HAS_EXPIRED = 9, 10
 SELF_SIGNED, SELF_SIGNED_IN_CHAIN, NO_ISSUER, NO_FIRST_ISSUER = 18, 19, 20, 21
@@ -46,6 +47,23 @@ AFTERMATH_S = 0.5
 """A peer tells only after the handshake that it dislikes our certificate, in TLS 1.3 (RFC 8446 4.4.2.4)."""
 
 
+@dataclass(frozen=True)
+class Handshake:
+    """How a TLS handshake went.
+
+    Attributes:
+        problem: What was wrong, in words; empty: nothing.
+        version: Such as "TLSv1.3".
+        certificate: The peer's, in DER form.
+        is_distrusted: Whether the peer's certificate was not accepted.
+    """
+
+    problem: str
+    version: str = ""
+    certificate: bytes = b""
+    is_distrusted: bool = False
+
+
 def connection_problem(
     host: str, port: int, peer: str, timeout_s: float, context: ssl.SSLContext | None = None
 ) -> str:
@@ -60,22 +78,28 @@ def connection_problem(
     """
     try:
         with socket.create_connection((host, port), timeout=timeout_s) as plain:
-            return "" if context is None else _handshake_problem(plain, host, peer, context)
+            return "" if context is None else shaken_hands(plain, host, peer, context).problem
     except OSError as error:
         return f"no connection to {peer} ({error.strerror or error})"
 
 
-def _handshake_problem(plain: socket.socket, host: str, peer: str, context: ssl.SSLContext) -> str:
+def shaken_hands(plain: socket.socket, host: str, peer: str, context: ssl.SSLContext) -> Handshake:
+    """Secure a connection, and return how that went; it is closed then. Arguments as above."""
     try:
         secured = context.wrap_socket(plain, server_hostname=host)
     except ssl.SSLError as error:
-        return tls_words(error, peer)
+        return Handshake(
+            tls_words(error, peer), is_distrusted=isinstance(error, ssl.SSLCertVerificationError)
+        )
     except TimeoutError:
-        return f"{peer} does not answer the TLS handshake; does it speak TLS on this port?"
+        return Handshake(f"{peer} does not answer the TLS handshake; does it speak TLS on this port?")
     except OSError as error:
-        return f"{peer} broke off the TLS handshake ({error.strerror or error}); does it speak TLS?"
+        return Handshake(
+            f"{peer} broke off the TLS handshake ({error.strerror or error}); does it speak TLS?"
+        )
     with secured:
-        return _aftermath(secured, peer)
+        version, certificate = secured.version() or "", secured.getpeercert(binary_form=True) or b""
+        return Handshake(_aftermath(secured, peer), version, certificate)
 
 
 def _aftermath(secured: ssl.SSLSocket, peer: str) -> str:

@@ -36,6 +36,7 @@ from node.priorities import priority_of
 from node.reception import Reception, StreamingProvider, shielded
 from node.refusals import Refusals
 from node.spool import Spool
+from node.traffic import Traffic
 from node.watermark import refuses_for_space
 
 STOP_GRACE_S = 10.0
@@ -114,6 +115,7 @@ class Listener:
             *(commitment.handlers() if commitment is not None else ()),
         ]
         self._refusals = Refusals(self._audit.rejected)
+        self.traffic = Traffic({*settings.calling_ae_titles, *settings.urgent_ae_titles})
         self._associations: list[Association] = []
         self._doors: tuple[Door | None, Door | None] = (None, None)
         self._porch: Porch | None = None
@@ -134,6 +136,16 @@ class Listener:
     def refusals(self) -> Mapping[str, int]:
         """How many peers were not let in since the start, by reason."""
         return self._refusals.counts
+
+    @property
+    def active(self) -> int:
+        """How many associations there are now."""
+        return sum(association.is_alive() for association in tuple(self._associations))
+
+    @property
+    def porch(self) -> Porch | None:
+        """Who takes connections; None while the node does not listen."""
+        return self._porch
 
     def start(self) -> None:
         """Listen, and return; NodeError when a port cannot be had, TlsError when a file of TLS is no good."""
@@ -187,7 +199,8 @@ class Listener:
         called = primitive.called_ae_title if primitive is not None else ""
         if called in self._settings.called_ae_titles:
             event.assoc.acceptor.ae_title = called
-        refuses_for_space(event.assoc, self._spool)
+        if not refuses_for_space(event.assoc, self._spool):
+            self.traffic.called(str(event.assoc.requestor.ae_title))
 
     def _rejected(self, event: evt.Event) -> None:
         requestor = event.assoc.requestor
@@ -221,8 +234,10 @@ class Listener:
         assert isinstance(provider, StreamingProvider), "_opened put it there"
         reception = provider.take(request)
         answer = shielded(lambda: self._answer(event, request, reception), _answer_to)
+        calling, size = str(event.assoc.requestor.ae_title), reception.size if reception is not None else 0
         if reception is not None:
             reception.discard()
+        self.traffic.answered(calling, answer.status, size)
         log.info(
             "object received" if answer.status == statuses.SUCCESS else "object not taken",
             sop_instance_uid=str(request.AffectedSOPInstanceUID),

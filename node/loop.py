@@ -1,6 +1,7 @@
 """A thread that does one thing again and again, and survives when it fails."""
 
 import threading
+import time
 from collections.abc import Callable
 
 from node.backoff import Backoff
@@ -34,6 +35,7 @@ class Loop:
         self._backoff = backoff
         self._stopping = threading.Event()
         self._failures = 0
+        self._turned_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @property
@@ -41,8 +43,28 @@ class Loop:
         """Whether the loop was told to stop; a long step looks at it."""
         return self._stopping.is_set()
 
+    @property
+    def name(self) -> str:
+        """The thread's name."""
+        return self._thread.name
+
+    @property
+    def age_s(self) -> float:
+        """For how many seconds it has made no step: the one in hand, or the pause after it, lasts so long."""
+        return time.monotonic() - self._turned_at
+
+    @property
+    def is_turning(self) -> bool:
+        """Whether its thread lives."""
+        return self._thread.is_alive()
+
+    def turned(self) -> None:
+        """Note a sign of life; a step of many parts calls it after each."""
+        self._turned_at = time.monotonic()
+
     def start(self) -> None:
         """Start the thread."""
+        self.turned()
         self._thread.start()
 
     def ask_to_stop(self) -> None:
@@ -59,6 +81,7 @@ class Loop:
     def _run(self) -> None:
         while not self._stopping.is_set():
             heard = self._bell.rings
+            self.turned()
             pause = self._guarded_step()
             if self._failures:
                 self._stopping.wait(pause)

@@ -69,6 +69,7 @@ class Porch:
         self._bytes = 0
         self._closed_until = 0.0  # the doors; 0: they are open
         self._certificates_due = 0.0
+        self._turned_at = time.monotonic()
         self._selector = selectors.DefaultSelector()
         self._wake, self._woken = socket.socketpair()
         self._stopping = threading.Event()
@@ -78,6 +79,16 @@ class Porch:
     def waiting(self) -> int:
         """How many connections wait."""
         return len(self._waiting)
+
+    @property
+    def age_s(self) -> float:
+        """For how many seconds it has not looked for connections; it does so twice a minute at least."""
+        return time.monotonic() - self._turned_at
+
+    @property
+    def is_turning(self) -> bool:
+        """Whether its thread lives."""
+        return self._thread.is_alive()
 
     def start(self) -> None:
         """Take connections from now on."""
@@ -102,6 +113,7 @@ class Porch:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            self._turned_at = time.monotonic()
             shielded(self._look_once, self._tell)
 
     def _look_once(self) -> None:

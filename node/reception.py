@@ -95,6 +95,11 @@ class Reception:
         except StorageError as error:
             self.failure = error
 
+    @property
+    def size(self) -> int:
+        """Bytes of the data set that were taken."""
+        return 0 if self.incoming is None else self.incoming.size
+
     def discard(self) -> None:
         """Leave nothing of it, unless it was kept."""
         if self.incoming is not None:

@@ -157,6 +157,7 @@ class Sender:
                 delivery = left.pop(0)
                 self._record(delivery, outcome)
                 self._log(delivery, outcome)
+                self.loop.turned()
         for delivery in left:
             again = self._store.clock()
             self._store.delivery_failed(delivery.id, "the node stopped", again)

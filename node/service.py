@@ -15,6 +15,7 @@ from node.listener import Listener
 from node.logs import get_logger
 from node.prover import Prover
 from node.sender import Sender
+from node.web.server import WebServer
 from node.worker import Worker
 
 GRACE_S = 20.0
@@ -52,6 +53,7 @@ class Node:
         others: Who asks for proofs of delivery, who answers for commitments, and who keeps house.
         audit: What is told to an audit repository; off where there is none.
         engine: The database.
+        web: Who tells those that watch the node; started last and stopped last. None: nobody.
     """
 
     listener: Listener | None
@@ -60,6 +62,7 @@ class Node:
     others: tuple[Prover | Committer | Housekeeper, ...]
     audit: AuditTrail
     engine: Engine
+    web: WebServer | None = None
 
     @property
     def port(self) -> int:
@@ -74,6 +77,8 @@ class Node:
         for part in parts:
             part.loop.start()
         self.audit.started()
+        if self.web is not None:
+            self.web.start()
         ports = {"port": self.port, "tls_port": self.listener.tls_port} if self.listener else {}
         log.info("node started", **ports)
 
@@ -89,6 +94,8 @@ class Node:
         _ask_to_stop(outward)
         for part in outward:
             part.loop.join(GRACE_S)
+        if self.web is not None:
+            self.web.stop()
         self.engine.dispose()
         self.audit.stopped()
         self.audit.close()

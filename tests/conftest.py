@@ -1,5 +1,6 @@
 """What several tests share: a synthetic chest, its DX object, a judge of one opinion. No patient's data."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +14,14 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
 BITS_STORED = 12
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_is_watched() -> Iterator[None]:
+    """Keep nodes of tests that run at the same time from wanting the same port for health and metrics."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PAXNODE_WEB__ENABLED", "false")
+        yield
 
 
 def _ellipse(

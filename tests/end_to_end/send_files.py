@@ -31,6 +31,9 @@ from node.states import State
 
 LONGEST_WAIT_S = 300.0
 SETTINGS = """
+[web]
+enabled = false
+
 [node]
 host = "127.0.0.1"
 port = 0

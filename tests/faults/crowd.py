@@ -52,6 +52,9 @@ PATIENCE_S = 600
 """The node's patience with a handshake: the crowd stays as long as it is measured."""
 
 SETTINGS = """
+[web]
+enabled = false
+
 [node]
 host = "{host}"
 port = {port}

@@ -66,6 +66,9 @@ SLOWEST_S = 90.0
 
 ENDS = (State.DONE, State.DELIVERING, State.REFUSED, State.QUARANTINED, State.FAILED)
 SETTINGS = """
+[web]
+enabled = false
+
 [node]
 host = "{host}"
 port = {port}

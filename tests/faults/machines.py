@@ -47,6 +47,9 @@ IN_QUEUE = (
     8  # images sent before the results of the first are there: some are received while others are worked on
 )
 SETTINGS = """
+[web]
+enabled = false
+
 [node]
 host = "{address}"
 port = {port}

@@ -47,6 +47,9 @@ WELL_S = 10.0
 """The good destination's results are there within so long after they were made, 95 of 100."""
 
 SETTINGS = """
+[web]
+enabled = false
+
 [node]
 host = "{host}"
 port = {port}

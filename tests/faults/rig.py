@@ -25,6 +25,9 @@ from tests.faults.count import Count
 from tests.faults.parts import HOST, LONGEST_WAIT_S, Modality, NodeProcess, free_port
 
 SETTINGS = """
+[web]
+enabled = false
+
 [node]
 host = "{host}"
 port = {port}

@@ -16,9 +16,9 @@ from pynetdicom import AE, DEFAULT_TRANSFER_SYNTAXES
 from config.network import TlsSettings
 from config.settings import DeliverySettings, NodeSettings
 from node import prover
-from node.check_peers import ECHO_TIMEOUT_S
 from node.commitment_scp import LINGER_S, MAX_REFERENCES
 from node.commitment_scu import KEEP_OPEN_S
+from node.doctor_dicom import STEP_TIMEOUT_S
 from node.identity import FORMS
 from node.listener import STOP_GRACE_S
 from node.proof_store import MAX_RESENDS
@@ -71,7 +71,7 @@ def _numbers() -> Mapping[str, str]:
         "longest_retry": delivery.longest_retry_s,
         "breaker": delivery.breaker_failures,
         "destination_timeout": network.default_of_destination("timeout_s"),
-        "echo_timeout": ECHO_TIMEOUT_S,
+        "echo_timeout": STEP_TIMEOUT_S,
         "proof_batch": prover.BATCH,
         "keep_open": KEEP_OPEN_S,
         "proof_timeout": network.default_of_destination("proof_timeout_s"),

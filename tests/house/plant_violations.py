@@ -162,6 +162,13 @@ VIOLATIONS = (
         "FAILED tests/house/test_docs.py::test_error_class_is_listed[node-PlantedError]",
     ),
     Planted(
+        "every metric is documented, and no other",
+        "docs/metrics.md",
+        "\n| `paxnode_planted` | | nothing |\n",
+        (*PYTEST, "tests/node/test_metrics.py"),
+        "FAILED tests/node/test_metrics.py::test_every_exported_metric_is_documented_and_no_other",
+    ),
+    Planted(
         "code in the docs runs",
         "docs/method.md",
         "\n```python\nraise ValueError('planted')\n```\n",

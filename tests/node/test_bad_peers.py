@@ -104,8 +104,8 @@ def test_check_tells_what_is_wrong(tmp_path: Path, manner: Manner) -> None:
 
 @pytest.mark.parametrize(
     ("code", "passed", "words"),
-    [(200, True, "answers a query"), (401, False, "the credentials are missing or wrong (HTTP 401)"),
-     (404, False, "is the url right?"), (501, True, "answers, but no query (HTTP 501)"),
+    [(200, True, "takes our credentials"), (401, False, "the credentials are missing or wrong (HTTP 401)"),
+     (404, False, "there is no STOW-RS at this url (HTTP 404)"), (501, False, "no STOW-RS at this url"),
      (503, False, "it is out of service (HTTP 503)")],
 )  # fmt: skip
 def test_check_asks_a_web_destination_with_its_credentials(code: int, passed: bool, words: str) -> None:
@@ -115,7 +115,7 @@ def test_check_asks_a_web_destination_with_its_credentials(code: int, passed: bo
     assert result.passed is passed
     assert words in result.words
     assert "s3cret" not in result.words
-    assert "its credentials travel without encryption" in result.words
+    assert ("its credentials travel without encryption" in result.words) is passed
 
 
 def test_classes_of_a_profile_are_those_that_it_makes() -> None:

@@ -123,7 +123,7 @@ def made_classes() -> tuple[UID, ...]:
 
 def services_table() -> str:
     """Return the table of network services (PS3.2 A.1)."""
-    rows = [f"| {name_of(Verification)} | Yes (`paxnode check`) | Yes |"]
+    rows = [f"| {name_of(Verification)} | Yes (`paxnode check`, `paxnode doctor`) | Yes |"]
     for uid in dict.fromkeys((*STORAGE_CLASSES, *made_classes())):
         user = "Yes" if uid in made_classes() else "No"
         rows.append(f"| {name_of(uid)} | {user} | {'Yes' if uid in STORAGE_CLASSES else 'No'} |")

@@ -15,6 +15,9 @@ from config.errors import SettingsError
 Location = tuple[int | str, ...]
 """Where a value stands: section, key; in a list also its index. ("destination", 1, "port")"""
 
+MAX_NAMED = 40
+"""More names than this are no help to anybody who has to read them."""
+
 SECRET_KEYS = {"url", "password", "token"}
 """Values of these keys are never shown."""
 
@@ -62,9 +65,9 @@ class Source:
     def _check(self, location: Location, known: Mapping[str, Iterable[str]], place: str) -> None:
         section, key = str(location[0]), location[-1]
         if section not in known:
-            raise SettingsError(f"{place}: unknown section [{section}]{_nearest(section, known)}")
+            raise SettingsError(f"{place}: unknown section [{section}]{nearest(section, known)}")
         if len(location) > 1 and isinstance(key, str) and key not in known[section]:
-            raise SettingsError(f"{place}: unknown key {key!r} in [{section}]{_nearest(key, known[section])}")
+            raise SettingsError(f"{place}: unknown key {key!r} in [{section}]{nearest(key, known[section])}")
 
     def place(self, location: Location) -> str:
         """Return where the value at a location was given."""
@@ -121,10 +124,13 @@ def _holds(content: Any, location: Location) -> bool:
     return True
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the rest of a sentence about a name that is not known: the nearest, or all if they are few."""
     names = list(known)
     close = get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(names)}"
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known are {', '.join(names)}" if 0 < len(names) <= MAX_NAMED else ""
 
 
 def first_problem(error: ValidationError, source: Source) -> str:

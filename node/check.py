@@ -11,7 +11,6 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from ai.anatomy import chosen
 from ai.errors import AiError
 from ai.labels import LABELS
 from ai.onnx_segmenter import OnnxSegmenter
@@ -24,6 +23,7 @@ from node.doors import listening_socket
 from node.errors import NodeError, TlsError
 from node.model import load_segmenter
 from node.options import options_of
+from node.rule_trial import kinds_of
 from node.spool import others_may
 from node.tls import client_context, server_context
 from node.transcode import SYNTAXES
@@ -43,9 +43,9 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
     if settings.tls.certificate:
         yield check_tls(settings.tls)
         yield check_tls_port(settings.node.host, settings.tls)
-    if not settings.destinations:
+    if not settings.every_destination:
         yield CheckResult("destinations", True, "none: results stay in the data folder")
-    for destination in settings.destinations:
+    for destination in settings.every_destination:
         yield check_profile(settings, destination)
         yield check_peer(settings, destination)
 
@@ -71,16 +71,7 @@ def check_profile(settings: Settings, destination: AnyDestination) -> CheckResul
         options = options_of(profile, settings.results)
     except AiError as error:
         return CheckResult(name, False, str(error))
-    kinds = {
-        f"{options.seg} SEG of {len(chosen(options.structures))} structures": options.seg != "none",
-        "report": options.report != "none",
-        "report on structures": options.structure_report,
-        "presentation state": options.presentation_state,
-        "secondary capture": options.secondary_capture,
-    }
-    return CheckResult(
-        name, True, f"{profile.name}: {', '.join(kind for kind, made in kinds.items() if made)}"
-    )
+    return CheckResult(name, True, f"{profile.name}: {', '.join(kinds_of(options))}")
 
 
 def check_model(settings: ModelSettings) -> CheckResult:

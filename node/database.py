@@ -113,11 +113,26 @@ jobs = Table(
     Column("priority", Integer, nullable=False, server_default="0"),  # the higher, the sooner
     _text("trace", server_default=""),  # where its last attempt went wrong: file:line, innermost last
     Column("files_removed_at", UtcDateTime),
+    _text("called_ae_title", server_default=""),
+    _text("rule", server_default=""),  # names of the rules that decided about it, with commas
     UniqueConstraint("sop_instance_uid", "digest"),
     Index(None, "state", "priority", "id"),
     Index(None, "study_instance_uid"),
     Index(None, "files_removed_at", "state", "updated_at"),
     Index(None, "path"),
+    Index(None, "calling_ae_title", "id"),
+)
+
+# By what people look for an image. The only table that names patients; its rows go with their job's.
+identities = Table(
+    "identities",
+    metadata,
+    Column("job_id", ForeignKey("jobs.id"), primary_key=True),
+    _text("patient_id", index=True),
+    _text("issuer"),
+    _text("accession_number", index=True),
+    _text("modality"),
+    _text("study_date"),
 )
 
 job_events = Table(

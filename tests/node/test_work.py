@@ -17,12 +17,18 @@ from node.errors import ResultError, StorageError, TransitionError
 from node.job_store import JobStore
 from node.jobs import AddressedResult, ReceivedObject, StoredResult
 from node.options import OutputOptions
+from node.rules import Decision
 from node.spool import Spool
 from node.states import State
-from node.work import AddressedObject, Work
+from node.work import AddressedObject, Decide, Model, Work
 
 MakeDx = Callable[..., Dataset]
 PLAIN, SHIMMED = OutputOptions(), OutputOptions(orientation_shim=True)
+
+
+def always(outputs: Mapping[OutputOptions, tuple[str, ...]]) -> Decide:
+    """Decide the same of every image."""
+    return lambda _header, _titles: Decision(outputs=outputs)
 
 
 class Versioned(StandInSegmenter):
@@ -59,7 +65,7 @@ class Node:
         """Work on the image as a worker would, deliver everything, and return what was made."""
         job = self.store.claim("worker", 60)
         assert job is not None
-        found = Work(segmenter, None, outputs, self.store, self.spool)(job)
+        found = Work({"": Model(segmenter)}, always(outputs), self.store, self.spool)(job)
         made, reason = list(found.objects), "; ".join(found.remarks)
         results = [AddressedResult(self._keep(m), m.destinations) for m in made]
         self.store.finish(job.id, "worker", results, reason)
@@ -255,4 +261,4 @@ def test_image_that_the_disk_does_not_give_now_is_not_to_blame(node: Node) -> No
     path.mkdir()
 
     with pytest.raises(StorageError, match="the spool cannot be read"):
-        Work(Versioned("1"), None, {PLAIN: ()}, node.store, node.spool)(job)
+        Work({"": Model(Versioned("1"))}, always({PLAIN: ()}), node.store, node.spool)(job)

@@ -58,16 +58,12 @@ class Source:
             if not key and section != "destination":
                 rule = "must be PAXNODE_<SECTION>__<KEY>, such as PAXNODE_NODE__PORT"
                 raise SettingsError(f"environment variable {variable}: {rule}")
-            self._check((section, key) if key else (section,), known, f"environment variable {variable}")
+            location = (section, key) if key else (section,)
+            if unknown := _unknown(location, known):
+                raise SettingsError(f"environment variable {variable}: {unknown}")
         for location in _locations(self.content):
-            self._check(location, known, f"{self.name}, line {self.line(location)}")
-
-    def _check(self, location: Location, known: Mapping[str, Iterable[str]], place: str) -> None:
-        section, key = str(location[0]), location[-1]
-        if section not in known:
-            raise SettingsError(f"{place}: unknown section [{section}]{nearest(section, known)}")
-        if len(location) > 1 and isinstance(key, str) and key not in known[section]:
-            raise SettingsError(f"{place}: unknown key {key!r} in [{section}]{nearest(key, known[section])}")
+            if unknown := _unknown(location, known):
+                raise SettingsError(f"{self.name}, line {self.line(location)}: {unknown}")
 
     def place(self, location: Location) -> str:
         """Return where the value at a location was given."""
@@ -99,6 +95,16 @@ class Source:
         keys = [str(key) for key in location if isinstance(key, str)][:2]
         parts = {variable: [part for part in _parts(variable) if part] for variable in self.environment}
         return next((name for name, found in parts.items() if found == keys[: len(found)]), None)
+
+
+def _unknown(location: Location, known: Mapping[str, Iterable[str]]) -> str:
+    """Return what is not known of a location, as the rest of a sentence; empty: all is."""
+    section, key = str(location[0]), location[-1]
+    if section not in known:
+        return f"unknown section [{section}]{nearest(section, known)}"
+    if len(location) > 1 and isinstance(key, str) and key not in known[section]:
+        return f"unknown key {key!r} in [{section}]{nearest(key, known[section])}"
+    return ""
 
 
 def _parts(variable: str) -> tuple[str, str]:

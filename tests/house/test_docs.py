@@ -20,7 +20,10 @@ from ai.labels import LABELS, Code
 from ai.measure import measure
 from ai.radiograph import PixelSpacing, Radiograph
 from ai.stand_in import StandInSegmenter
+from config.attributes import DERIVED
+from config.conditions import Operator
 from config.profiles import Profile, shipped_profiles
+from config.rules import Rule
 from config.settings import Destination, Peer, Settings, WebDestination
 from node import codes, statuses
 from node.formats import Format
@@ -36,6 +39,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "web_destination": WebDestination,
     "peer": Peer,
     "profile": Profile,
+    "rule": Rule,
 }
 """Sections that may stand in the settings several times."""
 
@@ -216,3 +220,8 @@ def test_shipped_profile_is_described_as_it_is(profile: Profile) -> None:
 @pytest.mark.parametrize("group", list(Group))
 def test_group_of_structures_is_named(group: Group) -> None:
     assert f"`{group}`" in " ".join(text("profiles.md").split())
+
+
+@pytest.mark.parametrize("word", [*Operator, *DERIVED])
+def test_word_of_the_rules_has_a_row(word: str) -> None:
+    assert re.search(rf"^\| `{word}` \|", text("rules.md"), re.MULTILINE)

@@ -13,6 +13,7 @@ from config.conditions import Condition, Operator
 from config.settings import load_settings
 from node.cli_jobs import PIPED_WIDTH
 from node.errors import NodeError
+from node.logs import configure_logs
 from node.rule_facts import Found, Titles
 from node.rule_trial import Trial, try_rules
 from node.rules import RuleRead
@@ -42,6 +43,7 @@ def try_files(
     Values of the images are shown, those of patients too. Exit status: 0, or 1 where a file cannot be read.
     """
     settings = load_settings(config)
+    configure_logs("ERROR", "console")
     console = Console()
     if not console.is_terminal:
         console = Console(width=PIPED_WIDTH)

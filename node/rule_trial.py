@@ -1,8 +1,11 @@
 """Trying out rules on files: what the node would do with each, and why. Nothing is written or sent."""
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydicom import Dataset
 
 from ai.anatomy import chosen
 from config.settings import Settings
@@ -25,7 +28,7 @@ class Trial:
     Attributes:
         path: The file.
         explanation: What the rules say, and why.
-        refusal: Why the node would refuse the image whatever the rules say; empty: its header tells no reason.
+        refusal: Why the node would refuse the image whatever the rules say; empty: its header tells none.
     """
 
     path: Path
@@ -56,6 +59,12 @@ def try_rules(settings: Settings, path: Path, titles: Titles) -> Trial:
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror}") from error
     header = parse(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pydicom, about values that break rules: they count as they are
+        return _tried(settings, path, header, titles)
+
+
+def _tried(settings: Settings, path: Path, header: Dataset, titles: Titles) -> Trial:
     explanation = explain(settings, header, titles)
     try:
         check_admission(header)

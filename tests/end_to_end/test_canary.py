@@ -49,7 +49,7 @@ host = "127.0.0.1"
 port = {archive_port}
 [[rule]]
 name = "priority"
-when = [{{ attribute = "PatientName", contains = "canary" }}, {{ attribute = "ViewPosition", is_not = "lateral" }}]
+when = [{{ attribute = "PatientName", contains = "canary" }}, {{ attribute = "view", is_not = "LL" }}]
 priority = "low"
 """
 ENDED = {State.DONE, State.DELIVERING, *PUT_ASIDE}

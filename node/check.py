@@ -6,6 +6,7 @@ import shutil
 import ssl
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,6 +37,9 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
     """Yield the result of each check; the settings themselves have been read already."""
     yield CheckResult("settings", True, f"read; AE title {settings.node.ae_title}")
     yield check_model(settings.model)
+    for bundle in dict.fromkeys(rule.model for rule in settings.rule if rule.model):
+        found = check_model(settings.model.model_copy(update={"bundle": bundle}))
+        yield replace(found, name=f"model {bundle} of a rule")
     yield check_data_folder(settings.node.data_dir, settings.node.disk_reserve_mb)
     yield check_database(settings)
     if not settings.tls.only:

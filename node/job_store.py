@@ -221,6 +221,7 @@ class JobStore(JobLookup):
         values |= {"job_id": job_id, "created_at": self.clock()}
         return int(connection.execute(insert(results).values(values).returning(results.c.id)).scalar_one())
 
+    @repeated
     def note_read(
         self, job: Job, found: Identifiers, rules: Sequence[str] = (), priority: Priority | None = None
     ) -> None:

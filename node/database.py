@@ -113,8 +113,7 @@ jobs = Table(
     Column("priority", Integer, nullable=False, server_default="0"),  # the higher, the sooner
     _text("trace", server_default=""),  # where its last attempt went wrong: file:line, innermost last
     Column("files_removed_at", UtcDateTime),
-    _text("called_ae_title", server_default=""),
-    _text("rule", server_default=""),  # names of the rules that decided about it, with commas
+    *(_text(name, server_default="") for name in ("called_ae_title", "rule")),  # rules: names with commas
     UniqueConstraint("sop_instance_uid", "digest"),
     Index(None, "state", "priority", "id"),
     Index(None, "study_instance_uid"),
@@ -129,10 +128,8 @@ identities = Table(
     metadata,
     Column("job_id", ForeignKey("jobs.id"), primary_key=True),
     _text("patient_id", index=True),
-    _text("issuer"),
     _text("accession_number", index=True),
-    _text("modality"),
-    _text("study_date"),
+    *(_text(name) for name in ("issuer", "modality", "study_date")),
 )
 
 job_events = Table(

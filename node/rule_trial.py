@@ -13,7 +13,6 @@ from config.terms import MEASUREMENTS
 from node.admission import check_admission
 from node.decode import parse
 from node.errors import ImageError, StorageError
-from node.jobs import Priority
 from node.limits import MAX_OBJECT_BYTES
 from node.options import OutputOptions
 from node.rule_facts import Titles
@@ -78,7 +77,7 @@ def _steps(decision: Decision) -> Iterator[str]:
     for options, destinations in decision.outputs.items():
         where = f"to {', '.join(destinations)}" if destinations else "kept in the data folder"
         yield f"{where}: {', '.join(kinds_of(options))}"
-    if decision.priority is not None and decision.priority is not Priority.ROUTINE:
+    if decision.priority is not None:
         yield f"priority: {decision.priority.name.lower()}"
     if decision.model:
         yield f"segmented by {decision.model}"

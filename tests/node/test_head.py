@@ -51,7 +51,7 @@ def test_identity_is_read_in_every_encoding(syntax: UID, make_dx: Any, tmp_path:
     dataset = make_dx()
     del dataset.file_meta
     uids = (dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.StudyInstanceUID, dataset.SeriesInstanceUID)
-    expected = Head(*uids, Identifiers("SYNTHETIC-1", "", "A1", "DX", "20250102"))
+    expected = Head(*uids, identifiers=Identifiers("SYNTHETIC-1", "", "A1", "DX", "20250102"))
 
     assert head_of(encoded(dataset, syntax), syntax, tmp_path) == expected
 

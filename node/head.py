@@ -109,7 +109,8 @@ def _text(dataset: Dataset, name: str) -> str:
 
 def _head(dataset: Dataset) -> Head:
     names = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-    head = Head(*(_text(dataset, name) for name in names), identifiers=identifiers_in(dataset))
+    sop_class, instance, study, series = (_text(dataset, name) for name in names)
+    head = Head(sop_class, instance, study, series, identifiers_in(dataset))
     if not (head.sop_class_uid or head.sop_instance_uid):
         raise UndecodableError("the data set has no SOP Class UID and no SOP Instance UID")
     return head

@@ -250,7 +250,7 @@ def test_rules_say_the_priority_where_they_say_one(run: Any, make_dx: Any) -> No
         for age in ("007Y", "070Y"):
             assert association.send_c_store(make_dx(PatientAge=age), priority=0x0002).Status == 0x0000
 
-    assert heard == [Titles("MODALITY", node.job().called_ae_title)] * 2
+    assert heard == [Titles("MODALITY", node.store.jobs()[0].called_ae_title)] * 2
     assert {job.priority for job in node.store.jobs()} == {Priority.LOW, Priority.URGENT}
 
 

@@ -9,7 +9,6 @@ from pydicom import Dataset
 
 from ai.anatomy import chosen
 from config.settings import Settings
-from config.terms import MEASUREMENTS
 from node.admission import check_admission
 from node.decode import parse
 from node.errors import ImageError, StorageError
@@ -86,10 +85,10 @@ def _steps(decision: Decision) -> Iterator[str]:
 
 def kinds_of(options: OutputOptions) -> tuple[str, ...]:
     """Return what is written with these options, in words."""
-    count = len(options.measurements) or len(MEASUREMENTS)
+    some = f" of {len(options.measurements)} measurements" if options.measurements else ""
     kinds = {
         f"{options.seg} SEG of {len(chosen(options.structures))} structures": options.seg != "none",
-        f"report of {count} measurements": options.report != "none",
+        f"report{some}": options.report != "none",
         "report on structures": options.structure_report,
         "presentation state": options.presentation_state,
         "secondary capture": options.secondary_capture,

@@ -25,6 +25,7 @@ from config.conditions import Operator
 from config.profiles import Profile, shipped_profiles
 from config.rules import Rule
 from config.settings import Destination, Peer, Settings, WebDestination
+from config.terms import MEASUREMENTS
 from node import codes, statuses
 from node.formats import Format
 from node.gate import RULES
@@ -115,6 +116,7 @@ def test_measurement_has_a_heading() -> None:
     radiograph = Radiograph(pixels, PixelSpacing(1.0, 1.0, "Pixel Spacing", calibrated=True))
     measured = measure(radiograph, StandInSegmenter().segment([radiograph])[0])
 
+    assert [result.name for result in measured] == list(MEASUREMENTS)
     assert [result.name for result in measured] == [
         name for name in sections(text("measurements.md")) if name[0].islower()
     ]

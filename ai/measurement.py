@@ -1,6 +1,6 @@
 """A measured value, its drawing, and "not computed" as a value of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -155,6 +155,10 @@ class Measurements:
 
     def __iter__(self) -> Iterator[Measurement | NotComputed]:
         return iter(self.results)
+
+    def chosen(self, names: Collection[str]) -> "Measurements":
+        """Return those of these names, in their own order, and every finding; no name at all means each."""
+        return Measurements(tuple(r for r in self.results if not names or r.name in names), self.findings)
 
     def __getitem__(self, name: str) -> Measurement | NotComputed:
         for result in self.results:

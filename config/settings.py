@@ -34,6 +34,8 @@ from config.network import NodeSettings as NodeSettings
 from config.network import Peer as Peer
 from config.network import WebDestination as WebDestination
 from config.profiles import Profile, completed, shipped_profiles, unknown
+from config.rule_names import problems
+from config.rules import RETURN_PREFIX, SENDER, ReturnDestination, RoutingSettings, Rule, names_differ
 from config.section import Section
 from config.source import Location, Source, first_problem
 from config.values import Seconds, UidRoot, Whole
@@ -123,6 +125,8 @@ class Settings(BaseSettings):
     peer: tuple[Peer, ...] = ()
     destination: tuple[Destination, ...] = ()
     web_destination: tuple[WebDestination, ...] = ()
+    rule: tuple[Rule, ...] = ()
+    routing: RoutingSettings = RoutingSettings()
     delivery: DeliverySettings = DeliverySettings()
     commitment: CommitmentSettings = CommitmentSettings()
     retention: RetentionSettings = RetentionSettings()
@@ -134,6 +138,22 @@ class Settings(BaseSettings):
     def destinations(self) -> tuple[AnyDestination, ...]:
         """Every `[[destination]]`, then every `[[web_destination]]`, in the order of the file."""
         return (*self.destination, *self.web_destination)
+
+    @property
+    def returns(self) -> tuple[Destination, ...]:
+        """Every `[[peer]]` as a destination of its own, where a rule sends results back to senders."""
+        if not any(SENDER in rule.destinations for rule in self.rule):
+            return ()
+        peers = {peer.ae_title: peer for peer in reversed(self.peer)}  # the first of a title counts
+        return tuple(
+            ReturnDestination(name=f"{RETURN_PREFIX}{title}", **peer.model_dump())
+            for title, peer in sorted(peers.items())
+        )
+
+    @property
+    def every_destination(self) -> tuple[AnyDestination, ...]:
+        """All that results may go to: `destinations`, then `returns`."""
+        return (*self.destinations, *self.returns)
 
     @property
     def profiles(self) -> dict[str, Profile]:
@@ -168,6 +188,11 @@ class Settings(BaseSettings):
         if twice:
             raise ValueError(f"must each have a name of their own, found twice: {', '.join(twice)}")
         return value
+
+    @field_validator("rule")
+    @classmethod
+    def _rules_differ(cls, value: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        return names_differ(value)
 
     @classmethod
     def settings_customise_sources(
@@ -204,6 +229,8 @@ def load_settings(path: Path | None = None) -> Settings:
             + ", ".join(sorted(source.environment))
         ) from None
     _check_profiles(settings, source)
+    for problem in problems(settings):
+        raise SettingsError(f"{source.place(problem.location)}: {problem.words}")
     return settings
 
 
@@ -231,6 +258,8 @@ def _known_keys() -> dict[str, list[str]]:
         "peer": Peer,
         "destination": Destination,
         "web_destination": WebDestination,
+        "rule": Rule,
+        "routing": RoutingSettings,
         "delivery": DeliverySettings,
         "commitment": CommitmentSettings,
         "retention": RetentionSettings,

@@ -15,6 +15,9 @@ from config.errors import SettingsError
 Location = tuple[int | str, ...]
 """Where a value stands: section, key; in a list also its index. ("destination", 1, "port")"""
 
+MAX_NAMED = 40
+"""More names than this are no help to anybody who has to read them."""
+
 SECRET_KEYS = {"url", "password", "token"}
 """Values of these keys are never shown."""
 
@@ -55,16 +58,12 @@ class Source:
             if not key and section != "destination":
                 rule = "must be PAXNODE_<SECTION>__<KEY>, such as PAXNODE_NODE__PORT"
                 raise SettingsError(f"environment variable {variable}: {rule}")
-            self._check((section, key) if key else (section,), known, f"environment variable {variable}")
+            location = (section, key) if key else (section,)
+            if unknown := _unknown(location, known):
+                raise SettingsError(f"environment variable {variable}: {unknown}")
         for location in _locations(self.content):
-            self._check(location, known, f"{self.name}, line {self.line(location)}")
-
-    def _check(self, location: Location, known: Mapping[str, Iterable[str]], place: str) -> None:
-        section, key = str(location[0]), location[-1]
-        if section not in known:
-            raise SettingsError(f"{place}: unknown section [{section}]{_nearest(section, known)}")
-        if len(location) > 1 and isinstance(key, str) and key not in known[section]:
-            raise SettingsError(f"{place}: unknown key {key!r} in [{section}]{_nearest(key, known[section])}")
+            if unknown := _unknown(location, known):
+                raise SettingsError(f"{self.name}, line {self.line(location)}: {unknown}")
 
     def place(self, location: Location) -> str:
         """Return where the value at a location was given."""
@@ -98,6 +97,16 @@ class Source:
         return next((name for name, found in parts.items() if found == keys[: len(found)]), None)
 
 
+def _unknown(location: Location, known: Mapping[str, Iterable[str]]) -> str:
+    """Return what is not known of a location, as the rest of a sentence; empty: all is."""
+    section, key = str(location[0]), location[-1]
+    if section not in known:
+        return f"unknown section [{section}]{nearest(section, known)}"
+    if len(location) > 1 and isinstance(key, str) and key not in known[section]:
+        return f"unknown key {key!r} in [{section}]{nearest(key, known[section])}"
+    return ""
+
+
 def _parts(variable: str) -> tuple[str, str]:
     section, _, key = variable.lower().removeprefix("paxnode_").partition("__")
     return section, key
@@ -121,10 +130,13 @@ def _holds(content: Any, location: Location) -> bool:
     return True
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the rest of a sentence about a name that is not known: the nearest, or all if they are few."""
     names = list(known)
     close = get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(names)}"
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known are {', '.join(names)}" if 0 < len(names) <= MAX_NAMED else ""
 
 
 def first_problem(error: ValidationError, source: Source) -> str:

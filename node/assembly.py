@@ -2,8 +2,9 @@
 
 import os
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from ai.segmenter import Segmenter
@@ -27,13 +28,14 @@ from node.listener import Listener
 from node.logs import get_logger
 from node.meters import MeteredTransport, MeteredWork, Meters
 from node.model import load_segmenter
-from node.options import destinations_by_options
 from node.peer_call import Caller
+from node.priorities import priorities_of
 from node.proofs import asked_of
 from node.prover import ProofRules, Prover, Questions
 from node.query import DimseFinder
 from node.query_web import WebFinder
 from node.routes import routes_of
+from node.rules import check_profiles, decide
 from node.sender import DeliveryRules, Sender
 from node.service import ALL_PARTS, Node, Part
 from node.spool import OWNER_FILE, Spool, others_may
@@ -43,7 +45,7 @@ from node.transport import Transport
 from node.watched import Parts, Watched
 from node.web.app import web_app
 from node.web.server import WebServer
-from node.work import Work
+from node.work import Model, Work
 from node.worker import Worker
 
 log = get_logger()
@@ -82,7 +84,7 @@ class _Common:
 
     @property
     def events(self) -> CommitmentEvents:
-        destinations = self.settings.destinations
+        destinations = self.settings.every_destination
         return CommitmentEvents(self.store, destinations, self.backoff, self.finished.ring)
 
     @property
@@ -135,12 +137,13 @@ def build_node(
         log.info("spool swept", count=torn)
     if others_may(data_dir):
         log.warning("the data folder is open to other users of this machine")
-    _tell_of_the_stranded(store, {destination.name for destination in settings.destinations})
+    _tell_of_the_stranded(store, {destination.name for destination in settings.every_destination})
     carrier = MeteredTransport(common.audit.carrying(transport or routes_of(settings)), meters)
     delivers = Part.DELIVER in parts
+    models = _models(settings, segmenter) if segmenter else {}
     node = Node(
         _listener(common) if Part.LISTEN in parts else None,
-        _workers(common, segmenter) if segmenter else (),
+        _workers(common, models) if models else (),
         _senders(common, carrier) if delivers else (),
         (*_provers(common), *_committers(common), _housekeeper(common)) if delivers else (),
         common.audit,
@@ -208,13 +211,23 @@ def _listener(common: _Common) -> Listener:
         common.audit,
     )
     listener.traffic.know([peer.ae_title for peer in settings.peer])
+    listener.priorities = priorities_of(settings)
     return listener
 
 
-def _workers(common: _Common, segmenter: Segmenter) -> tuple[Worker, ...]:
+def _models(settings: Settings, segmenter: Segmenter) -> dict[str, Model]:
+    """Return what understands pictures: the segmenter, and each bundle that a rule names, loaded once."""
+    found = {"": segmenter}
+    for bundle in dict.fromkeys(rule.model for rule in settings.rule if rule.model):
+        named = settings.model.model_copy(update={"bundle": bundle})
+        found[bundle] = segmenter if bundle == settings.model.bundle else load_segmenter(named)
+    return {name: Model(each, examiner_of(each, settings.appearance)) for name, each in found.items()}
+
+
+def _workers(common: _Common, models: Mapping[str, Model]) -> tuple[Worker, ...]:
     settings, store, spool = common.settings, common.store, common.spool
-    examiner = examiner_of(segmenter, settings.appearance)
-    work = Work(segmenter, examiner, destinations_by_options(settings), store, spool)
+    check_profiles(settings)
+    work = Work(models, partial(decide, settings), store, spool)
     lease_s, bells = settings.worker.lease_s, (common.received, common.finished)
     names = [_holder(f"worker-{number}") for number in range(settings.worker.count)]
     metered = MeteredWork(work, common.meters, store.clock)
@@ -225,7 +238,7 @@ def _senders(common: _Common, carrier: Transport) -> tuple[Sender, ...]:
     store, spool, finished = common.store, common.spool, common.finished
     return tuple(
         Sender(_holder(f"sender-{d.name}"), d, store, spool, carrier, _rules(common, d), finished)
-        for d in common.settings.destinations
+        for d in common.settings.every_destination
     )
 
 
@@ -234,7 +247,7 @@ def _provers(common: _Common) -> tuple[Prover, ...]:
     delivery, lease_s = common.settings.delivery, common.settings.worker.lease_s
     rules = ProofRules(common.backoff, delivery.breaker_failures, lease_s)
     asker, found = CommitmentScu(common.caller, common.events), []
-    for destination in common.settings.destinations:
+    for destination in common.settings.every_destination:
         if not asked_of(destination):
             continue
         finder = DimseFinder(common.caller) if isinstance(destination, Destination) else common.web_finder

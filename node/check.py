@@ -6,12 +6,12 @@ import shutil
 import ssl
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from ai.anatomy import chosen
 from ai.errors import AiError
 from ai.labels import LABELS
 from ai.onnx_segmenter import OnnxSegmenter
@@ -24,6 +24,7 @@ from node.doors import listening_socket
 from node.errors import NodeError, TlsError
 from node.model import load_segmenter
 from node.options import options_of
+from node.rule_trial import kinds_of
 from node.spool import others_may
 from node.tls import client_context, server_context
 from node.transcode import SYNTAXES
@@ -36,6 +37,9 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
     """Yield the result of each check; the settings themselves have been read already."""
     yield CheckResult("settings", True, f"read; AE title {settings.node.ae_title}")
     yield check_model(settings.model)
+    for bundle in dict.fromkeys(rule.model for rule in settings.rule if rule.model):
+        found = check_model(settings.model.model_copy(update={"bundle": bundle}))
+        yield replace(found, name=f"model {bundle} of a rule")
     yield check_data_folder(settings.node.data_dir, settings.node.disk_reserve_mb)
     yield check_database(settings)
     if not settings.tls.only:
@@ -43,9 +47,9 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
     if settings.tls.certificate:
         yield check_tls(settings.tls)
         yield check_tls_port(settings.node.host, settings.tls)
-    if not settings.destinations:
+    if not settings.every_destination:
         yield CheckResult("destinations", True, "none: results stay in the data folder")
-    for destination in settings.destinations:
+    for destination in settings.every_destination:
         yield check_profile(settings, destination)
         yield check_peer(settings, destination)
 
@@ -71,16 +75,7 @@ def check_profile(settings: Settings, destination: AnyDestination) -> CheckResul
         options = options_of(profile, settings.results)
     except AiError as error:
         return CheckResult(name, False, str(error))
-    kinds = {
-        f"{options.seg} SEG of {len(chosen(options.structures))} structures": options.seg != "none",
-        "report": options.report != "none",
-        "report on structures": options.structure_report,
-        "presentation state": options.presentation_state,
-        "secondary capture": options.secondary_capture,
-    }
-    return CheckResult(
-        name, True, f"{profile.name}: {', '.join(kind for kind, made in kinds.items() if made)}"
-    )
+    return CheckResult(name, True, f"{profile.name}: {', '.join(kinds_of(options))}")
 
 
 def check_model(settings: ModelSettings) -> CheckResult:

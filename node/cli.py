@@ -15,6 +15,7 @@ from node.cli_doctor import doctor
 from node.cli_housekeeping import housekeeping
 from node.cli_jobs import jobs
 from node.cli_proof import print_proof
+from node.cli_rules import rules
 from node.cli_segment import file_options, segment_and_report
 from node.demo import run_demo
 from node.errors import NodeError
@@ -36,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(jobs, name="jobs")
+app.add_typer(rules, name="rules")
 app.command()(housekeeping)
 app.command()(doctor)
 

@@ -14,6 +14,7 @@ from config.settings import Settings, load_settings
 from node.clock import clock_for
 from node.database import existing_engine, shown_url, upgrade
 from node.errors import TransitionError
+from node.identities import JobSearch
 from node.job_store import JobStore
 from node.jobs import Delivery, DeliveryState, Job, JobEvent
 from node.states import State
@@ -36,19 +37,24 @@ PIPED_WIDTH = 1000
 @jobs.command("list")
 def list_jobs(
     state: Annotated[State | None, typer.Option(help="Only jobs in this state.")] = None,
+    accession: Annotated[str, typer.Option(help="Only images with this Accession Number.")] = "",
+    patient: Annotated[str, typer.Option(help="Only images with this Patient ID.")] = "",
+    study: Annotated[str, typer.Option(help="Only images with this Study Instance UID.")] = "",
+    sender: Annotated[str, typer.Option(help="Only images from this AE title.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
     config: ConfigOption = None,
 ) -> None:
-    """List jobs, the newest first."""
+    """List jobs, the newest first: all, or those that fit everything that is asked for."""
     store = _store(config)
-    found = [] if store is None else store.jobs(state=state, limit=limit)
+    search = JobSearch(state, accession, patient, study, sender)
+    found = [] if store is None else store.find(search, limit)
     rows = [
         (str(j.id), j.created_at.strftime(MOMENT), j.state, j.calling_ae_title, j.sop_instance_uid, j.reason)
         for j in found
     ]
     print_rows(("job", "received (UTC)", "state", "from", "SOP Instance UID", "reason"), rows)
     if not rows:
-        which = "no queue" if store is None else "no jobs" if state is None else f"no {state} jobs"
+        which = "no queue" if store is None else _none_of(search)
         console = Console(stderr=True)
         console.print(f"{which} in {_place(config)}", markup=False, highlight=False, soft_wrap=True)
 
@@ -75,7 +81,7 @@ def show_job(job: JobArgument, config: ConfigOption = None) -> None:
 
 @jobs.command("retry")
 def retry_job(job: JobArgument, config: ConfigOption = None) -> None:
-    """Run a job again that was refused, quarantined or failed, or send its parked results again."""
+    """Run a job again that was put aside for any reason, or send its parked results again."""
     store = _store(config)
     if store is None:
         raise TransitionError(f"there is no job {job}: there is no queue in {_place(config)}")
@@ -128,13 +134,21 @@ def _place(config: Path | None) -> str:
     return shown_url(settings.database.url.get_secret_value(), settings.node.data_dir)
 
 
+def _none_of(search: JobSearch) -> str:
+    is_narrow = search != JobSearch(search.state)
+    kind = "no jobs" if search.state is None else f"no {search.state} jobs"
+    return f"{kind} of those that were asked for" if is_narrow else kind
+
+
 def _facts(job: Job) -> Table:
     table = Table(show_header=False, box=None)
     facts = {
         "job": str(job.id),
         "state": job.state.value,
         "reason": job.reason,
+        "rule": job.rule,
         "from": job.calling_ae_title,
+        "called": job.called_ae_title,
         "SOP Class": UID(job.sop_class_uid).name,
         "SOP Instance UID": job.sop_instance_uid,
         "Study Instance UID": job.study_instance_uid,

@@ -108,11 +108,23 @@ jobs = Table(
     Column("priority", Integer, nullable=False, server_default="0"),  # the higher, the sooner
     _text("trace", server_default=""),  # where its last attempt went wrong: file:line, innermost last
     Column("files_removed_at", UtcDateTime),
+    *(_text(name, server_default="") for name in ("called_ae_title", "rule")),  # rules: names with commas
     UniqueConstraint("sop_instance_uid", "digest"),
     Index(None, "state", "priority", "id"),
     Index(None, "study_instance_uid"),
     Index(None, "files_removed_at", "state", "updated_at"),
     Index(None, "path"),
+    Index(None, "calling_ae_title", "id"),
+)
+
+# By what people look for an image. The only table that names patients; its rows go with their job's.
+identities = Table(
+    "identities",
+    metadata,
+    Column("job_id", ForeignKey("jobs.id"), primary_key=True),
+    _text("patient_id", index=True),
+    _text("accession_number", index=True),
+    *(_text(name) for name in ("issuer", "modality", "study_date")),
 )
 
 job_events = Table(

@@ -36,7 +36,7 @@ from node.read_results import Received, read_results
 from node.reader import read_radiograph
 from node.segment_files import PREFIX
 from node.stage_times import StageTimes
-from node.states import State
+from node.states import PUT_ASIDE, State
 from node.transport import DimseTransport, Outgoing
 
 SAMPLE = Path(__file__).parent / "sample" / "radiograph.dcm"
@@ -45,7 +45,7 @@ SAMPLE = Path(__file__).parent / "sample" / "radiograph.dcm"
 DEADLINE_S = 180.0
 """The longest that the demonstration waits for the results; a laptop needs a tenth of it."""
 
-ENDED = frozenset({State.DONE, State.REFUSED, State.QUARANTINED, State.FAILED})
+ENDED = frozenset({State.DONE, *PUT_ASIDE})
 LOOPBACK = "127.0.0.1"
 POLL_S = 0.05
 

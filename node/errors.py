@@ -2,6 +2,8 @@
 
 NodeError
 ├── ImageError             one image cannot become a result
+│   ├── IgnoredImageError      by a rule of the admin's; not retried
+│   ├── UnmatchedImageError    no rule says where its results go; kept, retried when somebody asks
 │   ├── RefusedImageError      by policy: not a radiograph, a view or body part not served; not retried
 │   └── UndecodableError       its bytes cannot be parsed or decoded; quarantined, the bytes are kept
 ├── ResultError            a result object fails the conformance gate; quarantined, never sent
@@ -26,6 +28,14 @@ class ImageError(NodeError):
 
 class RefusedImageError(ImageError):
     """The node does not serve such an image; the message says which rule and which value."""
+
+
+class IgnoredImageError(ImageError):
+    """A rule of the admin's says that nothing is done with such an image."""
+
+
+class UnmatchedImageError(ImageError):
+    """There are rules, and none says where the results of such an image go."""
 
 
 class UndecodableError(ImageError):

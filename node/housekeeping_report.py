@@ -15,7 +15,7 @@ from node.job_rows import utc_now
 from node.jobs import DeliveryState
 from node.keeping_store import has_undelivered_results
 from node.spool import MEGABYTE, Spool
-from node.states import State
+from node.states import PUT_ASIDE, State
 
 AGES_DAYS = (1, 7, 30, 365)
 """Jobs are counted by when their state last changed: less than so many days ago, or more than the last."""
@@ -159,7 +159,7 @@ def _kept(engine: Engine, rules: RetentionSettings, now: datetime) -> Iterator[K
 def _why(state: State, rules: RetentionSettings) -> str:
     if state is State.DONE:
         return _for_days(rules.files_days, "files_days")
-    if state in {State.REFUSED, State.QUARANTINED, State.FAILED}:
+    if state in PUT_ASIDE:
         return _for_days(rules.refused_days, "refused_days")
     return "not done: never removed"
 

@@ -1,16 +1,17 @@
 """Jobs and deliveries in the database: every change of a state is one transaction."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, Row, and_, func, insert, select, update
+from sqlalchemy import Column, Connection, Engine, Row, and_, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from node.claiming import died_reason, next_job, patience_s, priority_after_death, silent_jobs
-from node.database import deliveries, job_events, jobs, reading, results, tombstones, writing
-from node.delivery_store import RESULT_COLUMNS
+from node.database import deliveries, jobs, results, tombstones, writing
 from node.errors import LeaseLostError, TransitionError
+from node.identities import keep_identifiers
+from node.job_lookup import JobLookup
 from node.job_rows import JOB_COLUMNS, NO_LEASE, as_job, locked, utc_now
 from node.jobs import (
     NO_FILE,
@@ -18,15 +19,15 @@ from node.jobs import (
     Admission,
     Delivery,
     DeliveryState,
+    Identifiers,
     Job,
     JobEvent,
     Priority,
     ReceivedObject,
     StoredResult,
 )
-from node.proof_store import ProofStore
 from node.repeated import repeated
-from node.states import Event, State
+from node.states import PUT_ASIDE, Event, State
 
 __all__ = [
     "Admission",
@@ -39,11 +40,10 @@ __all__ = [
     "StoredResult",
 ]
 
-_RETRIED = {State.REFUSED, State.QUARANTINED, State.FAILED}
 _RERUN = {State.STORED, State.DELIVERING, State.DONE}
 
 
-class JobStore(ProofStore):
+class JobStore(JobLookup):
     """What the node knows of its jobs. Safe for many threads, processes and machines at once.
 
     Every method raises DatabaseUnavailableError when the database does not work; nothing was changed then,
@@ -95,11 +95,14 @@ class JobStore(ProofStore):
     def _insert(self, connection: Connection, received: ReceivedObject, *, is_primary: bool) -> Row[Any]:
         now = self.clock()
         values = {name: getattr(received, name) for name in received.__dataclass_fields__}
-        del values["quarantine_reason"]
+        del values["quarantine_reason"], values["identifiers"]
         values |= {"state": State.RECEIVED, "reason": "", "attempts": 0, "not_before": now}
         values |= {"primary_uid": received.sop_instance_uid if is_primary else None}
         values |= {"created_at": now, "updated_at": now}
-        return connection.execute(insert(jobs).values(values).returning(*JOB_COLUMNS)).one()
+        row = connection.execute(insert(jobs).values(values).returning(*JOB_COLUMNS)).one()
+        if received.identifiers is not None:
+            keep_identifiers(connection, row.id, received.identifiers)
+        return row
 
     def _admit_again(self, connection: Connection, received: ReceivedObject, row: Row[Any]) -> Admission:
         """Let the job of an image that came before, locked here, have its file again if that was removed.
@@ -114,7 +117,7 @@ class JobStore(ProofStore):
         connection.execute(update(jobs).where(jobs.c.id == row.id).values(changes))
         connection.execute(update(results).where(results.c.job_id == row.id).values(path=NO_FILE))
         is_wanted = row.primary_uid is not None and not received.quarantine_reason
-        if State(row.state) not in _RETRIED or not is_wanted:
+        if State(row.state) not in PUT_ASIDE or not is_wanted:
             return Admission.DUPLICATE
         again = {"attempts": 0, "not_before": self.clock(), "priority": received.priority}
         self.move(connection, row, Event.RETRY, "", again)
@@ -220,6 +223,36 @@ class JobStore(ProofStore):
         values |= {"job_id": job_id, "created_at": self.clock()}
         return int(connection.execute(insert(results).values(values).returning(results.c.id)).scalar_one())
 
+    @repeated
+    def note_read(
+        self, job: Job, found: Identifiers, rules: Sequence[str] = (), priority: Priority | None = None
+    ) -> None:
+        """Record what a worker has read of its job's image, and what the rules say of it.
+
+        Args:
+            job: As it was claimed.
+            found: By what people look for it.
+            rules: Names of the rules that decided about it.
+            priority: What they say of its priority; it counts unless the job has killed a worker.
+
+        Raises:
+            LeaseLostError: Another worker has the job; nothing was recorded.
+        """
+        with writing(self.engine) as connection:
+            self._held(connection, job.id, job.lease_owner or "")
+            changes: dict[str, Any] = {"rule": ", ".join(rules)}
+            changes |= {} if priority is None or job.attempts > 1 else {"priority": priority}
+            connection.execute(update(jobs).where(jobs.c.id == job.id).values(changes))
+            keep_identifiers(connection, job.id, found)
+
+    def ignore(self, job_id: int, worker_id: str, reason: str) -> None:
+        """Record that a rule ignores an image; LeaseLostError as in `finish`."""
+        self._end(job_id, worker_id, Event.IGNORE, reason)
+
+    def leave_unmatched(self, job_id: int, worker_id: str, reason: str) -> None:
+        """Record that no rule says where an image's results go; LeaseLostError as in `finish`."""
+        self._end(job_id, worker_id, Event.LEAVE_UNMATCHED, reason)
+
     def refuse(self, job_id: int, worker_id: str, reason: str) -> None:
         """Record that the node does not serve such an image; LeaseLostError as in `finish`."""
         self._end(job_id, worker_id, Event.REFUSE, reason)
@@ -277,44 +310,7 @@ class JobStore(ProofStore):
             raise LeaseLostError(f"job {job_id} is no longer held by {worker_id}")
         return row
 
-    # ---- looking and asking again
-
-    def job(self, job_id: int) -> Job | None:
-        """Return a job, or None where there is none with this number."""
-        with reading(self.engine) as connection:
-            row = connection.execute(select(*JOB_COLUMNS).where(jobs.c.id == job_id)).one_or_none()
-        return None if row is None else as_job(row)
-
-    def jobs(self, state: State | None = None, limit: int = 100) -> list[Job]:
-        """Return the latest jobs, the latest first, all or those in one state."""
-        query = select(*JOB_COLUMNS).order_by(jobs.c.id.desc()).limit(limit)
-        with reading(self.engine) as connection:
-            rows = connection.execute(query if state is None else query.where(jobs.c.state == state))
-            return [as_job(row) for row in rows]
-
-    def counts(self) -> dict[State, int]:
-        """Return how many jobs are in each state, zeros included."""
-        query = select(jobs.c.state, func.count()).group_by(jobs.c.state)
-        with reading(self.engine) as connection:
-            found = {State(state): count for state, count in connection.execute(query)}
-        return {state: found.get(state, 0) for state in State}
-
-    def history(self, job_id: int) -> list[JobEvent]:
-        """Return everything that happened to a job, the first first."""
-        columns = [job_events.c[name] for name in JobEvent.__dataclass_fields__]
-        query = select(*columns).where(job_events.c.job_id == job_id).order_by(job_events.c.id)
-        with reading(self.engine) as connection:
-            return [JobEvent(*row) for row in connection.execute(query)]
-
-    def results(self, job_id: int, destinations: Collection[str] = ()) -> list[StoredResult]:
-        """Return a job's results, the oldest first: all, or those for one of the destinations at least."""
-        query = select(*RESULT_COLUMNS).where(results.c.job_id == job_id).order_by(results.c.id)
-        if destinations:
-            sent = (deliveries.c.job_id == job_id) & deliveries.c.destination.in_(destinations)
-            theirs = select(deliveries.c.result_id).where(sent)
-            query = query.where(results.c.id.in_(theirs))
-        with reading(self.engine) as connection:
-            return [StoredResult(*row) for row in connection.execute(query)]
+    # ---- asking again
 
     @repeated
     def rerun(self, job_id: int) -> Job:
@@ -335,7 +331,7 @@ class JobStore(ProofStore):
 
     @repeated
     def retry(self, job_id: int) -> Job:
-        """Queue a refused, quarantined or failed job again, or send what of its results is not delivered now.
+        """Queue a job again that was put aside, or send what of its results is not delivered now.
 
         Raises:
             TransitionError: There is no such job, nothing of it can be tried again, or its SOP Instance UID
@@ -347,7 +343,7 @@ class JobStore(ProofStore):
             if row is None:
                 raise TransitionError(f"there is no job {job_id}")
             _refuse_without_files(row)
-            if State(row.state) in _RETRIED:
+            if State(row.state) in PUT_ASIDE:
                 _refuse_conflict(connection, job_id)
                 changes = {"attempts": 0, "not_before": self.clock()}
                 return as_job(self.move(connection, row, Event.RETRY, "", changes))

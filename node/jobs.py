@@ -1,9 +1,9 @@
 """The values that travel between the listener, the job store, the workers and the senders.
 
-None of them holds anything about a patient: UIDs, digests, places and times only.
+None of them but `Identifiers` holds anything about a patient: UIDs, digests, places and times only.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
 
@@ -40,6 +40,25 @@ class DeliveryState(StrEnum):
 
 
 @dataclass(frozen=True)
+class Identifiers:
+    """By what people look for an image; as it stands there, empty where it does not. Never prints, for logs.
+
+    Attributes:
+        patient_id: Patient ID (0010,0020).
+        issuer: Issuer of Patient ID (0010,0021).
+        accession_number: Accession Number (0008,0050).
+        modality: Modality (0008,0060).
+        study_date: Study Date (0008,0020), YYYYMMDD.
+    """
+
+    patient_id: str = field(default="", repr=False)
+    issuer: str = field(default="", repr=False)
+    accession_number: str = field(default="", repr=False)
+    modality: str = field(default="", repr=False)
+    study_date: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
 class ReceivedObject:
     """An object whose bytes are safe in the spool.
 
@@ -56,6 +75,8 @@ class ReceivedObject:
         calling_ae_title: Who sent it.
         quarantine_reason: Why it must not be worked on; empty: it may.
         priority: How soon it is worked on.
+        called_ae_title: By which of its AE titles the node was called; empty where that is not known.
+        identifiers: By what people look for it; None where its header cannot be read.
     """
 
     sop_class_uid: str
@@ -69,6 +90,8 @@ class ReceivedObject:
     calling_ae_title: str
     quarantine_reason: str = ""
     priority: Priority = Priority.ROUTINE
+    called_ae_title: str = ""
+    identifiers: Identifiers | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +110,7 @@ class Job:
         trace: Where its last attempt went wrong, one "file:line function" in a line, the innermost last.
             "while segmenting" and the like: what its worker does now, or did when it died.
         files_removed_at: When its files were removed, UTC; None: they are there.
+        rule: Names of the rules that decided about it, with commas; empty: none has.
     """
 
     id: int
@@ -109,6 +133,8 @@ class Job:
     priority: Priority = Priority.ROUTINE
     trace: str = ""
     files_removed_at: datetime | None = None
+    called_ae_title: str = ""
+    rule: str = ""
 
 
 @dataclass(frozen=True)

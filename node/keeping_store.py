@@ -30,6 +30,7 @@ from node.commitment_store import CommitmentState
 from node.database import (
     commitments,
     deliveries,
+    identities,
     job_events,
     jobs,
     proofs,
@@ -43,12 +44,10 @@ from node.database import (
 from node.job_rows import JobRows
 from node.jobs import NO_FILE, DeliveryState
 from node.repeated import repeated
-from node.states import State
+from node.states import PUT_ASIDE, State
 
 BATCH = 200
 """Jobs in one transaction, and paths in one question, so that nobody waits long for the database."""
-
-PUT_ASIDE = (State.REFUSED, State.QUARANTINED, State.FAILED)
 
 _IDENTITY = 1
 
@@ -183,7 +182,7 @@ class KeepingStore(JobRows):
             _bury(connection, ids)
             carried = select(deliveries.c.id).where(deliveries.c.job_id.in_(ids))
             connection.execute(delete(proofs).where(proofs.c.delivery_id.in_(carried)))
-            for table in (deliveries, results, job_events):
+            for table in (deliveries, results, job_events, identities):
                 connection.execute(delete(table).where(table.c.job_id.in_(ids)))
             connection.execute(delete(jobs).where(jobs.c.id.in_(ids)))
         return len(ids)

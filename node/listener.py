@@ -32,9 +32,10 @@ from node.jobs import Admission, ReceivedObject
 from node.late_abort import close_on_late_abort
 from node.logs import get_logger, place_of, reason_for_log
 from node.porch import Porch
-from node.priorities import priority_of
+from node.priorities import Priorities
 from node.reception import Reception, StreamingProvider, shielded
 from node.refusals import Refusals
+from node.rule_facts import Titles
 from node.spool import Spool
 from node.traffic import Traffic
 from node.watermark import refuses_for_space
@@ -85,6 +86,9 @@ class Listener:
         tls: `[tls]`; None, or without a certificate: no TLS is spoken.
         commitment: Knows storage commitment; None: it is not offered.
         audit: Is told of what came and who was not let in; off by itself.
+
+    Attributes:
+        priorities: Tells how soon an image is worked on; another one may be put here at any time.
     """
 
     def __init__(
@@ -98,6 +102,7 @@ class Listener:
         audit: AuditTrail | None = None,
     ) -> None:
         self._settings = settings
+        self.priorities = Priorities(settings.urgent_ae_titles)
         self._tls = tls or TlsSettings()
         self._spool = spool
         self._store = job_store
@@ -266,7 +271,8 @@ class Listener:
         sop_class = str(request.AffectedSOPClassUID)
         if sop_class != event.context.abstract_syntax or head.sop_class_uid != sop_class:
             return Answer(statuses.DOES_NOT_MATCH_SOP_CLASS, "SOP Class UID differs from the data set's")
-        calling = str(event.assoc.requestor.ae_title).replace("\0", "")
+        titles = _titles(event.assoc)
+        priority = self.priorities.of(request, titles, incoming.path, incoming.header_size, syntax)
         kept = incoming.keep()
         admission = self._store.add_received(
             ReceivedObject(
@@ -278,9 +284,11 @@ class Listener:
                 digest=kept.digest,
                 path=kept.path,
                 size=incoming.size,
-                calling_ae_title=calling,
+                calling_ae_title=titles.calling,
                 quarantine_reason=_oddity(request, head),
-                priority=priority_of(request, calling, self._settings.urgent_ae_titles),
+                priority=priority,
+                called_ae_title=titles.called,
+                identifiers=head.identifiers,
             )
         )
         self._audit.received(event.assoc, self._spool.path(kept.path))
@@ -318,6 +326,14 @@ def _oddity(request: C_STORE, head: Head) -> str:
     if head.sop_instance_uid != request.AffectedSOPInstanceUID:
         log.warning("data set was sent under another uid", sop_instance_uid=head.sop_instance_uid)
     return ""
+
+
+def _titles(association: Association) -> Titles:
+    """Return who called, and by which title: as in the request, for the acceptor's own may be another."""
+    primitive = association.requestor.primitive
+    called = "" if primitive is None else str(primitive.called_ae_title or "")
+    calling = str(association.requestor.ae_title)
+    return Titles(calling.replace("\0", ""), called.replace("\0", "").strip())
 
 
 def _report_nonsense(error: Exception) -> None:

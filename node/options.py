@@ -38,6 +38,7 @@ class OutputOptions:
         series_number_base: Series Number of the first result; those of the others follow it.
         content_qualification: Content Qualification (0018,9004): PRODUCT, RESEARCH or SERVICE.
         uid_root: Root of new UIDs, or "" for UIDs below 2.25 (PS3.5 B.2).
+        measurements: Names of those that are reported, in any order; none: every one.
         judged: What identifies the judge that looks at pictures and what is done about what it sees
             (`node.appearance.Examiner.digest`); "" where none looks.
 
@@ -57,6 +58,7 @@ class OutputOptions:
     content_qualification: str = "RESEARCH"
     uid_root: str = ""
     judged: str = ""
+    measurements: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, allowed in RULES.items():
@@ -68,6 +70,10 @@ class OutputOptions:
     def digest(self) -> str:
         """Return the SHA-256 (hexadecimal) of what decides how results look; it enters their UIDs."""
         content = {**asdict(self), "writer": WRITER_REVISION, "structures": chosen(self.structures)}
+        if self.measurements:
+            content["measurements"] = sorted(set(self.measurements))
+        else:  # so that who asks for all has the UIDs that were made before there was a choice
+            del content["measurements"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -154,6 +154,7 @@ def write(
 def _write(
     found: Understood, options: OutputOptions, predecessors: Sequence[Predecessor]
 ) -> list[ResultObject]:
+    found = replace(found, measurements=found.measurements.chosen(options.measurements))
     source, segmentation = found.source, found.segmentation
     segs = write_segmentations(source, segmentation, options)
     results = [ResultObject(str(kind), seg) for kind, seg in segs]

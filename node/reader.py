@@ -1,6 +1,5 @@
 """From a file to a radiograph: parse, admit, decode, display values, spacing, view."""
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +16,8 @@ from ai.orientation import Orientation, Point
 from ai.radiograph import Radiograph, View
 from ai.segmentation import Mask
 from node.admission import check_admission
-from node.attributes import number, text
+from node.age import stated_age
+from node.attributes import number
 from node.decode import decode, parse, transfer_syntax
 from node.display_values import DisplayValues, Grayscale, display_values
 from node.errors import RefusedImageError, UndecodableError
@@ -163,11 +163,5 @@ def _right_way_up(
 
 
 def _is_child(dataset: Dataset) -> bool:
-    stated = re.fullmatch(r"(\d{1,3})([DWMY]?)", text(dataset, "PatientAge"))
-    if stated:
-        years = {"D": 1 / 365, "W": 7 / 365, "M": 1 / 12}.get(stated[2], 1.0) * int(stated[1])
-        return 0 < years < CHILD_BELOW_YEARS
-    born, made = text(dataset, "PatientBirthDate"), text(dataset, "StudyDate")
-    if not (re.fullmatch(r"\d{8}", born) and re.fullmatch(r"\d{8}", made)):
-        return False
-    return 0 <= (int(made) - int(born)) / 10_000 < CHILD_BELOW_YEARS
+    age = stated_age(dataset)
+    return age is not None and age < CHILD_BELOW_YEARS

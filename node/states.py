@@ -15,6 +15,8 @@ class State(StrEnum):
     DELIVERING = "delivering"  # the first delivery was begun
     DONE = "done"  # every destination has every result
     REFUSED = "refused"  # an image that the node does not serve
+    IGNORED = "ignored"  # a rule of the admin's says that nothing is done with it
+    UNMATCHED = "unmatched"  # there are rules, and none says where its results go; its bytes are kept
     QUARANTINED = "quarantined"  # an image that cannot be understood; its bytes are kept
     FAILED = "failed"  # processing failed, or killed its worker, too often
 
@@ -27,6 +29,8 @@ class Event(StrEnum):
     GIVE_BACK = "give back"
     GIVE_UP = "give up"
     REFUSE = "refuse"
+    IGNORE = "ignore"
+    LEAVE_UNMATCHED = "leave unmatched"
     QUARANTINE = "quarantine"
     STORE = "store"
     DELIVER = "deliver"
@@ -42,6 +46,8 @@ TRANSITIONS = {
     (State.SEGMENTING, Event.GIVE_BACK): State.QUEUED,  # also when its worker has gone silent
     (State.SEGMENTING, Event.GIVE_UP): State.FAILED,
     (State.SEGMENTING, Event.REFUSE): State.REFUSED,
+    (State.SEGMENTING, Event.IGNORE): State.IGNORED,
+    (State.SEGMENTING, Event.LEAVE_UNMATCHED): State.UNMATCHED,
     (State.SEGMENTING, Event.QUARANTINE): State.QUARANTINED,
     (State.SEGMENTING, Event.STORE): State.STORED,
     (State.STORED, Event.DELIVER): State.DELIVERING,
@@ -50,6 +56,8 @@ TRANSITIONS = {
     (State.STORED, Event.RETRY): State.STORED,  # deliveries that wait are due now
     (State.DELIVERING, Event.RETRY): State.DELIVERING,  # likewise, parked ones too
     (State.REFUSED, Event.RETRY): State.QUEUED,
+    (State.IGNORED, Event.RETRY): State.QUEUED,  # for other rules
+    (State.UNMATCHED, Event.RETRY): State.QUEUED,  # likewise
     (State.QUARANTINED, Event.RETRY): State.QUEUED,
     (State.FAILED, Event.RETRY): State.QUEUED,
     (State.DONE, Event.RERUN): State.QUEUED,  # for another model or configuration
@@ -69,3 +77,7 @@ def next_state(state: State, event: Event) -> State:
         return TRANSITIONS[state, event]
     except KeyError:
         raise TransitionError(f"a job that is {state} does not know the event {event!s}") from None
+
+
+PUT_ASIDE = (State.REFUSED, State.IGNORED, State.UNMATCHED, State.QUARANTINED, State.FAILED)
+"""Ends without a result; the image is kept for as long as `retention.refused_days` says."""

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 
 from ai.segmenter import Segmenter
 from node.appearance import Examiner
 from node.attributes import text
-from node.errors import ResultError
+from node.decode import parse
+from node.errors import IgnoredImageError, ResultError, UnmatchedImageError
+from node.identities import identifiers_in
 from node.job_store import JobStore
 from node.jobs import Job, StoredResult
 from node.limits import MAX_OBJECT_BYTES
@@ -19,6 +21,8 @@ from node.logs import get_logger
 from node.options import OutputOptions
 from node.pipeline import ResultObject, Understood, understand, write
 from node.report_frame import Predecessor
+from node.rule_facts import Titles
+from node.rules import Decision, Fate
 from node.spool import Spool
 
 NOTHING = "nothing that its profile asks for was found"
@@ -26,7 +30,23 @@ NOTHING = "nothing that its profile asks for was found"
 NEXT_STAGE = {"read": "judging", "judge": "segmenting", "segment": "measuring", "measure": "writing"}
 """What is done after each stage of `node.pipeline`, in words."""
 
+Decide = Callable[[Dataset, Titles], Decision]
+"""Says what becomes of an image, by its header and who sent it: `node.rules.decide`."""
+
 log = get_logger()
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """What understands a picture.
+
+    Attributes:
+        segmenter: Finds the anatomy.
+        examiner: Looks at each picture first; None where nobody does.
+    """
+
+    segmenter: Segmenter
+    examiner: Examiner | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,24 +74,17 @@ class Work:
     """Makes the results of jobs.
 
     Args:
-        segmenter: Finds the anatomy.
-        examiner: Looks at each picture first; None where nobody does.
-        outputs: What is written, with the destinations that get it.
+        models: By the bundle that a rule names; "" is the one of those that name none.
+        decide: Says of each image what is written, and for which destinations.
         job_store: Knows what was made of an image before.
         spool: Where images and results lie.
     """
 
     def __init__(
-        self,
-        segmenter: Segmenter,
-        examiner: Examiner | None,
-        outputs: Mapping[OutputOptions, tuple[str, ...]],
-        job_store: JobStore,
-        spool: Spool,
+        self, models: Mapping[str, Model], decide: Decide, job_store: JobStore, spool: Spool
     ) -> None:
-        self._segmenter = segmenter
-        self._examiner = examiner
-        self._outputs = dict(outputs)
+        self._models = dict(models)
+        self._decide = decide
         self._store = job_store
         self._spool = spool
 
@@ -84,19 +97,20 @@ class Work:
         Args:
             job: Which.
             tell: Told what is done now, such as "segmenting".
+
+        Raises:
+            IgnoredImageError: A rule ignores such an image.
+            UnmatchedImageError: No rule says where its results go.
+            LeaseLostError: Another worker has the job.
         """
-
-        def ended(stage: str, _seconds: float) -> None:
-            judged = self._examiner is not None or stage != "read"
-            tell(NEXT_STAGE[stage] if judged else NEXT_STAGE["judge"])
-
         tell("reading")
-        content = BytesIO(self._spool.content(job.path, MAX_OBJECT_BYTES + 1))
-        found = understand(content, self._segmenter, ended, self._examiner)
+        content = self._spool.content(job.path, MAX_OBJECT_BYTES + 1)
+        decision = self._decision(job, content)
+        found = self._understood(content, self._model(decision), tell)
         objects: list[AddressedObject] = []
-        remarks: list[str] = []
+        remarks = list(decision.remarks)
         broken: ResultError | None = None
-        for options, destinations in self._outputs.items():
+        for options, destinations in decision.outputs.items():
             try:
                 written = list(self._written(found, job, options, destinations))
             except ResultError as error:
@@ -109,6 +123,35 @@ class Work:
         if broken is not None and not objects:
             raise broken
         return Made(tuple(objects), tuple(remarks))
+
+    def _decision(self, job: Job, content: bytes) -> Decision:
+        """Ask what becomes of an image, and write it down with the job."""
+        header = parse(
+            content
+        )  # one of its own: who asks converts elements, and results copy them as they came
+        decision = self._decide(header, Titles(job.calling_ae_title, job.called_ae_title))
+        self._store.note_read(job, identifiers_in(header), decision.rules, decision.priority)
+        if decision.fate is Fate.IGNORED:
+            raise IgnoredImageError(decision.reason)
+        if decision.fate is Fate.UNMATCHED:
+            raise UnmatchedImageError(decision.reason)
+        return decision
+
+    def _model(self, decision: Decision) -> Model:
+        found = self._models.get(decision.model)
+        if found is None:
+            raise UnmatchedImageError(
+                f"the model bundle {decision.model} is loaded when the node starts next"
+            )
+        return found
+
+    @staticmethod
+    def _understood(content: bytes, model: Model, tell: Callable[[str], None]) -> Understood:
+        def ended(stage: str, _seconds: float) -> None:
+            judged = model.examiner is not None or stage != "read"
+            tell(NEXT_STAGE[stage] if judged else NEXT_STAGE["judge"])
+
+        return understand(BytesIO(content), model.segmenter, ended, model.examiner)
 
     def _written(
         self, found: Understood, job: Job, options: OutputOptions, destinations: tuple[str, ...]

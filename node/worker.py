@@ -7,7 +7,15 @@ from contextlib import suppress
 from ai.errors import NotAChestError, RadiographError
 from node.bell import Bell
 from node.claiming import RETRY_BACKOFF
-from node.errors import LeaseLostError, RefusedImageError, ResultError, StorageError, UndecodableError
+from node.errors import (
+    IgnoredImageError,
+    LeaseLostError,
+    RefusedImageError,
+    ResultError,
+    StorageError,
+    UndecodableError,
+    UnmatchedImageError,
+)
 from node.heartbeat import Heartbeat
 from node.job_store import JobStore
 from node.jobs import NO_FILE, AddressedResult, Job, StoredResult
@@ -15,6 +23,7 @@ from node.logs import frames_of, get_logger, place_of, reason_for_log
 from node.loop import Loop
 from node.pipeline import ResultObject
 from node.spool import Spool
+from node.states import State
 from node.work import Made
 
 IDLE_S = 2.0
@@ -106,9 +115,8 @@ class Worker:
     def _end(self, job: Job, tell: Callable[[str], None]) -> None:
         try:
             self._finish(job, tell)
-        except (RefusedImageError, NotAChestError) as error:
-            self._store.refuse(job.id, self._name, str(error))
-            self._log(job, "refused", error, str(error))
+        except (RefusedImageError, NotAChestError, IgnoredImageError, UnmatchedImageError) as error:
+            self._put_aside(job, error)
         except (UndecodableError, RadiographError, ResultError) as error:
             self._store.quarantine(job.id, self._name, str(error))
             self._log(job, "quarantined", error, str(error).split(":")[0])  # a library's words may follow
@@ -122,6 +130,19 @@ class Worker:
             reason, trace = f"{type(error).__name__} in {place_of(error)}", frames_of(error)
             self._store.give_back(job.id, self._name, reason, retry_in_s=wait_s, trace=trace)
             raise
+
+    def _put_aside(self, job: Job, error: Exception) -> None:
+        """Record that nothing is made of an image, because of what it is or of what the admin wants."""
+        if isinstance(error, IgnoredImageError):
+            self._store.ignore(job.id, self._name, str(error))
+            state = State.IGNORED
+        elif isinstance(error, UnmatchedImageError):
+            self._store.leave_unmatched(job.id, self._name, str(error))
+            state = State.UNMATCHED
+        else:
+            self._store.refuse(job.id, self._name, str(error))
+            state = State.REFUSED
+        self._log(job, state, error, str(error))
 
     def _finish(self, job: Job, tell: Callable[[str], None]) -> None:
         start = time.monotonic()

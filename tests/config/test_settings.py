@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.errors import SettingsError
+from config.rules import Rule
 from config.settings import DEFAULT_FILE, Destination, Settings, load_settings
 
 PROSE = "# The same for archives that are reached by STOW-RS (PS3.18 10.5). One table each:"
@@ -36,7 +37,7 @@ def problem(folder: Path, text: str) -> str:
 def sections() -> dict[str, type[BaseModel]]:
     annotated = {name: field.annotation for name, field in Settings.model_fields.items()}
     found = {n: c for n, c in annotated.items() if isinstance(c, type) and issubclass(c, BaseModel)}
-    return found | {"destination": Destination}
+    return found | {"destination": Destination, "rule": Rule}
 
 
 # ---- the packaged file
@@ -51,7 +52,7 @@ def test_packaged_file_holds_the_defaults() -> None:
 )
 def test_setting_stands_in_the_packaged_file_below_a_comment(section: str, key: str) -> None:
     text = DEFAULT_FILE.read_text(encoding="utf-8")
-    if section in {"destination", "web_destination", "peer"}:
+    if section in {"destination", "web_destination", "peer", "rule"}:
         assert f"# {key} = " in text
         return
     assert key in tomllib.loads(text)[section]
@@ -70,6 +71,16 @@ def test_destination_in_the_packaged_comment_works(tmp_path: Path) -> None:
     settings = load(tmp_path, "\n".join(block))
 
     assert [destination.name for destination in settings.destinations] == ["pacs", "web"]
+
+
+def test_rule_in_the_packaged_comment_works(tmp_path: Path) -> None:
+    lines = DEFAULT_FILE.read_text(encoding="utf-8").splitlines()
+    begin = lines.index("# [[rule]]")
+    block = [line.removeprefix("# ") for line in lines[begin : lines.index("[commitment]")] if line]
+
+    (rule,) = load(tmp_path, "\n".join(block)).rule
+
+    assert (rule.name, len(rule.when)) == ("emergency-room", 2)
 
 
 # ---- reading

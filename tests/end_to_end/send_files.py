@@ -27,7 +27,7 @@ from node.database import engine_for
 from node.job_store import JobStore
 from node.jobs import Job
 from node.logs import configure_logs
-from node.states import State
+from node.states import PUT_ASIDE, State
 
 LONGEST_WAIT_S = 300.0
 SETTINGS = """
@@ -45,7 +45,7 @@ ae_title = "ARCHIVE"
 host = "127.0.0.1"
 port = {port}
 """
-ENDS = {State.DONE, State.REFUSED, State.QUARANTINED, State.FAILED}
+ENDS = {State.DONE, *PUT_ASIDE}
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ from rich.console import Console
 
 from node.archive import Archive
 from node.contexts import STORAGE_CLASSES, transfer_syntaxes
-from node.states import State
+from node.states import PUT_ASIDE, State
 from tests.faults.count import Count, told
 from tests.faults.mutations import Specimen, mutated
 from tests.faults.parts import HOST, LONGEST_WAIT_S, NodeProcess, free_port, until_it_listens
@@ -64,7 +64,7 @@ MAX_THREADS = 60
 SLOWEST_S = 90.0
 """One image may take the decoder's 60 s, and what it takes besides on a busy machine."""
 
-ENDS = (State.DONE, State.DELIVERING, State.REFUSED, State.QUARANTINED, State.FAILED)
+ENDS = (State.DONE, State.DELIVERING, *PUT_ASIDE)
 SETTINGS = """
 [web]
 enabled = false

@@ -203,7 +203,7 @@ def _megabytes(process: psutil.Process) -> float:
 def _processor_s(process: psutil.Process) -> float:
     """Return the seconds of processors that a process and its children have used so far."""
     used = process.cpu_times()
-    return used.user + used.system + used.children_user + used.children_system
+    return float(used.user + used.system + used.children_user + used.children_system)
 
 
 def _images(folder: Path, count: int, shape: tuple[int, int]) -> Path:

@@ -5,6 +5,7 @@ itself; nobody touches the node. Needs root, to mount a small disk.
 """
 
 import random
+import shutil
 import subprocess
 import tempfile
 import time
@@ -26,6 +27,9 @@ from tests.faults.parts import until_it_listens, write_mixed_images
 from tests.faults.rig import KINDS, Kind, Rig, database
 
 SMALL_DISK, LARGE_DISK = "10m", "400m"
+LEFT_BYTES = 200_000
+"""Room for a few images: the disk fills whatever the database is, and however fast the node."""
+
 RESTARTS = 3
 JUMPS_S = (3600.0, -3600.0)
 ENOUGH_REFUSALS = 3
@@ -52,6 +56,9 @@ class Trouble:
 
 
 def _fills(rig: Rig) -> None:
+    assert rig.data is not None, "this trouble has a disk of its own"
+    ballast = shutil.disk_usage(rig.data).free - LEFT_BYTES
+    (rig.data / "ballast").write_bytes(bytes(max(0, ballast)))
     rig.modality.released = len(rig.images)
     _until_refused(rig)
     subprocess.run(["mount", "-o", f"remount,size={LARGE_DISK}", str(rig.data)], check=True)

@@ -20,8 +20,12 @@ from ai.labels import LABELS, Code
 from ai.measure import measure
 from ai.radiograph import PixelSpacing, Radiograph
 from ai.stand_in import StandInSegmenter
+from config.attributes import DERIVED
+from config.conditions import Operator
 from config.profiles import Profile, shipped_profiles
+from config.rules import Rule
 from config.settings import Destination, Peer, Settings, WebDestination
+from config.terms import MEASUREMENTS
 from node import codes, statuses
 from node.formats import Format
 from node.gate import RULES
@@ -36,6 +40,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "web_destination": WebDestination,
     "peer": Peer,
     "profile": Profile,
+    "rule": Rule,
 }
 """Sections that may stand in the settings several times."""
 
@@ -111,6 +116,7 @@ def test_measurement_has_a_heading() -> None:
     radiograph = Radiograph(pixels, PixelSpacing(1.0, 1.0, "Pixel Spacing", calibrated=True))
     measured = measure(radiograph, StandInSegmenter().segment([radiograph])[0])
 
+    assert [result.name for result in measured] == list(MEASUREMENTS)
     assert [result.name for result in measured] == [
         name for name in sections(text("measurements.md")) if name[0].islower()
     ]
@@ -216,3 +222,8 @@ def test_shipped_profile_is_described_as_it_is(profile: Profile) -> None:
 @pytest.mark.parametrize("group", list(Group))
 def test_group_of_structures_is_named(group: Group) -> None:
     assert f"`{group}`" in " ".join(text("profiles.md").split())
+
+
+@pytest.mark.parametrize("word", [*Operator, *DERIVED])
+def test_word_of_the_rules_has_a_row(word: str) -> None:
+    assert re.search(rf"^\| `{word}` \|", text("rules.md"), re.MULTILINE)

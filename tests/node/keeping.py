@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from config.network import RetentionSettings
 from node.housekeeping import Housekeeper
 from node.job_store import JobStore
-from node.jobs import AddressedResult, Job, ReceivedObject, StoredResult
+from node.jobs import AddressedResult, Identifiers, Job, ReceivedObject, StoredResult
 from node.keeping_store import KeepingStore
 from node.spool import Kept, Spool
 from tests.node.conftest import Clock
@@ -69,6 +69,7 @@ class House:
             path=kept.path,
             size=10,
             calling_ae_title="CR",
+            identifiers=Identifiers(patient_id=f"P{number}"),
         )
         self.store.add_received(received)
         self.age()

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from node.cli_jobs import jobs
 from node.database import engine_for, shown_url, upgrade
 from node.errors import TransitionError
 from node.job_store import JobStore
-from node.jobs import AddressedResult, ReceivedObject, StoredResult
+from node.jobs import AddressedResult, Identifiers, ReceivedObject, StoredResult
 from node.states import State
 
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.1.1"
@@ -152,3 +153,49 @@ def test_show_prints_the_trace_and_the_priority_of_a_failed_job(settings_file: P
 
     assert output.index("node/a.py:1 outer") < output.index("node/x.py:7 inner")
     assert "routine" in output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--accession", "A1"),
+        ("--patient", "P1"),
+        ("--study", "1.2.9"),
+        ("--sender", "ER"),
+        ("--patient", "P1", "--sender", "ER", "--state", "queued"),
+    ],
+)
+def test_list_finds_a_job_by_what_people_know(
+    settings_file: Path, store: JobStore, words: tuple[str, ...]
+) -> None:
+    receive(store, "1.2.3.1")
+    known = Identifiers(patient_id="P1", accession_number="A1")
+    found = ReceivedObject(SOP_CLASS, "1.2.3.2", "1.2.9", "1.2.2", "1.2.840.10008.1.2.1", "d", "p", 10, "ER")
+    store.add_received(replace(found, identifiers=known))
+    output = run(settings_file, "list", *words).output
+
+    assert "1.2.3.2" in output
+    assert "1.2.3.1" not in output
+
+
+def test_list_says_that_nothing_was_found_without_saying_for_whom(
+    settings_file: Path, store: JobStore
+) -> None:
+    told = run(settings_file, "list", "--patient", "P9", "--state", "failed").stderr
+
+    assert "no failed jobs of those that were asked for in sqlite:///" in told
+    assert "P9" not in told
+
+
+def test_show_tells_the_rule_and_the_title_that_was_called(settings_file: Path, store: JobStore) -> None:
+    found = ReceivedObject(SOP_CLASS, "1.2.3.2", "1.2.9", "1.2.2", "1.2.840.10008.1.2.1", "d", "p", 10, "ER")
+    store.add_received(replace(found, called_ae_title="AI-NODE"))
+    job = store.claim("w", 60)
+    assert job is not None
+    store.note_read(job, Identifiers(patient_id="P1"), ("children", "lateral"))
+    store.ignore(job.id, "w", "rule children: none are wanted")
+    output = run(settings_file, "show", str(job.id)).output
+
+    for words in ("children, lateral", "AI-NODE", "ignored", "rule children: none are wanted"):
+        assert words in output
+    assert f"job {job.id} is queued now" in run(settings_file, "retry", str(job.id)).output

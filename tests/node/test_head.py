@@ -16,6 +16,7 @@ from pydicom.uid import (
 
 from node.errors import UndecodableError
 from node.head import HEAD_BYTES, Head, read_head
+from node.jobs import Identifiers
 
 
 def encoded(dataset: Dataset, syntax: UID) -> bytes:
@@ -49,9 +50,8 @@ def head_of(content: bytes, syntax: UID, folder: Path) -> Head:
 def test_identity_is_read_in_every_encoding(syntax: UID, make_dx: Any, tmp_path: Path) -> None:
     dataset = make_dx()
     del dataset.file_meta
-    expected = Head(
-        dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.StudyInstanceUID, dataset.SeriesInstanceUID
-    )
+    uids = (dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.StudyInstanceUID, dataset.SeriesInstanceUID)
+    expected = Head(*uids, identifiers=Identifiers("SYNTHETIC-1", "", "A1", "DX", "20250102"))
 
     assert head_of(encoded(dataset, syntax), syntax, tmp_path) == expected
 

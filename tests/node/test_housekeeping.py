@@ -10,7 +10,7 @@ from sqlalchemy.exc import ArgumentError
 
 from config.network import RetentionSettings
 from node.commitment_store import CommitmentStore
-from node.database import deliveries, job_events, jobs, proofs, reading, results, writing
+from node.database import deliveries, identities, job_events, jobs, proofs, reading, results, writing
 from node.errors import TransitionError
 from node.housekeeping import Housekeeper
 from node.proofs import ProofKind
@@ -30,7 +30,7 @@ def house(tmp_path: Path, engine: Engine, clock: Clock) -> House:
 
 def rows(house: House) -> dict[str, int]:
     with reading(house.engine) as connection:
-        tables = (jobs, job_events, results, deliveries, proofs)
+        tables = (jobs, job_events, results, deliveries, proofs, identities)
         return {t.name: connection.execute(select(func.count()).select_from(t)).scalar_one() for t in tables}
 
 

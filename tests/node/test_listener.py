@@ -20,7 +20,10 @@ from pydicom.uid import (
 from sqlalchemy import event as sqlalchemy_event
 
 from node.contexts import STORAGE_CLASSES, transfer_syntaxes
+from node.identities import JobSearch
 from node.jobs import Priority
+from node.priorities import Priorities
+from node.rule_facts import Titles
 from node.states import State
 
 DX = DigitalXRayImageStorageForPresentation
@@ -232,3 +235,47 @@ def test_job_has_the_priority_that_its_sender_asks_for_or_always_has(
         assert association.send_c_store(make_dx(), priority=asked).Status == 0x0000
 
     assert node.job().priority is priority
+
+
+def test_rules_say_the_priority_where_they_say_one(run: Any, make_dx: Any) -> None:
+    node = run(urgent_ae_titles=("MODALITY",))
+    heard: list[Titles] = []
+
+    def low_for_children(header: Dataset, titles: Titles) -> Priority | None:
+        heard.append(titles)
+        return Priority.LOW if header.PatientAge == "007Y" else None
+
+    node.listener.priorities = Priorities(("MODALITY",), low_for_children)
+    with node.association() as association:
+        for age in ("007Y", "070Y"):
+            assert association.send_c_store(make_dx(PatientAge=age), priority=0x0002).Status == 0x0000
+
+    assert heard == [Titles("MODALITY", node.store.jobs()[0].called_ae_title)] * 2
+    assert {job.priority for job in node.store.jobs()} == {Priority.LOW, Priority.URGENT}
+
+
+def test_a_header_that_rules_cannot_be_asked_about_is_taken_as_its_sender_asks(
+    run: Any, make_dx: Any
+) -> None:
+    node = run()
+
+    def never(_header: Dataset, _titles: Titles) -> Priority | None:
+        raise ValueError("a header that nobody foresaw")
+
+    node.listener.priorities = Priorities((), never)
+    with node.association() as association:
+        assert association.send_c_store(make_dx()).Status == 0x0000
+
+    assert node.job().priority is Priority.ROUTINE
+
+
+def test_by_what_people_look_for_an_image_is_kept_at_reception(run: Any, make_dx: Any) -> None:
+    node = run()
+    with node.association() as association:
+        association.send_c_store(make_dx(AccessionNumber="A77"))
+        association.send_c_store(make_dx(AccessionNumber="A78"))
+
+    (found,) = node.store.find(JobSearch(accession_number="A77", calling_ae_title="MODALITY"))
+    assert found.called_ae_title
+    assert node.store.find(JobSearch(patient_id="SYNTHETIC-1", calling_ae_title="OTHER")) == []
+    assert len(node.store.find(JobSearch(patient_id="SYNTHETIC-1"))) == 2

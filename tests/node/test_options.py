@@ -1,4 +1,6 @@
-from dataclasses import fields
+import hashlib
+import json
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
@@ -6,7 +8,7 @@ import pytest
 from ai.errors import LabelError
 from config.profiles import shipped_profiles
 from config.settings import ResultSettings, Settings, load_settings
-from node.options import OutputOptions, destinations_by_options, options_of
+from node.options import WRITER_REVISION, OutputOptions, destinations_by_options, options_of
 
 CHANGED = {
     "structures": OutputOptions(structures=("heart",)),
@@ -21,6 +23,7 @@ CHANGED = {
     "content_qualification": OutputOptions(content_qualification="PRODUCT"),
     "uid_root": OutputOptions(uid_root="1.2.3"),
     "judged": OutputOptions(judged="0" * 64),
+    "measurements": OutputOptions(measurements=("heart width",)),
 }
 
 
@@ -28,6 +31,14 @@ def test_every_option_enters_the_digest() -> None:
     assert set(CHANGED) == {field.name for field in fields(OutputOptions)}
     digests = {options.digest() for options in CHANGED.values()}
     assert len(digests | {OutputOptions().digest()}) == len(CHANGED) + 1
+
+
+def test_all_measurements_have_the_digest_of_before_there_was_a_choice() -> None:
+    now = OutputOptions(structures=("heart",))
+    content = {**asdict(now), "writer": WRITER_REVISION, "structures": ["heart"]}
+    del content["measurements"]
+    before = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    assert now.digest() == before
 
 
 def test_the_same_structures_in_other_words_give_the_same_digest() -> None:

@@ -1,12 +1,12 @@
 """An archive that answers a query by QIDO-RS without an end."""
 
 import itertools
+import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from node import query_web
 from node.errors import ProofError
 from node.query_web import MAX_ANSWER_BYTES, _answer
 
@@ -18,7 +18,7 @@ def _client(pieces: Iterator[bytes]) -> httpx.Client:
 
 def test_answer_that_drips_is_given_up_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     moments = itertools.count(0.0, 20.0)
-    monkeypatch.setattr(query_web.time, "monotonic", lambda: next(moments))
+    monkeypatch.setattr(time, "monotonic", lambda: next(moments))
     with _client(itertools.repeat(b" ")) as client, pytest.raises(ProofError, match="within 30 s") as raised:
         _answer(client, "web", "/studies", {})
     assert raised.value.unanswered

@@ -13,16 +13,31 @@ from ai.radiograph import Radiograph
 from ai.segmentation import ModelIdentity, Segmentation
 from ai.stand_in import StandInSegmenter
 from node.database import engine_for, upgrade
-from node.errors import ResultError, StorageError, TransitionError
+from node.errors import (
+    IgnoredImageError,
+    LeaseLostError,
+    ResultError,
+    StorageError,
+    TransitionError,
+    UnmatchedImageError,
+)
+from node.identities import JobSearch
 from node.job_store import JobStore
-from node.jobs import AddressedResult, ReceivedObject, StoredResult
+from node.jobs import AddressedResult, Identifiers, Priority, ReceivedObject, StoredResult
 from node.options import OutputOptions
+from node.rule_facts import Titles
+from node.rules import Decision, Fate
 from node.spool import Spool
 from node.states import State
-from node.work import AddressedObject, Work
+from node.work import AddressedObject, Decide, Model, Work
 
 MakeDx = Callable[..., Dataset]
 PLAIN, SHIMMED = OutputOptions(), OutputOptions(orientation_shim=True)
+
+
+def always(outputs: Mapping[OutputOptions, tuple[str, ...]]) -> Decide:
+    """Decide the same of every image."""
+    return lambda _header, _titles: Decision(outputs=outputs)
 
 
 class Versioned(StandInSegmenter):
@@ -51,15 +66,20 @@ class Node:
         received = ReceivedObject(
             image.SOPClassUID, uid, uid, uid, ExplicitVRLittleEndian, kept.digest, kept.path, 1, "TEST"
         )
-        self.store.add_received(received)
+        self.store.add_received(replace(received, called_ae_title="NODE"))
 
     def run(
-        self, segmenter: Versioned, outputs: Mapping[OutputOptions, tuple[str, ...]]
+        self,
+        segmenter: Versioned,
+        outputs: Mapping[OutputOptions, tuple[str, ...]] | Decide,
+        others: Mapping[str, Versioned] | None = None,
     ) -> list[AddressedObject]:
         """Work on the image as a worker would, deliver everything, and return what was made."""
         job = self.store.claim("worker", 60)
         assert job is not None
-        found = Work(segmenter, None, outputs, self.store, self.spool)(job)
+        decide = outputs if callable(outputs) else always(outputs)
+        models = {name: Model(each) for name, each in {"": segmenter, **(others or {})}.items()}
+        found = Work(models, decide, self.store, self.spool)(job)
         made, reason = list(found.objects), "; ".join(found.remarks)
         results = [AddressedResult(self._keep(m), m.destinations) for m in made]
         self.store.finish(job.id, "worker", results, reason)
@@ -255,4 +275,79 @@ def test_image_that_the_disk_does_not_give_now_is_not_to_blame(node: Node) -> No
     path.mkdir()
 
     with pytest.raises(StorageError, match="the spool cannot be read"):
-        Work(Versioned("1"), None, {PLAIN: ()}, node.store, node.spool)(job)
+        Work({"": Model(Versioned("1"))}, always({PLAIN: ()}), node.store, node.spool)(job)
+
+
+def test_rules_decide_by_the_image_and_both_titles_and_are_remembered(node: Node) -> None:
+    heard: list[tuple[str, Titles]] = []
+
+    def decide(header: Dataset, titles: Titles) -> Decision:
+        heard.append((str(header.BodyPartExamined), titles))
+        return Decision(outputs={PLAIN: ("a",)}, rules=("r1", "r2"), priority=Priority.URGENT)
+
+    node.run(Versioned("1"), decide)
+
+    job = node.store.jobs()[0]
+    assert heard == [("CHEST", Titles("TEST", "NODE"))]
+    assert (job.rule, job.priority, job.called_ae_title) == ("r1, r2", Priority.URGENT, "NODE")
+    assert node.store.find(JobSearch(patient_id="SYNTHETIC-1", accession_number="A1")) == [job]
+    assert node.store.find(JobSearch(patient_id="SYNTHETIC-1", accession_number="A2")) == []
+
+
+@pytest.mark.parametrize(
+    ("fate", "error"), [(Fate.IGNORED, IgnoredImageError), (Fate.UNMATCHED, UnmatchedImageError)]
+)
+def test_an_image_that_rules_put_aside_is_not_segmented(
+    node: Node, fate: Fate, error: type[Exception]
+) -> None:
+    segmenter = Versioned("1")
+
+    with pytest.raises(error, match="the reason"):
+        node.run(segmenter, lambda _header, _titles: Decision(fate, rules=("r",), reason="the reason"))
+
+    assert segmenter.asked == 0
+    assert node.store.jobs()[0].rule == "r"
+
+
+def test_a_rule_chooses_the_model(node: Node) -> None:
+    usual, other = Versioned("1"), Versioned("2")
+    outputs = {PLAIN: ("a",)}
+    chooses = Decision(outputs=outputs, model="other.zip")
+
+    node.run(usual, lambda _header, _titles: chooses, {"other.zip": other})
+    assert (usual.asked, other.asked) == (0, 1)
+    node.again()
+    with pytest.raises(
+        UnmatchedImageError, match=r"the model bundle other.zip is loaded when the node starts"
+    ):
+        node.run(usual, lambda _header, _titles: chooses)
+
+
+def test_only_the_measurements_that_are_asked_for_are_reported(node: Node) -> None:
+    (made,) = [
+        each
+        for each in node.run(Versioned("1"), {OutputOptions(measurements=("heart width",)): ("a",)})
+        if each.result.kind == "SR"
+    ]
+    text = str(made.result.dataset)
+
+    assert "heart width" in text
+    assert "cardiothoracic ratio" not in text
+    assert "right lung area" not in text
+
+
+def test_what_a_worker_reads_of_another_s_job_is_not_written_down(node: Node) -> None:
+    job = node.store.claim("worker", 60)
+    assert job is not None
+
+    with pytest.raises(LeaseLostError):
+        node.store.note_read(replace(job, lease_owner="other"), Identifiers("P"), ("r",))
+    assert node.store.jobs()[0].rule == ""
+
+
+def test_a_job_that_killed_its_worker_keeps_the_priority_that_it_was_given(node: Node) -> None:
+    job = node.store.claim("worker", 60)
+    assert job is not None
+    node.store.note_read(replace(job, attempts=2), Identifiers(), (), Priority.URGENT)
+
+    assert node.store.jobs()[0].priority is Priority.ROUTINE

@@ -19,7 +19,15 @@ from ai.errors import ConstantImageError, NotAChestError
 from node.bell import Bell
 from node.claiming import RETRY_BACKOFF
 from node.database import engine_for, upgrade
-from node.errors import OutOfSpaceError, RefusedImageError, ResultError, StorageError, UndecodableError
+from node.errors import (
+    IgnoredImageError,
+    OutOfSpaceError,
+    RefusedImageError,
+    ResultError,
+    StorageError,
+    UndecodableError,
+    UnmatchedImageError,
+)
 from node.job_store import JobStore
 from node.jobs import Job, ReceivedObject
 from node.pipeline import ResultObject
@@ -151,6 +159,8 @@ def test_worker_waits_when_there_is_nothing_to_do(bench: Bench) -> None:
     [
         (RefusedImageError("Modality is CT"), State.REFUSED),
         (NotAChestError("this looks like a hand"), State.REFUSED),
+        (IgnoredImageError("rule trial: a trial"), State.IGNORED),
+        (UnmatchedImageError("no rule holds for it"), State.UNMATCHED),
         (UndecodableError("the data set ends early"), State.QUARANTINED),
         (ConstantImageError("every pixel is 0"), State.QUARANTINED),
         (ResultError("a segment is empty"), State.QUARANTINED),

@@ -1,0 +1,79 @@
+"""By what people look for an image: read from its header, kept beside its job, searched.
+
+The table `identities` is the only one that names patients. It serves the screen of a person who asks, and
+nothing of it is ever logged.
+"""
+
+from dataclasses import dataclass, field
+
+from pydicom import Dataset
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, insert
+
+from node.attributes import values
+from node.database import identities, jobs
+from node.jobs import Identifiers
+from node.states import State
+
+MAX_CHARACTERS = 64
+"""Longer values are cut: what LO and SH may have (PS3.5 6.2)."""
+
+KEYWORDS = {
+    "patient_id": "PatientID",
+    "issuer": "IssuerOfPatientID",
+    "accession_number": "AccessionNumber",
+    "modality": "Modality",
+    "study_date": "StudyDate",
+}
+"""By the names in `node.jobs.Identifiers`."""
+
+
+def identifiers_in(header: Dataset) -> Identifiers:
+    """Return what a header says; empty where it says nothing."""
+    return Identifiers(**{name: _text(header, keyword) for name, keyword in KEYWORDS.items()})
+
+
+def _text(header: Dataset, keyword: str) -> str:
+    value = next(iter(values(header, keyword)), "")
+    return str(value).replace("\0", "").strip()[:MAX_CHARACTERS]
+
+
+def keep_identifiers(connection: Connection, job_id: int, found: Identifiers) -> None:
+    """Write down what is known of a job's image, in the place of what was."""
+    connection.execute(delete(identities).where(identities.c.job_id == job_id))
+    row = {name: getattr(found, name) for name in KEYWORDS}
+    connection.execute(insert(identities).values(job_id=job_id, **row))
+
+
+@dataclass(frozen=True)
+class JobSearch:
+    """Which jobs are looked for: all that is given must hold, word for word; empty: any.
+
+    Attributes:
+        state: Where the job stands; None: anywhere.
+        accession_number: Of the image.
+        patient_id: Of the image.
+        study_instance_uid: Of the image.
+        calling_ae_title: Who sent it.
+    """
+
+    state: State | None = None
+    accession_number: str = field(default="", repr=False)
+    patient_id: str = field(default="", repr=False)
+    study_instance_uid: str = ""
+    calling_ae_title: str = ""
+
+    @property
+    def clause(self) -> ColumnElement[bool]:
+        """The condition on rows of `jobs`."""
+        wanted: list[ColumnElement[bool]] = [] if self.state is None else [jobs.c.state == self.state]
+        for name in ("study_instance_uid", "calling_ae_title"):
+            if value := getattr(self, name):
+                wanted.append(jobs.c[name] == value)
+        theirs = [
+            identities.c[name] == value
+            for name in ("accession_number", "patient_id")
+            if (value := getattr(self, name))
+        ]
+        if theirs:
+            wanted.append(exists().where(identities.c.job_id == jobs.c.id, *theirs))
+        return and_(jobs.c.id > 0, *wanted)

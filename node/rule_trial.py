@@ -1,0 +1,96 @@
+"""Trying out rules on files: what the node would do with each, and why. Nothing is written or sent."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom import Dataset
+
+from ai.anatomy import chosen
+from config.settings import Settings
+from node.admission import check_admission
+from node.decode import parse
+from node.errors import ImageError, StorageError
+from node.limits import MAX_OBJECT_BYTES
+from node.options import OutputOptions
+from node.rule_facts import Titles
+from node.rules import Decision, Explanation, Fate, explain
+from node.view import stated_view
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the node would do with one file.
+
+    Attributes:
+        path: The file.
+        explanation: What the rules say, and why.
+        refusal: Why the node would refuse the image whatever the rules say; empty: its header tells none.
+    """
+
+    path: Path
+    explanation: Explanation
+    refusal: str = ""
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """What would be done, one sentence each."""
+        decision = self.explanation.decision
+        if decision.fate is not Fate.PROCESSED:
+            return (f"{decision.fate}: {decision.reason}",)
+        if self.refusal:
+            return (f"refused: {self.refusal}",)
+        return tuple(_steps(decision))
+
+
+def try_rules(settings: Settings, path: Path, titles: Titles) -> Trial:
+    """Return what the node would do with a file if it came from `titles.calling`.
+
+    Raises:
+        UndecodableError: It is no DICOM file that the node could read.
+        StorageError: It cannot be opened.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_OBJECT_BYTES + 1)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror}") from error
+    header = parse(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pydicom, about values that break rules: they count as they are
+        return _tried(settings, path, header, titles)
+
+
+def _tried(settings: Settings, path: Path, header: Dataset, titles: Titles) -> Trial:
+    explanation = explain(settings, header, titles)
+    try:
+        check_admission(header)
+        stated_view(header)
+    except ImageError as error:
+        return Trial(path, explanation, str(error))
+    return Trial(path, explanation)
+
+
+def _steps(decision: Decision) -> Iterator[str]:
+    for options, destinations in decision.outputs.items():
+        where = f"to {', '.join(destinations)}" if destinations else "kept in the data folder"
+        yield f"{where}: {', '.join(kinds_of(options))}"
+    if decision.priority is not None:
+        yield f"priority: {decision.priority.name.lower()}"
+    if decision.model:
+        yield f"segmented by {decision.model}"
+    yield from decision.remarks
+
+
+def kinds_of(options: OutputOptions) -> tuple[str, ...]:
+    """Return what is written with these options, in words."""
+    some = f" of {len(options.measurements)} measurements" if options.measurements else ""
+    kinds = {
+        f"{options.seg} SEG of {len(chosen(options.structures))} structures": options.seg != "none",
+        f"report{some}": options.report != "none",
+        "report on structures": options.structure_report,
+        "presentation state": options.presentation_state,
+        "secondary capture": options.secondary_capture,
+    }
+    return tuple(kind for kind, is_made in kinds.items() if is_made)

@@ -149,7 +149,7 @@ def _settle_ownership(spool: Spool, store: JobStore) -> None:
     is_used = identity.passes > 0 or bool(store.jobs(limit=1))  # before the folder: another may begin now
     owner = spool.owner()
     if not (owner and owner[0]) and next(spool.kept_files(), None) is None:
-        if owner is None and is_used:
+        if not spool.has_owner_file() and is_used:
             store.engine.dispose()
             way_out = f"if it is meant to be, make an empty file {OWNER_FILE} in it"
             raise StorageError(f"the data folder is empty and the database is not: is it mounted? {way_out}")

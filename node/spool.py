@@ -307,19 +307,36 @@ class Spool:
             return size if _remove_unless_alive(path) else None
 
     def owner(self) -> tuple[str, int] | None:
-        """Return which database these files belong to, and how often it had kept house; None: never said."""
+        """Return which database these files belong to, and how often it had kept house; None: never said.
+
+        A file that is empty, or torn before its line feed, says nothing: a power cut may have left it so.
+        """
         with _translated(), suppress(FileNotFoundError):
-            words = (self.root / OWNER_FILE).read_text(encoding="ascii", errors="replace").split()
+            line = (self.root / OWNER_FILE).read_text(encoding="ascii", errors="replace")
+            words = line.split()
+            if not words or not line.endswith("\n"):
+                return None
             passes = words[1] if len(words) == 2 else ""
             return (words[0], int(passes)) if passes.isdecimal() else ("", 0)
         return None
 
     def set_owner(self, identity: str, passes: int) -> None:
-        """Write down which database these files belong to."""
+        """Write down, durably, which database these files belong to."""
         path = self._fresh()
-        with _translated():
-            path.write_text(f"{identity} {passes}\n", encoding="ascii")
-            path.rename(self.root / OWNER_FILE)
+        try:
+            with _translated(), path.open("x", encoding="ascii") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # another process may start and sweep
+                file.write(f"{identity} {passes}\n")
+                file.flush()
+                os.fsync(file.fileno())
+                path.rename(self.root / OWNER_FILE)
+                _sync_folder(self.root)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def has_owner_file(self) -> bool:
+        """Return whether there is a file for the owner, if an empty one: an admin's word for an empty folder."""
+        return (self.root / OWNER_FILE).exists()
 
     @contextmanager
     def _removals(self, kind: int) -> Iterator[None]:

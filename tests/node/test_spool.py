@@ -212,3 +212,21 @@ def test_file_that_the_disk_does_not_give_is_no_fault_of_the_file(spool: Spool) 
 
     with pytest.raises(StorageError, match="the spool cannot be read"):
         spool.content("objects/folder.dcm", 10)
+
+
+def test_owner_is_durable_when_it_is_told(spool: Spool, disk: list[str]) -> None:
+    spool.set_owner("ours", 1)
+
+    assert [re.sub(r"[0-9a-f]{32,}", "*", step.replace(f"{spool.root}", "")) for step in disk] == [
+        "fsync /incoming/*.dcm",
+        f"rename /incoming/*.dcm /{OWNER_FILE}",
+        "fsync ",
+    ]
+    assert files(spool.root) == [OWNER_FILE]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"ours", b"ours 1", bytes(20)])
+def test_owner_file_that_a_power_cut_left_empty_or_torn_says_nothing(spool: Spool, content: bytes) -> None:
+    (spool.root / OWNER_FILE).write_bytes(content)
+
+    assert spool.owner() is None

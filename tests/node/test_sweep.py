@@ -174,9 +174,19 @@ def test_nothing_but_kept_files_is_removed(house: House, tmp_path: Path) -> None
 
 
 def test_words_that_are_no_owner_are_another_owner(house: House) -> None:
-    (house.spool.root / OWNER_FILE).write_bytes(b"\xff\xff")
+    (house.spool.root / OWNER_FILE).write_bytes(b"\xff\xff\n")
 
     assert "belongs to another database" in unneeded_files(house.spool, house.keeping).kept_because
+
+
+def test_torn_owner_file_is_written_anew_by_the_database_that_knows_the_files(house: House) -> None:
+    house.received()
+    house.keeper().tidy()
+    owner = house.spool.root / OWNER_FILE
+    owner.write_bytes(owner.read_bytes()[:5])
+
+    assert house.keeper().tidy().kept_because == ""
+    assert house.spool.owner() == (house.keeping.identity().value, house.keeping.identity().passes)
 
 
 def test_file_in_other_hands_stays(house: House) -> None:

@@ -335,7 +335,7 @@ class Spool:
             path.unlink(missing_ok=True)
 
     def has_owner_file(self) -> bool:
-        """Return whether there is a file for the owner, if an empty one: an admin's word for an empty folder."""
+        """Return whether there is a file for the owner, if an empty one, as an admin makes it."""
         return (self.root / OWNER_FILE).exists()
 
     @contextmanager

@@ -197,12 +197,19 @@ class Housekeeper:
         return jobs, sizes
 
     def _remove(self, paths: Sequence[str]) -> dict[str, int]:
-        """Remove those of the files that no job needs, and tell what went; return the bytes of each."""
+        """Remove those of the files that no job needs, and return the bytes of each.
+
+        What went is told, also when an error ends it.
+        """
         sizes: dict[str, int] = {}
         for batch in batches(paths):
             tell = self._deleted(batch)
-            gone = remove_files(self._spool, self._store, batch)
-            tell(gone)
+            gone: dict[str, int] = {}
+            try:
+                for path, size in remove_files(self._spool, self._store, batch):
+                    gone[path] = size
+            finally:
+                tell(gone)
             sizes |= gone
         return sizes
 

@@ -109,16 +109,14 @@ def _missing(spool: Spool, store: KeepingStore) -> int:
     return count
 
 
-def remove_files(spool: Spool, store: KeepingStore, paths: Collection[str]) -> dict[str, int]:
-    """Remove those of the files that no job needs; return the bytes of each that went."""
-    removed = {}
+def remove_files(spool: Spool, store: KeepingStore, paths: Collection[str]) -> Iterator[tuple[str, int]]:
+    """Remove those of the files that no job needs; yield each that went and its bytes, as it goes."""
     for batch in batches(paths):
         needed = store.needed(batch)
         for path in batch:
             size = None if path in needed else spool.remove(path)
             if size is not None:
-                removed[path] = size
-    return removed
+                yield path, size
 
 
 def batches(paths: Iterable[str]) -> Iterator[list[str]]:

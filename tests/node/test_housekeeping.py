@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy.exc import ArgumentError
 from config.network import RetentionSettings
 from node.commitment_store import CommitmentStore
 from node.database import deliveries, job_events, jobs, proofs, reading, results, writing
-from node.errors import TransitionError
+from node.errors import StorageError, TransitionError
 from node.housekeeping import Housekeeper
 from node.proofs import ProofKind
 from node.spool import MEGABYTE, OWNER_FILE
@@ -176,6 +177,28 @@ def test_kill_between_two_files_leaves_one_that_the_next_sweep_removes(
     assert len(house.files()) == 1
 
     assert house.keeper().tidy().files == 1
+
+
+def test_files_that_went_before_an_error_are_told(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.delivered()
+    house.pass_days(31)
+    image, result = house.files()
+    remove, told = house.spool.remove, list[str]()
+
+    def broken(path: str) -> int | None:
+        if path != image:
+            raise StorageError("the spool cannot be written: Input/output error")
+        return remove(path)
+
+    def deleted(_paths: Sequence[str]) -> Callable[[Collection[str]], None]:
+        return told.extend
+
+    monkeypatch.setattr(house.spool, "remove", broken)
+    with pytest.raises(StorageError):
+        Housekeeper(RULES, house.spool, house.keeping, deleted).tidy()
+
+    assert told == [image]
+    assert house.files() == [result]
 
 
 def test_kill_among_the_rows_leaves_all_or_none(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

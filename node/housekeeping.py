@@ -7,8 +7,9 @@ The order of a removal, and what a kill -9 between two steps leaves:
    refuse in words, and the next sweep removes them as leftovers.
 2. The files, each under a lock that whoever keeps a file shares, and only where no job that has its files
    needs it. Killed among them: the same.
-3. The rows, `rows_days` after the job has ended, and only of jobs whose files are marked. One transaction for
-   a batch, so either all of a job's rows are there or none.
+3. The rows, `rows_days` after the job has ended, and only of jobs whose files were marked two days ago:
+   without its row a leftover would be an unknown image, which stays. A pass that sweeps does so before: the
+   node may have been off for days. One transaction for a batch: all of a job's rows are there or none.
 
 The other way round, files first, a job that is run again at that moment, or after a kill, would find its row
 saying "there" and its files gone. Where files vanish by other hands, nothing is marked before it is due: a
@@ -154,16 +155,15 @@ class Housekeeper:
         if doubt:
             return Tidied(kept_because=doubt)
         jobs, sizes = self._remove_due_files()
-        rows = self._remove_due_rows()
         if not with_sweep:
-            return Tidied(jobs, len(sizes), sum(sizes.values()), 0, rows)
+            return Tidied(jobs, len(sizes), sum(sizes.values()), 0, self._remove_due_rows())
         found = unneeded_files(self._spool, self._store)
         orphans = {} if found.kept_because else self._remove(found.orphans)
         sizes |= self._remove(found.leftovers) | orphans
         if not found.kept_because:
             self._remember()
-        size = sum(sizes.values())
-        counts = jobs, len(sizes), size, len(orphans), rows
+        rows = self._remove_due_rows()
+        counts = jobs, len(sizes), sum(sizes.values()), len(orphans), rows
         return Tidied(*counts, found.missing, found.kept_because, found.unknown_images)
 
     def would_tidy(self) -> Tidied:

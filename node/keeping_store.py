@@ -48,6 +48,10 @@ from node.states import State
 BATCH = 200
 """Jobs in one transaction, and paths in one question, so that nobody waits long for the database."""
 
+ROWS_AFTER_FILES = timedelta(days=2)
+"""Rows outlive the mark by so much, so that a sweep knows as leftovers the files that outlived it: what a
+kill left goes within hours, what was kept again within a day (`Spool.remove`) a day later."""
+
 PUT_ASIDE = (State.REFUSED, State.QUARANTINED, State.FAILED)
 
 _IDENTITY = 1
@@ -216,7 +220,7 @@ class KeepingStore(JobRows):
             other.c.sop_instance_uid == jobs.c.sop_instance_uid, other.c.primary_uid.is_(None)
         )
         return and_(
-            jobs.c.files_removed_at.is_not(None),
+            jobs.c.files_removed_at <= self.clock() - ROWS_AFTER_FILES,
             self._ended_before((State.DONE, *PUT_ASIDE), self._ago(settings.rows_days)),
             or_(jobs.c.primary_uid.is_(None), ~conflicting),
         )

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from node.database import deliveries, job_events, jobs, proofs, reading, results
 from node.errors import StorageError, TransitionError
 from node.housekeeping import Housekeeper
 from node.proofs import ProofKind
-from node.spool import MEGABYTE, OWNER_FILE
+from node.spool import MEGABYTE, OWNER_FILE, is_image
 from tests.node.conftest import Clock
 from tests.node.keeping import RULES, House
 
@@ -146,6 +147,21 @@ def test_job_without_files_says_so_when_it_is_asked_for_again(house: House) -> N
 # ---- kills
 
 
+def test_files_that_outlive_the_mark_go_before_the_rows_that_know_them(house: House) -> None:
+    house.delivered()
+    house.pass_days(91)
+    [image] = [path for path in house.files() if is_image(path)]
+    os.utime(house.spool.path(image))  # it was sent again a moment ago
+    assert house.keeper().tidy().rows == 0
+    house.age()
+    house.pass_days(2)
+
+    done = house.keeper().tidy()
+
+    assert (done.files, done.rows, done.unknown_images) == (1, 1, ())
+    assert house.files() == []
+
+
 def test_kill_after_the_mark_leaves_leftovers_that_the_next_sweep_removes(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,6 +221,7 @@ def test_kill_among_the_rows_leaves_all_or_none(house: House, monkeypatch: pytes
     house.delivered()
     house.pass_days(91)
     assert house.keeper(RetentionSettings(files_days=30)).tidy().files == 2
+    house.pass_days(2)
     before = rows(house)
     with monkeypatch.context() as patch:
         patch.setattr("node.keeping_store.job_events", None)
@@ -254,7 +271,7 @@ def test_rows_go_after_their_days_with_everything_that_hangs_on_them(house: Hous
 
     house.pass_days(2)
 
-    assert house.keeper().tidy().rows == 1
+    assert house.keeper().tidy().rows == 1  # its files went two days ago
     assert set(rows(house).values()) == {0}
 
 
@@ -276,6 +293,8 @@ def test_first_of_a_uid_outlives_what_conflicts_with_it(house: House) -> None:
     assert house.keeper().tidy().rows == 0
 
     house.pass_days(50)
+    assert house.keeper().tidy().rows == 0
+    house.pass_days(2)
     assert house.keeper().tidy().rows == 2
     assert house.store.jobs() == []
 
@@ -289,7 +308,9 @@ def test_many_jobs_go_in_batches(house: House, monkeypatch: pytest.MonkeyPatch) 
 
     done = house.keeper().tidy()
 
-    assert (done.jobs, done.files, done.rows, house.store.jobs()) == (5, 10, 5, [])
+    assert (done.jobs, done.files, done.rows) == (5, 10, 0)
+    house.pass_days(2)
+    assert (house.keeper().tidy().rows, house.store.jobs()) == (5, [])
 
 
 # ---- a dry run, and the loop

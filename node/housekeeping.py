@@ -26,7 +26,7 @@ from node.keeping_store import KeepingStore
 from node.logs import get_logger
 from node.loop import Loop
 from node.spool import MEGABYTE, Spool
-from node.sweep import batches, remove_files, unneeded_files, whose
+from node.sweep import batches, missing_files, remove_files, unneeded_files, whose
 
 WATCH_S = 20.0
 """How often the free space is looked at, in seconds."""
@@ -153,7 +153,8 @@ class Housekeeper:
         """
         doubt = self._doubt()
         if doubt:
-            return Tidied(kept_because=doubt)
+            missing = missing_files(self._spool, self._store) if with_sweep else 0
+            return Tidied(kept_because=doubt, missing=missing)
         jobs, sizes = self._remove_due_files()
         if not with_sweep:
             return Tidied(jobs, len(sizes), sum(sizes.values()), 0, self._remove_due_rows())
@@ -170,7 +171,7 @@ class Housekeeper:
         """Return what `tidy` would remove now; nothing is changed."""
         doubt = whose(self._spool, self._store)
         if doubt:
-            return Tidied(kept_because=doubt)
+            return Tidied(kept_because=doubt, missing=missing_files(self._spool, self._store))
         due = self._store.due_files(self._settings)
         found = unneeded_files(self._spool, self._store)
         orphans = () if found.kept_because else found.orphans

@@ -8,7 +8,9 @@ these two apart, so it is never removed; it is told, and used when it is sent ag
 
 With a wrong database URL, or a database put back from a backup, many files would be orphans. So orphans stay,
 and it is told, when the data folder belongs to another database, when the database has kept house less often
-than the data folder remembers, and when too many files are unknown.
+than the data folder remembers, and when too many results are unknown. Unknown images do not count: they stay
+in any case, and would stop this for good. But a folder of which the database knows no file at all does not
+become its own.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -19,10 +21,10 @@ from node.keeping_store import BATCH, KeepingStore
 from node.spool import OWNER_FILE, Spool, is_image
 
 MAX_UNKNOWN_SHARE = 0.05
-"""More unknown files than this share of all are no accident of a crash but a mistake of somebody."""
+"""More unknown results than this share of all are no accident of a crash but a mistake of somebody."""
 
 FEW = 10
-"""So few unknown files are removed whatever their share, once the data folder knows its database."""
+"""So few unknown results are removed whatever their share, once the data folder knows its database."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Unneeded:
 @dataclass
 class _Found:
     files: int = 0
+    results: int = 0
     leftovers: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
@@ -59,12 +62,13 @@ def unneeded_files(spool: Spool, store: KeepingStore) -> Unneeded:
     found = _Found()
     for batch in batches(spool.kept_files()):
         found.files += len(batch)
+        found.results += sum(not is_image(path) for path in batch)
         known, needed = store.known(batch), store.needed(batch)
         found.leftovers += [path for path in batch if path in known - needed and spool.is_old(path)]
         found.unknown += [path for path in batch if path not in known]
     unknown = _still_unknown(store, found.unknown)  # not what was on its way while we looked
-    doubt = doubt or _too_many(len(unknown), found.files, is_sure=spool.owner() is not None)
-    missing = 0 if doubt else _missing(spool, store)
+    doubt = doubt or _too_many(found, unknown, is_sure=spool.owner() is not None)
+    missing = missing_files(spool, store)
     old = [path for path in unknown if spool.is_old(path)]
     images = tuple(path for path in old if is_image(path))
     orphans = tuple(path for path in old if not is_image(path))
@@ -93,14 +97,16 @@ def whose(spool: Spool, store: KeepingStore) -> str:
     return ""
 
 
-def _too_many(unknown: int, files: int, *, is_sure: bool) -> str:
-    few = FEW if is_sure else 0
-    if unknown <= max(few, MAX_UNKNOWN_SHARE * files):
+def _too_many(found: _Found, unknown: Collection[str], *, is_sure: bool) -> str:
+    if not is_sure and unknown and len(unknown) == found.files:
+        return f"all {found.files} files are unknown to the database: is it the right one?"
+    few, results = FEW if is_sure else 0, sum(not is_image(path) for path in unknown)
+    if results <= max(few, MAX_UNKNOWN_SHARE * found.results):
         return ""
-    return f"{unknown} of {files} files are unknown to the database: is it the right one?"
+    return f"{results} of {found.results} results are unknown to the database: is it the right one?"
 
 
-def _missing(spool: Spool, store: KeepingStore) -> int:
+def missing_files(spool: Spool, store: KeepingStore) -> int:
     """Return how many files jobs need that are not there; what was removed meanwhile is needed no more."""
     count = 0
     for paths in store.all_needed():

@@ -54,7 +54,7 @@ def test_empty_database_does_not_adopt_a_folder_full_of_files(house: House) -> N
 
     done = house.keeper().tidy()
 
-    assert "1 of 1 files are unknown to the database" in done.kept_because
+    assert "all 1 files are unknown to the database" in done.kept_because
     assert house.spool.owner() is None
 
 
@@ -136,15 +136,43 @@ def test_looking_without_anything_received_counts_nothing(house: House) -> None:
     assert house.keeping.identity().passes == passes
 
 
-def test_too_many_unknown_files_stay_and_are_told(house: House) -> None:
-    house.keeper().tidy()
+def test_unknown_images_stop_neither_the_sweep_nor_learning_whose_the_folder_is(house: House) -> None:
+    house.received()
     for number in range(11):
         house.keep(b"nobody's %d" % number)
     house.age()
 
+    learnt = house.keeper().tidy()
+    house.spool.store_result(b"nobody's")
+    house.age()
+    swept = house.keeper().tidy()
+
+    assert (learnt.kept_because, len(learnt.unknown_images)) == ("", 11)
+    assert house.spool.owner() is not None
+    assert (swept.kept_because, swept.orphans, len(swept.unknown_images)) == ("", 1, 11)
+
+
+@pytest.mark.parametrize("owner", ["ours", "another's 1\n"])
+def test_missing_files_are_counted_whatever_the_doubt(house: House, owner: str) -> None:
+    house.spool.path(house.received().path).unlink()
+    house.keep(b"nobody's")
+    (house.spool.root / OWNER_FILE).write_text(owner)
+
     done = house.keeper().tidy()
 
-    assert done.kept_because == "11 of 11 files are unknown to the database: is it the right one?"
+    assert done.kept_because
+    assert done.missing == house.keeper().would_tidy().missing == 1
+
+
+def test_too_many_unknown_results_stay_and_are_told(house: House) -> None:
+    house.keeper().tidy()
+    for number in range(11):
+        house.spool.store_result(b"nobody's %d" % number)
+    house.age()
+
+    done = house.keeper().tidy()
+
+    assert done.kept_because == "11 of 11 results are unknown to the database: is it the right one?"
     assert len(house.files()) == 11
 
 

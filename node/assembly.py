@@ -154,7 +154,9 @@ def _settle_ownership(spool: Spool, store: JobStore) -> None:
             way_out = f"if it is meant to be, make an empty file {OWNER_FILE} in it"
             raise StorageError(f"the data folder is empty and the database is not: is it mounted? {way_out}")
         owner = (identity.value, identity.passes)
+        spool.prepare()
         spool.set_owner(*owner)
+    spool.prepare()
     if owner is not None and owner[0] == identity.value:
         spool.expect(identity.value)
 

@@ -38,7 +38,7 @@ def housekeeping(
         _refuse_old_tables(engine)
     else:
         upgrade(engine)
-    spool, clock = Spool(data_dir), clock_for(engine)
+    spool, clock = Spool(data_dir).prepare(), clock_for(engine)
     audit = audit_trail(settings)
     keeper = Housekeeper(settings.retention, spool, KeepingStore(engine, clock), audit.deleted(spool))
     try:

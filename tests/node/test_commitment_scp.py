@@ -101,7 +101,7 @@ class Node:
 
     def __init__(self, engine: Engine, clock: Clock, folder: Path, make_received: Any) -> None:
         self.store, self.clock = CommitmentStore(engine, clock), clock
-        self.jobs, self.spool, self.bell = JobStore(engine, clock=clock), Spool(folder), Bell()
+        self.jobs, self.spool, self.bell = JobStore(engine, clock=clock), Spool(folder).prepare(), Bell()
         self.evidence = Evidence(self.store, self.spool)
         syntax, content = "1.2.840.10008.1.2.1", Running.explicit(_dataset())
         header = _header(UID(syntax))

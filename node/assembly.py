@@ -18,7 +18,6 @@ from node.commitment_scu import CommitmentEvents, CommitmentScu
 from node.commitment_store import CommitmentStore
 from node.committer import Committer
 from node.database import engine_for, upgrade
-from node.errors import StorageError
 from node.evidence import Evidence
 from node.housekeeping import Housekeeper
 from node.job_store import JobStore
@@ -27,6 +26,7 @@ from node.listener import Listener
 from node.logs import get_logger
 from node.model import load_segmenter
 from node.options import destinations_by_options
+from node.ownership import settle_ownership
 from node.peer_call import Caller
 from node.proofs import asked_of
 from node.prover import ProofRules, Prover, Questions
@@ -35,7 +35,7 @@ from node.query_web import WebFinder
 from node.routes import routes_of
 from node.sender import DeliveryRules, Sender
 from node.service import ALL_PARTS, Node, Part
-from node.spool import OWNER_FILE, Spool, others_may
+from node.spool import Spool, others_may
 from node.tls import client_context
 from node.transcode import SYNTAXES
 from node.transport import Transport
@@ -121,7 +121,7 @@ def build_node(
     store = JobStore(engine, settings.worker.max_attempts, clock)
     spool = Spool(data_dir, settings.node.disk_reserve_mb)
     common = _Common(settings, spool, store, CommitmentStore(engine, clock), audit_trail(settings))
-    _settle_ownership(spool, store)
+    settle_ownership(spool, KeepingStore(engine, clock))
     if torn := spool.recover():
         log.info("spool swept", count=torn)
     if others_may(data_dir):
@@ -137,28 +137,6 @@ def build_node(
         common.audit,
         engine,
     )
-
-
-def _settle_ownership(spool: Spool, store: JobStore) -> None:
-    """Make sure that the data folder is the database's, where either can tell.
-
-    Raises:
-        StorageError: The database has been used and the data folder is empty, as if it were not mounted.
-    """
-    identity = KeepingStore(store.engine, store.clock).identity()
-    is_used = identity.passes > 0 or bool(store.jobs(limit=1))  # before the folder: another may begin now
-    owner = spool.owner()
-    if not (owner and owner[0]) and next(spool.kept_files(), None) is None:
-        if not spool.has_owner_file() and is_used:
-            store.engine.dispose()
-            way_out = f"if it is meant to be, make an empty file {OWNER_FILE} in it"
-            raise StorageError(f"the data folder is empty and the database is not: is it mounted? {way_out}")
-        owner = (identity.value, identity.passes)
-        spool.prepare()
-        spool.set_owner(*owner)
-    spool.prepare()
-    if owner is not None and owner[0] == identity.value:
-        spool.expect(identity.value)
 
 
 def _tell_of_the_stranded(store: JobStore, known: Collection[str]) -> None:

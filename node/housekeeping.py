@@ -25,8 +25,9 @@ from node.bell import Bell
 from node.keeping_store import KeepingStore
 from node.logs import get_logger
 from node.loop import Loop
+from node.ownership import whose
 from node.spool import MEGABYTE, Spool
-from node.sweep import batches, missing_files, remove_files, unneeded_files, whose
+from node.sweep import batches, missing_files, remove_files, unneeded_files
 
 WATCH_S = 20.0
 """How often the free space is looked at, in seconds."""
@@ -99,6 +100,7 @@ class Housekeeper:
 
     def step(self) -> float:
         """Watch the disk, keep house when it is time or the disk has become low; return when to look next."""
+        self._spool.check_there()
         became_low = self._watch()
         self._note_receptions()
         if became_low or self._now() >= self._next_pass:
@@ -150,7 +152,11 @@ class Housekeeper:
 
         Args:
             with_sweep: Whether every file is looked at for whether somebody needs it.
+
+        Raises:
+            StorageError: The data folder is away.
         """
+        self._spool.check_there()
         doubt = self._doubt()
         if doubt:
             missing = missing_files(self._spool, self._store) if with_sweep else 0

@@ -247,6 +247,13 @@ class KeepingStore(JobRows):
         except IntegrityError:  # another process was faster
             return
 
+    def was_used(self) -> bool:
+        """Return whether house was ever kept by this database, or whether it has a job."""
+        if self.identity().passes:
+            return True
+        with reading(self.engine) as connection:
+            return connection.execute(select(jobs.c.id).limit(1)).first() is not None
+
     def highest_job(self) -> int:
         """Return the highest number of a job, 0 where there is none; SQLite may give it once more."""
         with reading(self.engine) as connection:

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from node.keeping_store import BATCH, KeepingStore
-from node.spool import OWNER_FILE, Spool, is_image
+from node.ownership import whose
+from node.spool import Spool, is_image
 
 MAX_UNKNOWN_SHARE = 0.05
 """More unknown results than this share of all are no accident of a crash but a mistake of somebody."""
@@ -81,20 +82,6 @@ def _still_unknown(store: KeepingStore, paths: Collection[str]) -> list[str]:
         known = store.known(batch)
         unknown += [path for path in batch if path not in known]
     return unknown
-
-
-def whose(spool: Spool, store: KeepingStore) -> str:
-    """Return why the database may not be that of the data folder; empty: it is, or the folder cannot tell."""
-    owner = spool.owner()  # before the database: others may count while we look
-    if owner is None:
-        return ""
-    identity = store.identity()
-    mistake = f"if that is meant, delete {OWNER_FILE} in the data folder"
-    if owner[0] != identity.value:
-        return f"the data folder belongs to another database than database.url names; {mistake}"
-    if owner[1] > identity.passes:
-        return f"the database is older than the data folder, as if put back from a backup; {mistake}"
-    return ""
 
 
 def _too_many(found: _Found, unknown: Collection[str], *, is_sure: bool) -> str:

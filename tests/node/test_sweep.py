@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine, delete, update
 
 from node.database import engine_for, job_events, jobs, queue_identity, upgrade, writing
+from node.errors import StorageError
 from node.housekeeping_report import tidied_words
 from node.keeping_store import KeepingStore
 from node.spool import OWNER_FILE, Spool
@@ -227,3 +228,33 @@ def test_file_in_other_hands_stays(house: House) -> None:
 
         assert Spool(house.spool.root).remove(kept.path) is None
     assert house.spool.remove(kept.path) == len(b"nobody's")
+
+
+def test_empty_folder_without_an_owner_is_no_folder_of_a_used_database(house: House) -> None:
+    house.received()
+    house.keeper().tidy()
+    house.folder.joinpath("data").rename(house.folder / "away")
+    house.spool.prepare()
+
+    done, would = house.keeper().tidy(), house.keeper().would_tidy()
+
+    assert done == would
+    assert (done.files, done.rows, done.missing) == (0, 0, 1)
+    assert "is it mounted" in done.kept_because
+    assert house.spool.owner() is None
+
+
+def test_housekeeper_of_a_folder_that_is_away_removes_nothing(house: House) -> None:
+    house.delivered()
+    house.keeper().tidy()
+    house.spool.expect(house.keeping.identity().value)
+    (house.spool.root / OWNER_FILE).unlink()
+    house.pass_days(3650)
+
+    for keep_house in (house.keeper().tidy, house.keeper().step):
+        with pytest.raises(StorageError, match="the data folder is away"):
+            keep_house()
+
+    assert len(house.files()) == 2
+    assert len(house.store.jobs()) == 1
+    assert house.spool.owner() is None

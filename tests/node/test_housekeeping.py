@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from node.database import deliveries, job_events, jobs, proofs, reading, results
 from node.errors import StorageError, TransitionError
 from node.housekeeping import Housekeeper
 from node.proofs import ProofKind
-from node.spool import MEGABYTE, OWNER_FILE, is_image
+from node.spool import MEGABYTE, OWNER_FILE
 from tests.node.conftest import Clock
 from tests.node.keeping import RULES, House
 
@@ -145,21 +144,6 @@ def test_job_without_files_says_so_when_it_is_asked_for_again(house: House) -> N
 
 
 # ---- kills
-
-
-def test_files_that_outlive_the_mark_go_before_the_rows_that_know_them(house: House) -> None:
-    house.delivered()
-    house.pass_days(91)
-    [image] = [path for path in house.files() if is_image(path)]
-    os.utime(house.spool.path(image))  # it was sent again a moment ago
-    assert house.keeper().tidy().rows == 0
-    house.age()
-    house.pass_days(2)
-
-    done = house.keeper().tidy()
-
-    assert (done.files, done.rows, done.unknown_images) == (1, 1, ())
-    assert house.files() == []
 
 
 def test_kill_after_the_mark_leaves_leftovers_that_the_next_sweep_removes(

@@ -12,7 +12,7 @@ from node.database import engine_for, job_events, jobs, queue_identity, upgrade,
 from node.errors import StorageError
 from node.housekeeping_report import tidied_words
 from node.keeping_store import KeepingStore
-from node.spool import OWNER_FILE, Spool
+from node.spool import OWNER_FILE, Spool, is_image
 from node.states import State
 from node.sweep import remove_files, unneeded_files
 from tests.node.conftest import Clock
@@ -258,3 +258,18 @@ def test_housekeeper_of_a_folder_that_is_away_removes_nothing(house: House) -> N
     assert len(house.files()) == 2
     assert len(house.store.jobs()) == 1
     assert house.spool.owner() is None
+
+
+def test_files_that_outlive_the_mark_go_before_the_rows_that_know_them(house: House) -> None:
+    house.delivered()
+    house.pass_days(91)
+    [image] = [path for path in house.files() if is_image(path)]
+    os.utime(house.spool.path(image))  # it was sent again a moment ago
+    assert house.keeper().tidy().rows == 0
+    house.age()
+    house.pass_days(2)
+
+    done = house.keeper().tidy()
+
+    assert (done.files, done.rows, done.unknown_images) == (1, 1, ())
+    assert house.files() == []

@@ -4,6 +4,12 @@ from node.errors import StorageError
 from node.keeping_store import KeepingStore
 from node.spool import OWNER_FILE, Spool
 
+UNMOUNTED = (
+    "the data folder is empty and the database is not: is it mounted? "
+    f"if it is meant to be, make an empty file {OWNER_FILE} in it"
+)
+"""Why an empty folder is not taken, with a way out."""
+
 
 def settle_ownership(spool: Spool, store: KeepingStore) -> None:
     """Make sure that the data folder is the database's, where either can tell, and make its folders.
@@ -14,14 +20,14 @@ def settle_ownership(spool: Spool, store: KeepingStore) -> None:
         StorageError: The database has been used and the data folder is empty, as if it were not mounted; or
             the folders cannot be made.
     """
-    identity = store.identity()
-    doubt = _unmounted(spool, store)
-    if doubt and not spool.has_owner_file():
-        store.engine.dispose()
-        raise StorageError(doubt)
+    identity, is_used = store.identity(), store.was_used()  # before the folder: another may begin now
     owner = spool.owner()
+    is_empty = not (owner and owner[0]) and _is_empty(spool)
+    if is_empty and is_used and not spool.has_owner_file():
+        store.engine.dispose()
+        raise StorageError(UNMOUNTED)
     spool.prepare()
-    if not (owner and owner[0]) and next(spool.kept_files(), None) is None:
+    if is_empty:
         owner = (identity.value, identity.passes)
         spool.set_owner(*owner)
     if owner is not None and owner[0] == identity.value:
@@ -32,7 +38,8 @@ def whose(spool: Spool, store: KeepingStore) -> str:
     """Return why the database may not be that of the data folder; empty: it is, or the folder cannot tell."""
     owner = spool.owner()  # before the database: others may count while we look
     if owner is None:
-        return _unmounted(spool, store)
+        is_used = store.was_used()  # before the folder, which may have got an owner or files meanwhile
+        return UNMOUNTED if is_used and spool.owner() is None and _is_empty(spool) else ""
     identity = store.identity()
     mistake = f"if that is meant, delete {OWNER_FILE} in the data folder"
     if owner[0] != identity.value:
@@ -42,10 +49,5 @@ def whose(spool: Spool, store: KeepingStore) -> str:
     return ""
 
 
-def _unmounted(spool: Spool, store: KeepingStore) -> str:
-    """Return why the data folder may be one that is not mounted; empty: nothing speaks for it."""
-    is_used = store.was_used()  # before the folder: another may begin now
-    if not is_used or spool.owner() is not None or next(spool.kept_files(), None) is not None:
-        return ""
-    way_out = f"if it is meant to be, make an empty file {OWNER_FILE} in it"
-    return f"the data folder is empty and the database is not: is it mounted? {way_out}"
+def _is_empty(spool: Spool) -> bool:
+    return next(spool.kept_files(), None) is None

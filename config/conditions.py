@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import model_validator
-from pydicom.uid import UID_dictionary
+from pydicom._uid_dict import UID_dictionary
 
 from config.attributes import VIEWS, Attribute, Kind, as_date, attribute_named
 from config.patterns import check_pattern

@@ -58,7 +58,7 @@ class Source:
             if not key and section != "destination":
                 rule = "must be PAXNODE_<SECTION>__<KEY>, such as PAXNODE_NODE__PORT"
                 raise SettingsError(f"environment variable {variable}: {rule}")
-            location = (section, key) if key else (section,)
+            location: Location = (section, key) if key else (section,)
             if unknown := _unknown(location, known):
                 raise SettingsError(f"environment variable {variable}: {unknown}")
         for location in _locations(self.content):

@@ -19,7 +19,6 @@ from node.commitment_scu import CommitmentEvents, CommitmentScu
 from node.commitment_store import CommitmentStore
 from node.committer import Committer
 from node.database import engine_for, upgrade
-from node.errors import StorageError
 from node.evidence import Evidence
 from node.housekeeping import Housekeeper
 from node.job_store import JobStore
@@ -28,6 +27,7 @@ from node.listener import Listener
 from node.logs import get_logger
 from node.meters import MeteredTransport, MeteredWork, Meters
 from node.model import load_segmenter
+from node.ownership import settle_ownership
 from node.peer_call import Caller
 from node.priorities import priorities_of
 from node.proofs import asked_of
@@ -38,7 +38,7 @@ from node.routes import routes_of
 from node.rules import check_profiles, decide
 from node.sender import DeliveryRules, Sender
 from node.service import ALL_PARTS, Node, Part
-from node.spool import OWNER_FILE, Spool, others_may
+from node.spool import Spool, others_may
 from node.tls import client_context
 from node.transcode import SYNTAXES
 from node.transport import Transport
@@ -132,7 +132,7 @@ def build_node(
     common = _Common(
         settings, spool, store, CommitmentStore(engine, clock), audit_trail(settings), meters=meters
     )
-    _settle_ownership(spool, store)
+    settle_ownership(spool, KeepingStore(engine, clock))
     if torn := spool.recover():
         log.info("spool swept", count=torn)
     if others_may(data_dir):
@@ -154,7 +154,9 @@ def build_node(
 
 def _web(common: _Common, node: Node, segmenter: Segmenter | None) -> WebServer:
     """Return who tells those that watch this node."""
-    senders = tuple(zip((d.name for d in common.settings.destinations), node.senders, strict=False))
+    senders = tuple(
+        zip((d.name for d in common.settings.every_destination), node.senders, strict=bool(node.senders))
+    )
     model = segmenter.model if segmenter is not None else None
     parts = Parts(node.listener, (*node.workers, *node.senders, *node.others), senders, model)
     watched = Watched(
@@ -166,26 +168,6 @@ def _web(common: _Common, node: Node, segmenter: Segmenter | None) -> WebServer:
         common.meters,
     )
     return WebServer(common.settings.web, web_app(watched))
-
-
-def _settle_ownership(spool: Spool, store: JobStore) -> None:
-    """Make sure that the data folder is the database's, where either can tell.
-
-    Raises:
-        StorageError: The database has been used and the data folder is empty, as if it were not mounted.
-    """
-    identity = KeepingStore(store.engine, store.clock).identity()
-    is_used = identity.passes > 0 or bool(store.jobs(limit=1))  # before the folder: another may begin now
-    owner = spool.owner()
-    if not (owner and owner[0]) and next(spool.kept_files(), None) is None:
-        if owner is None and is_used:
-            store.engine.dispose()
-            way_out = f"if it is meant to be, make an empty file {OWNER_FILE} in it"
-            raise StorageError(f"the data folder is empty and the database is not: is it mounted? {way_out}")
-        owner = (identity.value, identity.passes)
-        spool.set_owner(*owner)
-    if owner is not None and owner[0] == identity.value:
-        spool.expect(identity.value)
 
 
 def _tell_of_the_stranded(store: JobStore, known: Collection[str]) -> None:

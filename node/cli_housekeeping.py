@@ -16,6 +16,7 @@ from node.errors import StorageError
 from node.housekeeping import Housekeeper
 from node.housekeeping_report import report, tidied_words
 from node.keeping_store import KeepingStore
+from node.ownership import settle_ownership
 from node.spool import Spool
 
 
@@ -39,8 +40,11 @@ def housekeeping(
     else:
         upgrade(engine)
     spool, clock = Spool(data_dir), clock_for(engine)
+    store = KeepingStore(engine, clock)
+    if not (dry_run or report_):
+        settle_ownership(spool, store)
     audit = audit_trail(settings)
-    keeper = Housekeeper(settings.retention, spool, KeepingStore(engine, clock), audit.deleted(spool))
+    keeper = Housekeeper(settings.retention, spool, store, audit.deleted(spool))
     try:
         if report_:
             found = report(engine, spool, keeper, settings.retention, clock)

@@ -7,8 +7,9 @@ The order of a removal, and what a kill -9 between two steps leaves:
    refuse in words, and the next sweep removes them as leftovers.
 2. The files, each under a lock that whoever keeps a file shares, and only where no job that has its files
    needs it. Killed among them: the same.
-3. The rows, `rows_days` after the job has ended, and only of jobs whose files are marked. One transaction for
-   a batch, so either all of a job's rows are there or none.
+3. The rows, `rows_days` after the job has ended, and only of jobs whose files were marked two days ago:
+   without its row a leftover would be an unknown image, which stays. A pass that sweeps does so before: the
+   node may have been off for days. One transaction for a batch: all of a job's rows are there or none.
 
 The other way round, files first, a job that is run again at that moment, or after a kill, would find its row
 saying "there" and its files gone. Where files vanish by other hands, nothing is marked before it is due: a
@@ -24,8 +25,9 @@ from node.bell import Bell
 from node.keeping_store import KeepingStore
 from node.logs import get_logger
 from node.loop import Loop
+from node.ownership import whose
 from node.spool import MEGABYTE, Spool
-from node.sweep import batches, remove_files, unneeded_files, whose
+from node.sweep import batches, missing_files, remove_files, unneeded_files
 
 WATCH_S = 20.0
 """How often the free space is looked at, in seconds."""
@@ -98,6 +100,7 @@ class Housekeeper:
 
     def step(self) -> float:
         """Watch the disk, keep house when it is time or the disk has become low; return when to look next."""
+        self._spool.check_there()
         became_low = self._watch()
         self._note_receptions()
         if became_low or self._now() >= self._next_pass:
@@ -149,28 +152,32 @@ class Housekeeper:
 
         Args:
             with_sweep: Whether every file is looked at for whether somebody needs it.
+
+        Raises:
+            StorageError: The data folder is away.
         """
+        self._spool.check_there()
         doubt = self._doubt()
         if doubt:
-            return Tidied(kept_because=doubt)
+            missing = missing_files(self._spool, self._store) if with_sweep else 0
+            return Tidied(kept_because=doubt, missing=missing)
         jobs, sizes = self._remove_due_files()
-        rows = self._remove_due_rows()
         if not with_sweep:
-            return Tidied(jobs, len(sizes), sum(sizes.values()), 0, rows)
+            return Tidied(jobs, len(sizes), sum(sizes.values()), 0, self._remove_due_rows())
         found = unneeded_files(self._spool, self._store)
         orphans = {} if found.kept_because else self._remove(found.orphans)
         sizes |= self._remove(found.leftovers) | orphans
         if not found.kept_because:
             self._remember()
-        size = sum(sizes.values())
-        counts = jobs, len(sizes), size, len(orphans), rows
+        rows = self._remove_due_rows()
+        counts = jobs, len(sizes), sum(sizes.values()), len(orphans), rows
         return Tidied(*counts, found.missing, found.kept_because, found.unknown_images)
 
     def would_tidy(self) -> Tidied:
         """Return what `tidy` would remove now; nothing is changed."""
         doubt = whose(self._spool, self._store)
         if doubt:
-            return Tidied(kept_because=doubt)
+            return Tidied(kept_because=doubt, missing=missing_files(self._spool, self._store))
         due = self._store.due_files(self._settings)
         found = unneeded_files(self._spool, self._store)
         orphans = () if found.kept_because else found.orphans
@@ -197,12 +204,19 @@ class Housekeeper:
         return jobs, sizes
 
     def _remove(self, paths: Sequence[str]) -> dict[str, int]:
-        """Remove those of the files that no job needs, and tell what went; return the bytes of each."""
+        """Remove those of the files that no job needs, and return the bytes of each.
+
+        What went is told, also when an error ends it.
+        """
         sizes: dict[str, int] = {}
         for batch in batches(paths):
             tell = self._deleted(batch)
-            gone = remove_files(self._spool, self._store, batch)
-            tell(gone)
+            gone: dict[str, int] = {}
+            try:
+                for path, size in remove_files(self._spool, self._store, batch):
+                    gone[path] = size
+            finally:
+                tell(gone)
             sizes |= gone
         return sizes
 

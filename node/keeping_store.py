@@ -49,6 +49,10 @@ from node.states import PUT_ASIDE, State
 BATCH = 200
 """Jobs in one transaction, and paths in one question, so that nobody waits long for the database."""
 
+ROWS_AFTER_FILES = timedelta(days=2)
+"""Rows outlive the mark by so much, so that a sweep knows as leftovers the files that outlived it: what a
+kill left goes within hours, what was kept again within a day (`Spool.remove`) a day later."""
+
 _IDENTITY = 1
 
 
@@ -215,7 +219,7 @@ class KeepingStore(JobRows):
             other.c.sop_instance_uid == jobs.c.sop_instance_uid, other.c.primary_uid.is_(None)
         )
         return and_(
-            jobs.c.files_removed_at.is_not(None),
+            jobs.c.files_removed_at <= self.clock() - ROWS_AFTER_FILES,
             self._ended_before((State.DONE, *PUT_ASIDE), self._ago(settings.rows_days)),
             or_(jobs.c.primary_uid.is_(None), ~conflicting),
         )
@@ -241,6 +245,13 @@ class KeepingStore(JobRows):
                 connection.execute(insert(queue_identity).values(values))
         except IntegrityError:  # another process was faster
             return
+
+    def was_used(self) -> bool:
+        """Return whether house was ever kept by this database, or whether it has a job."""
+        if self.identity().passes:
+            return True
+        with reading(self.engine) as connection:
+            return connection.execute(select(jobs.c.id).limit(1)).first() is not None
 
     def highest_job(self) -> int:
         """Return the highest number of a job, 0 where there is none; SQLite may give it once more."""

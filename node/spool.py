@@ -147,26 +147,33 @@ class Incoming:
 
 
 class Spool:
-    """The folders below the data folder.
+    """The folders below the data folder; `prepare` makes them.
 
     Args:
-        data_dir: The data folder; it is made if missing.
+        data_dir: The data folder.
         disk_reserve_mb: With less free space (MB of 1000 x 1000 bytes) no object is taken in.
-
-    Raises:
-        StorageError: The folders cannot be made.
     """
 
     def __init__(self, data_dir: Path, disk_reserve_mb: int = 0) -> None:
         self.root = data_dir
         self._expected = ""
         self._reserve = disk_reserve_mb * MEGABYTE
+
+    def prepare(self) -> "Spool":
+        """Make the folders that are missing, the data folder too, and return the spool.
+
+        Called only after it is settled whose the data folder is: in one that is not mounted nothing is made.
+
+        Raises:
+            StorageError: The folders cannot be made.
+        """
         with _translated():
             for name in ("incoming", "objects", "results"):
-                if not data_dir.exists():
-                    data_dir.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-                (data_dir / name).mkdir(mode=FOLDER_MODE, exist_ok=True)
-            _sync_folder(data_dir)
+                if not self.root.exists():
+                    self.root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+                (self.root / name).mkdir(mode=FOLDER_MODE, exist_ok=True)
+            _sync_folder(self.root)
+        return self
 
     def path(self, relative: str) -> Path:
         """Return where a kept file lies on this machine."""
@@ -225,8 +232,9 @@ class Spool:
 
         Raises:
             OutOfSpaceError: The disk, or its reserve, is used up.
-            StorageError: It cannot be written for another reason.
+            StorageError: It cannot be written for another reason; the data folder is away.
         """
+        self.check_there()
         self.check_space()
         return Incoming(self, self._fresh(), header, encoding)
 
@@ -250,6 +258,7 @@ class Spool:
 
     def adopt(self, path: Path, folder: str, digest: str) -> Kept:
         """Give a file that is durable in incoming/ its place, durably; used by what writes files here."""
+        self.check_there()
         relative = f"{folder}/{digest[:2]}/{digest}.dcm"
         target = self.path(relative)
         target.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
@@ -307,19 +316,36 @@ class Spool:
             return size if _remove_unless_alive(path) else None
 
     def owner(self) -> tuple[str, int] | None:
-        """Return which database these files belong to, and how often it had kept house; None: never said."""
+        """Return which database these files belong to, and how often it had kept house; None: never said.
+
+        A file that is empty, or torn before its line feed, says nothing: a power cut may have left it so.
+        """
         with _translated(), suppress(FileNotFoundError):
-            words = (self.root / OWNER_FILE).read_text(encoding="ascii", errors="replace").split()
+            line = (self.root / OWNER_FILE).read_text(encoding="ascii", errors="replace")
+            words = line.split()
+            if not words or not line.endswith("\n"):
+                return None
             passes = words[1] if len(words) == 2 else ""
             return (words[0], int(passes)) if passes.isdecimal() else ("", 0)
         return None
 
     def set_owner(self, identity: str, passes: int) -> None:
-        """Write down which database these files belong to."""
+        """Write down, durably, which database these files belong to."""
         path = self._fresh()
-        with _translated():
-            path.write_text(f"{identity} {passes}\n", encoding="ascii")
-            path.rename(self.root / OWNER_FILE)
+        try:
+            with _translated(), path.open("x", encoding="ascii") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # another process may start and sweep
+                file.write(f"{identity} {passes}\n")
+                file.flush()
+                os.fsync(file.fileno())
+                path.rename(self.root / OWNER_FILE)
+                _sync_folder(self.root)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def has_owner_file(self) -> bool:
+        """Return whether there is a file for the owner, if an empty one, as an admin makes it."""
+        return (self.root / OWNER_FILE).exists()
 
     @contextmanager
     def _removals(self, kind: int) -> Iterator[None]:

@@ -8,7 +8,9 @@ these two apart, so it is never removed; it is told, and used when it is sent ag
 
 With a wrong database URL, or a database put back from a backup, many files would be orphans. So orphans stay,
 and it is told, when the data folder belongs to another database, when the database has kept house less often
-than the data folder remembers, and when too many files are unknown.
+than the data folder remembers, and when too many results are unknown. Unknown images do not count: they stay
+in any case, and would stop this for good. But a folder of which the database knows no file at all does not
+become its own.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -16,13 +18,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from node.keeping_store import BATCH, KeepingStore
-from node.spool import OWNER_FILE, Spool, is_image
+from node.ownership import whose
+from node.spool import Spool, is_image
 
 MAX_UNKNOWN_SHARE = 0.05
-"""More unknown files than this share of all are no accident of a crash but a mistake of somebody."""
+"""More unknown results than this share of all are no accident of a crash but a mistake of somebody."""
 
 FEW = 10
-"""So few unknown files are removed whatever their share, once the data folder knows its database."""
+"""So few unknown results are removed whatever their share, once the data folder knows its database."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Unneeded:
 @dataclass
 class _Found:
     files: int = 0
+    results: int = 0
     leftovers: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
@@ -59,12 +63,13 @@ def unneeded_files(spool: Spool, store: KeepingStore) -> Unneeded:
     found = _Found()
     for batch in batches(spool.kept_files()):
         found.files += len(batch)
+        found.results += sum(not is_image(path) for path in batch)
         known, needed = store.known(batch), store.needed(batch)
         found.leftovers += [path for path in batch if path in known - needed and spool.is_old(path)]
         found.unknown += [path for path in batch if path not in known]
     unknown = _still_unknown(store, found.unknown)  # not what was on its way while we looked
-    doubt = doubt or _too_many(len(unknown), found.files, is_sure=spool.owner() is not None)
-    missing = 0 if doubt else _missing(spool, store)
+    doubt = doubt or _too_many(found, unknown, is_sure=spool.owner() is not None)
+    missing = missing_files(spool, store)
     old = [path for path in unknown if spool.is_old(path)]
     images = tuple(path for path in old if is_image(path))
     orphans = tuple(path for path in old if not is_image(path))
@@ -79,28 +84,16 @@ def _still_unknown(store: KeepingStore, paths: Collection[str]) -> list[str]:
     return unknown
 
 
-def whose(spool: Spool, store: KeepingStore) -> str:
-    """Return why the database may not be that of the data folder; empty: it is, or the folder cannot tell."""
-    owner = spool.owner()  # before the database: others may count while we look
-    if owner is None:
+def _too_many(found: _Found, unknown: Collection[str], *, is_sure: bool) -> str:
+    if not is_sure and unknown and len(unknown) == found.files:
+        return f"all {found.files} files are unknown to the database: is it the right one?"
+    few, results = FEW if is_sure else 0, sum(not is_image(path) for path in unknown)
+    if results <= max(few, MAX_UNKNOWN_SHARE * found.results):
         return ""
-    identity = store.identity()
-    mistake = f"if that is meant, delete {OWNER_FILE} in the data folder"
-    if owner[0] != identity.value:
-        return f"the data folder belongs to another database than database.url names; {mistake}"
-    if owner[1] > identity.passes:
-        return f"the database is older than the data folder, as if put back from a backup; {mistake}"
-    return ""
+    return f"{results} of {found.results} results are unknown to the database: is it the right one?"
 
 
-def _too_many(unknown: int, files: int, *, is_sure: bool) -> str:
-    few = FEW if is_sure else 0
-    if unknown <= max(few, MAX_UNKNOWN_SHARE * files):
-        return ""
-    return f"{unknown} of {files} files are unknown to the database: is it the right one?"
-
-
-def _missing(spool: Spool, store: KeepingStore) -> int:
+def missing_files(spool: Spool, store: KeepingStore) -> int:
     """Return how many files jobs need that are not there; what was removed meanwhile is needed no more."""
     count = 0
     for paths in store.all_needed():
@@ -109,16 +102,14 @@ def _missing(spool: Spool, store: KeepingStore) -> int:
     return count
 
 
-def remove_files(spool: Spool, store: KeepingStore, paths: Collection[str]) -> dict[str, int]:
-    """Remove those of the files that no job needs; return the bytes of each that went."""
-    removed = {}
+def remove_files(spool: Spool, store: KeepingStore, paths: Collection[str]) -> Iterator[tuple[str, int]]:
+    """Remove those of the files that no job needs; yield each that went and its bytes, as it goes."""
     for batch in batches(paths):
         needed = store.needed(batch)
         for path in batch:
             size = None if path in needed else spool.remove(path)
             if size is not None:
-                removed[path] = size
-    return removed
+                yield path, size
 
 
 def batches(paths: Iterable[str]) -> Iterator[list[str]]:

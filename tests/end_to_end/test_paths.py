@@ -22,7 +22,7 @@ def test_object_full_of_paths_lies_below_its_digest(tmp_path: Path, make_dx: Any
     dataset = make_dx(**dict.fromkeys(names, TRAVERSAL))
     content = encode(dataset, False, True)
     assert content is not None
-    spool = Spool(tmp_path / "data")
+    spool = Spool(tmp_path / "data").prepare()
     incoming = spool.begin(encoding=str(ExplicitVRLittleEndian))
     incoming.write(content)
 
@@ -60,7 +60,7 @@ def _names_a_file(node: ast.expr) -> bool:
 
 
 def test_folders_that_the_node_makes_are_for_its_user_alone(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "data")
+    spool = Spool(tmp_path / "data").prepare()
     spool.store_result(b"a result")
 
     folders = [path for path in (tmp_path / "data").rglob("*") if path.is_dir()]

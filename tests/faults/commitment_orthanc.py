@@ -124,7 +124,7 @@ def _proven(size: int, folder: Path, orthanc: ModalityOrthanc) -> list[Count]:
     destination = orthanc.destination.model_copy(update={"commitment": True, "query": True})
     engine = engine_for("", folder)
     upgrade(engine)
-    store, spool, bell, caller = JobStore(engine), Spool(folder), Bell(), Caller("PAXNODE")
+    store, spool, bell, caller = JobStore(engine), Spool(folder).prepare(), Bell(), Caller("PAXNODE")
     events = CommitmentEvents(store, [destination], BACKOFF)
     asked = CommitmentStore(engine)
     evidence = Evidence(asked, spool)

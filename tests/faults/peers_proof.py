@@ -120,7 +120,7 @@ def _queue(data: Path, size: int, rng: random.Random) -> None:
     """Put results into the queue as workers do, before the node runs: each of a size of its own."""
     engine = engine_for("", data)
     upgrade(engine)
-    store, spool = JobStore(engine), Spool(data)
+    store, spool = JobStore(engine), Spool(data).prepare()
     for number in range(size):
         dataset = Dataset()
         dataset.SOPClassUID, dataset.SOPInstanceUID = SegmentationStorage, generate_uid()

@@ -217,7 +217,7 @@ class Running:
         self.settings = NodeSettings(**(chosen | settings))
         self.engine = engine_for("", self.folder)
         upgrade(self.engine)
-        self.spool = Spool(self.folder, self.settings.disk_reserve_mb)
+        self.spool = Spool(self.folder, self.settings.disk_reserve_mb).prepare()
         self.store = JobStore(self.engine)
         self.listener = Listener(self.settings, self.spool, self.store, self.ring, tls)
 

@@ -32,7 +32,7 @@ class House:
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
-        self.spool = Spool(self.folder / "data")
+        self.spool = Spool(self.folder / "data").prepare()
         self.store = JobStore(self.engine, clock=self.clock)
         self.keeping = KeepingStore(self.engine, self.clock)
 

@@ -144,7 +144,7 @@ class Bench:
     """Two results that were sent to an archive, and what asks for their proofs."""
 
     def __init__(self, store: JobStore, clock: Any, folder: Path) -> None:
-        self.store, self.clock, self.spool = store, clock, Spool(folder / "data")
+        self.store, self.clock, self.spool = store, clock, Spool(folder / "data").prepare()
         self.folder, self.bell = folder, Bell()
 
     def transactions(self) -> int:

@@ -53,6 +53,7 @@ def test_node_does_not_start_on_a_data_folder_that_is_not_mounted(
 
     with pytest.raises(StorageError, match="is it mounted"):
         _built(settings)
+    assert list(settings.node.data_dir.iterdir()) == []
 
     (settings.node.data_dir / OWNER_FILE).touch()  # the admin means it
     _built(settings)
@@ -63,7 +64,7 @@ def test_folder_with_files_and_without_an_owner_is_left_to_the_housekeeper(
     settings: Settings, make_received: Callable[..., Any]
 ) -> None:
     _receive(settings, make_received)
-    Spool(settings.node.data_dir).store_result(b"of an older version")
+    Spool(settings.node.data_dir).prepare().store_result(b"of an older version")
 
     _built(settings)
 
@@ -74,7 +75,7 @@ def test_start_looks_neither_at_every_job_nor_at_every_file(
     settings: Settings, make_received: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _receive(settings, make_received)
-    spool = Spool(settings.node.data_dir)
+    spool = Spool(settings.node.data_dir).prepare()
     kept = [spool.store_result(b"%d" % number).path for number in range(5)]
     seen, told, every = list[str](), list[str](), Path.glob
 

@@ -1,5 +1,6 @@
 """The node commits itself to what it received: it looks at the bytes, and tells whoever asked."""
 
+import errno
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from node.commitment_scu import CommitmentEvents
 from node.commitment_statuses import PUSH_MODEL, PUSH_MODEL_INSTANCE
 from node.commitment_store import HOLD_BACK_S, CommitmentState, CommitmentStore, Pair
 from node.committer import Committer
-from node.errors import DatabaseUnavailableError
+from node.errors import DatabaseUnavailableError, StorageError
 from node.evidence import Evidence
 from node.job_store import JobStore
 from node.listener import Listener
@@ -100,7 +101,7 @@ class Node:
 
     def __init__(self, engine: Engine, clock: Clock, folder: Path, make_received: Any) -> None:
         self.store, self.clock = CommitmentStore(engine, clock), clock
-        self.jobs, self.spool, self.bell = JobStore(engine, clock=clock), Spool(folder), Bell()
+        self.jobs, self.spool, self.bell = JobStore(engine, clock=clock), Spool(folder).prepare(), Bell()
         self.evidence = Evidence(self.store, self.spool)
         syntax, content = "1.2.840.10008.1.2.1", Running.explicit(_dataset())
         header = _header(UID(syntax))
@@ -244,6 +245,36 @@ def test_object_is_committed_only_while_its_bytes_are_what_came(node: Node) -> N
     assert failing(node, KEPT) == {KEPT: 0x0112}
     node.path.unlink()
     assert failing(node, KEPT) == {KEPT: 0x0112}
+
+
+def test_object_without_a_header_is_not_whole(node: Node) -> None:
+    node.path.write_bytes(bytes(200))
+
+    assert failing(node, KEPT) == {KEPT: 0x0112}
+
+
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_disk_that_does_not_work_says_nothing_of_an_object(
+    node: Node, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.spool.set_owner("ours", 0)
+    node.spool.expect("ours")
+    node.store.take_on("MODALITY", "2.25.99", [KEPT])
+    node.clock.advance(HOLD_BACK_S)
+    committer = node.committer(Peer(ae_title="MODALITY", host="127.0.0.1", port=1))
+
+    def broken(_path: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    if what == "folder":
+        node.folder.rename(node.folder.with_name("away"))
+        node.folder.mkdir()
+    else:
+        monkeypatch.setattr("node.evidence.split_dataset", broken)
+
+    with pytest.raises(StorageError):
+        committer.step()
+    assert stand(node) == (CommitmentState.WAITING, "")
 
 
 def test_object_of_another_class_and_one_that_never_came_are_told_apart(node: Node) -> None:

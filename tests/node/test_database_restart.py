@@ -108,7 +108,7 @@ def test_worker_that_could_not_record_its_end_does_the_job_again_without_blame(
         done.append(job.id)
         return Made(())
 
-    worker = Worker("worker", store, Spool(tmp_path), work, LEASE_S, Bell(), Bell())
+    worker = Worker("worker", store, Spool(tmp_path).prepare(), work, LEASE_S, Bell(), Bell())
     with pytest.raises(DatabaseUnavailableError):
         worker.step()
     with pytest.raises(DatabaseUnavailableError):
@@ -140,6 +140,6 @@ def test_heartbeat_survives_a_restart(
                 return Made(())
         raise AssertionError("the heartbeat is dead")
 
-    Worker("worker", store, Spool(tmp_path), work, LEASE_S, Bell(), Bell()).step()
+    Worker("worker", store, Spool(tmp_path).prepare(), work, LEASE_S, Bell(), Bell()).step()
 
     assert [job.state for job in store.jobs()] == [State.DONE]

@@ -22,7 +22,7 @@ LONGEST_S = 120.0
 
 def _receive(folder: Path, store: JobStore, dataset: Dataset, scratch: Path) -> None:
     dataset.save_as(scratch, enforce_file_format=True)
-    incoming = Spool(folder).begin()
+    incoming = Spool(folder).prepare().begin()
     incoming.write(scratch.read_bytes())
     kept = incoming.keep()
     store.add_received(

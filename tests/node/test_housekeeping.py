@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy.exc import ArgumentError
 from config.network import RetentionSettings
 from node.commitment_store import CommitmentStore
 from node.database import deliveries, identities, job_events, jobs, proofs, reading, results, writing
-from node.errors import TransitionError
+from node.errors import StorageError, TransitionError
 from node.housekeeping import Housekeeper
 from node.proofs import ProofKind
 from node.spool import MEGABYTE, OWNER_FILE
@@ -178,10 +179,33 @@ def test_kill_between_two_files_leaves_one_that_the_next_sweep_removes(
     assert house.keeper().tidy().files == 1
 
 
+def test_files_that_went_before_an_error_are_told(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.delivered()
+    house.pass_days(31)
+    image, result = house.files()
+    remove, told = house.spool.remove, list[str]()
+
+    def broken(path: str) -> int | None:
+        if path != image:
+            raise StorageError("the spool cannot be written: Input/output error")
+        return remove(path)
+
+    def deleted(_paths: Sequence[str]) -> Callable[[Collection[str]], None]:
+        return told.extend
+
+    monkeypatch.setattr(house.spool, "remove", broken)
+    with pytest.raises(StorageError):
+        Housekeeper(RULES, house.spool, house.keeping, deleted).tidy()
+
+    assert told == [image]
+    assert house.files() == [result]
+
+
 def test_kill_among_the_rows_leaves_all_or_none(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.delivered()
     house.pass_days(91)
     assert house.keeper(RetentionSettings(files_days=30)).tidy().files == 2
+    house.pass_days(2)
     before = rows(house)
     with monkeypatch.context() as patch:
         patch.setattr("node.keeping_store.job_events", None)
@@ -231,7 +255,7 @@ def test_rows_go_after_their_days_with_everything_that_hangs_on_them(house: Hous
 
     house.pass_days(2)
 
-    assert house.keeper().tidy().rows == 1
+    assert house.keeper().tidy().rows == 1  # its files went two days ago
     assert set(rows(house).values()) == {0}
 
 
@@ -253,6 +277,8 @@ def test_first_of_a_uid_outlives_what_conflicts_with_it(house: House) -> None:
     assert house.keeper().tidy().rows == 0
 
     house.pass_days(50)
+    assert house.keeper().tidy().rows == 0
+    house.pass_days(2)
     assert house.keeper().tidy().rows == 2
     assert house.store.jobs() == []
 
@@ -266,7 +292,9 @@ def test_many_jobs_go_in_batches(house: House, monkeypatch: pytest.MonkeyPatch) 
 
     done = house.keeper().tidy()
 
-    assert (done.jobs, done.files, done.rows, house.store.jobs()) == (5, 10, 5, [])
+    assert (done.jobs, done.files, done.rows) == (5, 10, 0)
+    house.pass_days(2)
+    assert (house.keeper().tidy().rows, house.store.jobs()) == (5, [])
 
 
 # ---- a dry run, and the loop

@@ -104,6 +104,22 @@ def test_command_without_a_queue_makes_none(settings_file: Path, tmp_path: Path)
     assert not (tmp_path / "data").exists()
 
 
+def test_command_refuses_a_data_folder_that_is_not_mounted(
+    settings_file: Path, old_house: House, tmp_path: Path
+) -> None:
+    data, away = tmp_path / "data", tmp_path / "away"
+    data.rename(away)
+    data.mkdir()
+    for part in away.glob("paxnode.sqlite*"):
+        part.rename(data / part.name)
+
+    told = [run(settings_file, *options) for options in ((), ("--dry-run",))]
+
+    assert "is it mounted" in str(told[0].exception)
+    assert "is it mounted" in told[1].output
+    assert all(path.name.startswith("paxnode.sqlite") for path in data.iterdir())
+
+
 @pytest.mark.parametrize("option", ["--dry-run", "--report"])
 def test_who_only_looks_does_not_change_old_tables(
     settings_file: Path, old_house: House, option: str

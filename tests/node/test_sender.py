@@ -44,7 +44,7 @@ class Bench:
         self.engine: Engine = engine_for("", folder)
         upgrade(self.engine)
         self.store = JobStore(self.engine)
-        self.spool = Spool(folder)
+        self.spool = Spool(folder).prepare()
         self.finished = Bell()
 
     def add_job(self, results: int = 1, destinations: tuple[str, ...] = ("archive",)) -> list[str]:

@@ -112,10 +112,17 @@ def test_image_that_was_put_aside_and_has_its_file_is_a_duplicate(house: House) 
     assert house.store.counts()[State.QUEUED] == 0
 
 
+def rows_gone(house: House) -> None:
+    """Let the days pass after which files go, and those after which rows go."""
+    house.pass_days(91)
+    assert house.keeper().tidy().rows == 0
+    house.pass_days(2)
+    assert house.keeper().tidy().rows == 1
+
+
 def test_other_content_is_a_conflict_also_when_the_rows_of_the_first_are_gone(house: House) -> None:
     job = house.delivered()
-    house.pass_days(91)
-    assert house.keeper().tidy().rows == 1
+    rows_gone(house)
 
     assert send_again(house, job, b"other content") is Admission.CONFLICT
 
@@ -129,8 +136,7 @@ def test_other_content_is_a_conflict_also_when_the_rows_of_the_first_are_gone(ho
 def test_same_content_is_worked_on_again_when_its_rows_are_gone(house: House) -> None:
     job = house.delivered()
     for _ in range(2):
-        house.pass_days(91)
-        assert house.keeper().tidy().rows == 1
+        rows_gone(house)
         assert send_again(house, job, b"image 1") is Admission.NEW
         again = house.claimed()
         house.store.refuse(again.id, "worker", "a lateral view")

@@ -23,7 +23,7 @@ def files(folder: Path) -> list[str]:
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Spool:
-    return Spool(tmp_path / "data")
+    return Spool(tmp_path / "data").prepare()
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_same_content_is_kept_once_and_its_file_counts_as_new(spool: Spool) -> N
 
 def test_disk_below_its_reserve_takes_no_object_but_results(tmp_path: Path) -> None:
     free_mb = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize // MEGABYTE
-    spool = Spool(tmp_path, disk_reserve_mb=free_mb * 2)
+    spool = Spool(tmp_path, disk_reserve_mb=free_mb * 2).prepare()
 
     with pytest.raises(OutOfSpaceError, match=f"{free_mb * 2} MB are reserved"):
         spool.begin()
@@ -144,7 +144,7 @@ def test_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     with pytest.raises(StorageError, match="Not a directory"):
-        Spool(tmp_path / "file")
+        Spool(tmp_path / "file").prepare()
 
 
 def test_recovery_removes_what_a_killed_process_was_writing(spool: Spool) -> None:
@@ -212,3 +212,42 @@ def test_file_that_the_disk_does_not_give_is_no_fault_of_the_file(spool: Spool) 
 
     with pytest.raises(StorageError, match="the spool cannot be read"):
         spool.content("objects/folder.dcm", 10)
+
+
+def test_owner_is_durable_when_it_is_told(spool: Spool, disk: list[str]) -> None:
+    spool.set_owner("ours", 1)
+
+    assert [re.sub(r"[0-9a-f]{32,}", "*", step.replace(f"{spool.root}", "")) for step in disk] == [
+        "fsync /incoming/*.dcm",
+        f"rename /incoming/*.dcm /{OWNER_FILE}",
+        "fsync ",
+    ]
+    assert files(spool.root) == [OWNER_FILE]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"ours", b"ours 1", bytes(20)])
+def test_owner_file_that_a_power_cut_left_empty_or_torn_says_nothing(spool: Spool, content: bytes) -> None:
+    (spool.root / OWNER_FILE).write_bytes(content)
+
+    assert spool.owner() is None
+
+
+def test_spool_makes_nothing_before_it_is_prepared(tmp_path: Path) -> None:
+    Spool(tmp_path / "data")
+
+    assert not (tmp_path / "data").exists()
+
+
+def test_nothing_is_received_into_a_folder_that_is_away(spool: Spool) -> None:
+    spool.set_owner("ours", 1)
+    spool.expect("ours")
+    incoming = spool.begin()
+    incoming.write(CONTENT)
+    (spool.root / OWNER_FILE).unlink()
+
+    for refused in (spool.begin, incoming.keep, lambda: spool.store_result(CONTENT)):
+        with pytest.raises(StorageError, match="the data folder is away"):
+            refused()
+    incoming.discard()
+
+    assert files(spool.root) == []

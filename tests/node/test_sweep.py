@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import Engine, delete, update
 
 from node.database import engine_for, job_events, jobs, queue_identity, upgrade, writing
+from node.errors import StorageError
 from node.housekeeping_report import tidied_words
 from node.keeping_store import KeepingStore
-from node.spool import OWNER_FILE, Spool
+from node.spool import OWNER_FILE, Spool, is_image
 from node.states import State
 from node.sweep import remove_files, unneeded_files
 from tests.node.conftest import Clock
@@ -54,7 +55,7 @@ def test_empty_database_does_not_adopt_a_folder_full_of_files(house: House) -> N
 
     done = house.keeper().tidy()
 
-    assert "1 of 1 files are unknown to the database" in done.kept_because
+    assert "all 1 files are unknown to the database" in done.kept_because
     assert house.spool.owner() is None
 
 
@@ -136,22 +137,50 @@ def test_looking_without_anything_received_counts_nothing(house: House) -> None:
     assert house.keeping.identity().passes == passes
 
 
-def test_too_many_unknown_files_stay_and_are_told(house: House) -> None:
-    house.keeper().tidy()
+def test_unknown_images_stop_neither_the_sweep_nor_learning_whose_the_folder_is(house: House) -> None:
+    house.received()
     for number in range(11):
         house.keep(b"nobody's %d" % number)
     house.age()
 
+    learnt = house.keeper().tidy()
+    house.spool.store_result(b"nobody's")
+    house.age()
+    swept = house.keeper().tidy()
+
+    assert (learnt.kept_because, len(learnt.unknown_images)) == ("", 11)
+    assert house.spool.owner() is not None
+    assert (swept.kept_because, swept.orphans, len(swept.unknown_images)) == ("", 1, 11)
+
+
+@pytest.mark.parametrize("owner", ["ours", "another's 1\n"])
+def test_missing_files_are_counted_whatever_the_doubt(house: House, owner: str) -> None:
+    house.spool.path(house.received().path).unlink()
+    house.keep(b"nobody's")
+    (house.spool.root / OWNER_FILE).write_text(owner)
+
     done = house.keeper().tidy()
 
-    assert done.kept_because == "11 of 11 files are unknown to the database: is it the right one?"
+    assert done.kept_because
+    assert done.missing == house.keeper().would_tidy().missing == 1
+
+
+def test_too_many_unknown_results_stay_and_are_told(house: House) -> None:
+    house.keeper().tidy()
+    for number in range(11):
+        house.spool.store_result(b"nobody's %d" % number)
+    house.age()
+
+    done = house.keeper().tidy()
+
+    assert done.kept_because == "11 of 11 results are unknown to the database: is it the right one?"
     assert len(house.files()) == 11
 
 
 def test_needed_file_is_not_removed_whoever_asks(house: House) -> None:
     house.received()
 
-    assert remove_files(house.spool, house.keeping, house.files()) == {}
+    assert list(remove_files(house.spool, house.keeping, house.files())) == []
 
 
 def test_file_that_was_kept_again_meanwhile_stays(house: House) -> None:
@@ -159,7 +188,7 @@ def test_file_that_was_kept_again_meanwhile_stays(house: House) -> None:
     house.age()
     house.keep(b"nobody's")  # a receiver has it, and is about to write its row
 
-    assert remove_files(house.spool, house.keeping, [kept.path]) == {}
+    assert list(remove_files(house.spool, house.keeping, [kept.path])) == []
 
 
 def test_nothing_but_kept_files_is_removed(house: House, tmp_path: Path) -> None:
@@ -174,9 +203,19 @@ def test_nothing_but_kept_files_is_removed(house: House, tmp_path: Path) -> None
 
 
 def test_words_that_are_no_owner_are_another_owner(house: House) -> None:
-    (house.spool.root / OWNER_FILE).write_bytes(b"\xff\xff")
+    (house.spool.root / OWNER_FILE).write_bytes(b"\xff\xff\n")
 
     assert "belongs to another database" in unneeded_files(house.spool, house.keeping).kept_because
+
+
+def test_torn_owner_file_is_written_anew_by_the_database_that_knows_the_files(house: House) -> None:
+    house.received()
+    house.keeper().tidy()
+    owner = house.spool.root / OWNER_FILE
+    owner.write_bytes(owner.read_bytes()[:5])
+
+    assert house.keeper().tidy().kept_because == ""
+    assert house.spool.owner() == (house.keeping.identity().value, house.keeping.identity().passes)
 
 
 def test_file_in_other_hands_stays(house: House) -> None:
@@ -189,3 +228,48 @@ def test_file_in_other_hands_stays(house: House) -> None:
 
         assert Spool(house.spool.root).remove(kept.path) is None
     assert house.spool.remove(kept.path) == len(b"nobody's")
+
+
+def test_empty_folder_without_an_owner_is_no_folder_of_a_used_database(house: House) -> None:
+    house.received()
+    house.keeper().tidy()
+    house.folder.joinpath("data").rename(house.folder / "away")
+    house.spool.prepare()
+
+    done, would = house.keeper().tidy(), house.keeper().would_tidy()
+
+    assert done == would
+    assert (done.files, done.rows, done.missing) == (0, 0, 1)
+    assert "is it mounted" in done.kept_because
+    assert house.spool.owner() is None
+
+
+def test_housekeeper_of_a_folder_that_is_away_removes_nothing(house: House) -> None:
+    house.delivered()
+    house.keeper().tidy()
+    house.spool.expect(house.keeping.identity().value)
+    (house.spool.root / OWNER_FILE).unlink()
+    house.pass_days(3650)
+
+    for keep_house in (house.keeper().tidy, house.keeper().step):
+        with pytest.raises(StorageError, match="the data folder is away"):
+            keep_house()
+
+    assert len(house.files()) == 2
+    assert len(house.store.jobs()) == 1
+    assert house.spool.owner() is None
+
+
+def test_files_that_outlive_the_mark_go_before_the_rows_that_know_them(house: House) -> None:
+    house.delivered()
+    house.pass_days(91)
+    [image] = [path for path in house.files() if is_image(path)]
+    os.utime(house.spool.path(image))  # it was sent again a moment ago
+    assert house.keeper().tidy().rows == 0
+    house.age()
+    house.pass_days(2)
+
+    done = house.keeper().tidy()
+
+    assert (done.files, done.rows, done.unknown_images) == (1, 1, ())
+    assert house.files() == []

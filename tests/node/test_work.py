@@ -58,7 +58,7 @@ class Node:
     def __init__(self, folder: Path, image: Dataset) -> None:
         engine = engine_for("", folder)
         upgrade(engine)
-        self.store, self.spool = JobStore(engine), Spool(folder)
+        self.store, self.spool = JobStore(engine), Spool(folder).prepare()
         incoming, content = self.spool.begin(), BytesIO()
         image.save_as(content, enforce_file_format=True)
         incoming.write(content.getvalue())

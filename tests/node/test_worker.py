@@ -47,7 +47,7 @@ class Bench:
         upgrade(self.engine)
         self.ahead = timedelta()
         self.store = JobStore(self.engine, max_attempts=2, clock=lambda: datetime.now(UTC) + self.ahead)
-        self.spool = Spool(folder)
+        self.spool = Spool(folder).prepare()
         self.received, self.finished = Bell(), Bell()
 
     def receive(self) -> Job:

@@ -154,9 +154,8 @@ def build_node(
 
 def _web(common: _Common, node: Node, segmenter: Segmenter | None) -> WebServer:
     """Return who tells those that watch this node."""
-    senders = tuple(
-        zip((d.name for d in common.settings.every_destination), node.senders, strict=bool(node.senders))
-    )
+    names = [destination.name for destination in common.settings.every_destination] if node.senders else []
+    senders = tuple(zip(names, node.senders, strict=True))
     model = segmenter.model if segmenter is not None else None
     parts = Parts(node.listener, (*node.workers, *node.senders, *node.others), senders, model)
     watched = Watched(

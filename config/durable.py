@@ -13,8 +13,8 @@ def write_file(path: Path, content: bytes, like: Path | None = None) -> None:
     Args:
         path: Which.
         content: Of the file.
-        like: A file or folder whose owner the new file gets, where this user may give it away; a file's
-            permissions too.
+        like: A file whose group and permissions the new one gets, or the folder that it is for; root gives
+            it to their owner.
 
     Raises:
         SettingsError: It cannot be written; what was there before is there still.
@@ -51,7 +51,9 @@ def _resemble(descriptor: int, like: Path | None) -> None:
     if like is None or not like.exists():
         return
     status = like.stat()
-    if os.geteuid() in {0, status.st_uid}:
-        os.fchown(descriptor, status.st_uid if os.geteuid() == 0 else -1, status.st_gid)
+    if os.geteuid() == 0:
+        os.fchown(descriptor, status.st_uid, status.st_gid)
+    elif like.is_file():
+        os.fchown(descriptor, -1, status.st_gid)  # else those who read it by their group could not any more
     if like.is_file():
         os.fchmod(descriptor, status.st_mode & 0o7777)

@@ -12,6 +12,7 @@ from ai.errors import AiError
 from config.settings import SettingsError, load_settings
 from node.assembly import build_node
 from node.cli_config import checks_of, configuration, print_checks
+from node.cli_dry_run import dry_run_of
 from node.cli_housekeeping import housekeeping
 from node.cli_jobs import jobs
 from node.cli_proof import print_proof
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.add_typer(jobs, name="jobs")
 app.add_typer(configuration, name="config")
 app.command()(housekeeping)
+app.command("dry-run")(dry_run_of)
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="Settings file; the packaged one if left out.")

@@ -104,12 +104,16 @@ def roll_back(
 
 def checks_of(config: Path | None) -> Iterator[CheckResult]:
     """Yield what `paxnode check` says; with a file that cannot be used, of what a start would use instead."""
+    if config is None:
+        yield from run_checks(load_settings())
+        return
     try:
-        settings = load_settings(config)
+        settings = usable(Source.read(config, environment()))
     except SettingsError as error:
-        found = None if config is None else last_good(config, usable)
+        found = last_good(config, usable)
         if found is None or found.version is None:
-            raise
+            yield from run_checks(load_settings(config))  # which raises, or tells what cannot be used
+            return
         version = found.version
         kept = f"version {version.number}, kept {version.at.strftime(MOMENT)} UTC by {version.who}"
         yield CheckResult(

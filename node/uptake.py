@@ -50,6 +50,7 @@ class Standing:
         source: Its text.
         version: Kept as; None before the start is over, or where it could not be kept.
         refused: Why the text that the file holds now is not in effect; empty: it is.
+        refused_sha256: Of that text, hexadecimal; empty where it could not be read.
         waiting: What of the settings takes effect after a restart, such as "node.port".
     """
 
@@ -57,6 +58,7 @@ class Standing:
     source: Source
     version: Version | None = None
     refused: str = ""
+    refused_sha256: str = ""
     waiting: tuple[str, ...] = ()
 
 
@@ -88,7 +90,7 @@ def beginning(path: Path, examine: Examine) -> Standing:
         found = last_good(path, examine)
         if found is None:
             raise
-        return replace(found, refused=str(error))
+        return replace(found, refused=str(error), refused_sha256=_digest_of(path))
 
 
 def last_good(path: Path, examine: Examine) -> Standing | None:
@@ -120,8 +122,8 @@ class Uptake:
         self._examine = examine
         self._standing = begun
         self._asked = False
-        self._seen = self._examined = _stamp(path)
-        self._refused = "" if not begun.refused else _digest_of(path)
+        self._seen: Stamp | None = None
+        self._examined: Stamp | None = None  # not even what it was begun with: the start took a while
         self._bell = Bell()
         self.loop = Loop("settings", self.step, self._bell)
 
@@ -173,11 +175,10 @@ class Uptake:
             digest = digest_of(source.text)
             if source.text == self._standing.source.text:
                 self._as_it_was(asked=asked)
-            elif asked or digest != self._refused:
+            elif asked or digest != self._standing.refused_sha256:
                 self._take_up(source)
         except (SettingsError, AiError, TlsError) as error:
-            self._refused = digest
-            self._standing = replace(self._standing, refused=str(error))
+            self._standing = replace(self._standing, refused=str(error), refused_sha256=digest)
             event = "the settings file cannot be used: what was in effect stays"
             log.error(event, reason=for_log(str(error)), **self._version())
 
@@ -185,13 +186,13 @@ class Uptake:
         wanted = self._examine(source)
         self._node.take_up(wanted)
         version = self._keep(source.text, BY_HAND)
-        self._standing = Standing(wanted, source, version, "", waiting(self._node.settings, wanted))
-        self._refused = ""
+        left = waiting(self._node.settings, wanted)
+        self._standing = Standing(wanted, source, version, waiting=left)
         self._tell("settings were taken up")
 
     def _as_it_was(self, *, asked: bool) -> None:
         if self._standing.refused or asked:
-            self._standing, self._refused = replace(self._standing, refused=""), ""
+            self._standing = replace(self._standing, refused="", refused_sha256="")
             self._tell("the settings file holds what is in effect")
 
     def _tell(self, event: str) -> None:

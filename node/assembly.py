@@ -158,7 +158,12 @@ def _crew(common: _Common, before: Crew | None = None) -> Crew:
     if Part.DELIVER not in common.parts:
         return Crew(settings, listener, workers, terms)
     senders = staffed(_senders(common), before.senders)
-    others = staffed({**_provers(common), **_committers(common), **_housekeeper(common)}, before.others)
+    posts: dict[Hashable, Callable[[], Prover | Committer | Housekeeper]] = {
+        **_provers(common),
+        **_committers(common),
+        **_housekeeper(common),
+    }
+    others = staffed(posts, before.others)
     return Crew(settings, listener, workers, terms, senders, others)
 
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from ai.errors import AiError
 from config.errors import SettingsError
 from config.home import user, versions_of
-from config.settings import Settings, environment
+from config.settings import Settings, environment, settings_of
 from config.source import Source
 from config.versions import Version, digest_of
 from node.bell import Bell
@@ -80,6 +80,9 @@ Examine = Callable[[Source], Settings]
 def beginning(path: Path, examine: Examine) -> Standing:
     """Return what a node starts with: its file, or the last good version where that cannot be used.
 
+    Without a last good one the file must do, if it is right in itself: the start fails by what is missing, or
+    a part that does not need it starts.
+
     Raises:
         SettingsError: Neither can be used; the message is about the file.
     """
@@ -89,7 +92,8 @@ def beginning(path: Path, examine: Examine) -> Standing:
     except SettingsError as error:
         found = last_good(path, examine)
         if found is None:
-            raise
+            source = Source.read(path, environment())
+            found = Standing(settings_of(source), source)
         return replace(found, refused=str(error), refused_sha256=_digest_of(path))
 
 
@@ -136,9 +140,10 @@ class Uptake:
         """Keep what the node was started with as a version, and begin to look."""
         begun = self._standing
         if begun.refused:
-            version = str(begun.version.number) if begun.version else ""
             event = "the settings file cannot be used: the last good version is in effect"
-            log.error(event, reason=for_log(begun.refused), version=version)
+            if begun.version is None:
+                event = "something that the settings file names cannot be used"
+            log.error(event, reason=for_log(begun.refused), **self._version())
         else:
             self._standing = replace(begun, version=self._keep(begun.source.text, AT_START))
             self._tell("settings are in effect")

@@ -103,7 +103,7 @@ def test_writers_at_the_same_time_lose_nothing(versions: Versions) -> None:
     assert sorted(versions.text(each) for each in known) == sorted(texts)
 
 
-def test_file_is_written_in_one_step_and_keeps_its_permissions(tmp_path: Path, monkeypatch: object) -> None:
+def test_file_is_written_in_one_step_and_keeps_its_permissions(tmp_path: Path) -> None:
     path = tmp_path / "node.toml"
     path.write_text("old")
     path.chmod(0o640)

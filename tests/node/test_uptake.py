@@ -192,6 +192,17 @@ def test_start_without_a_last_good_one_fails_as_the_file_does(site: Site) -> Non
         beginning(site.path, examine)
 
 
+def test_start_without_a_last_good_one_goes_by_a_file_that_is_right_in_itself(site: Site) -> None:
+    site.write("NEW", '[tls]\nauthorities = "no.pem"\n')
+    begun = beginning(site.path, examine)
+    assert (begun.settings.node.ae_title, begun.version) == ("NEW", None)
+    started = Uptake(site.path, site.node, begun, examine)
+    started.start()
+    started.stop()
+    assert site.logged()[-1]["event"] == "something that the settings file names cannot be used"
+    assert site.kept() == []
+
+
 def test_last_good_one_that_cannot_be_used_any_more_does_not_count(site: Site) -> None:
     versions_of(site.path).keep("[of-an-older-program]", "anna")
     site.write("AI", "prot = 104\n")

@@ -40,6 +40,9 @@ log = get_logger()
 
 Stamp = tuple[int, int, int, int]
 
+UNSEEN: Stamp = (0, 0, 0, 0)
+"""The stamp of no file."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -126,8 +129,8 @@ class Uptake:
         self._examine = examine
         self._standing = begun
         self._asked = False
-        self._seen: Stamp | None = None
-        self._examined: Stamp | None = None  # not even what it was begun with: the start took a while
+        self._seen: Stamp | None = UNSEEN
+        self._examined: Stamp | None = UNSEEN  # not what it was begun with, either: the start took a while
         self._bell = Bell()
         self.loop = Loop("settings", self.step, self._bell)
 

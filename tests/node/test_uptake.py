@@ -148,7 +148,7 @@ def test_node_that_cannot_take_it_up_now_is_asked_again(site: Site) -> None:
 
 def test_what_waits_for_a_restart_is_named(site: Site) -> None:
     running = site.node.settings
-    site.node.take_up = lambda _wanted: None  # type: ignore[method-assign]
+    site.node.take_up = lambda _wanted: None  # type: ignore[assignment, method-assign]
     site.node.settings = running
     site.write("AI", "port = 104\n[worker]\ncount = 3\n")
     assert site.look().waiting == ("node.port", "worker.count")

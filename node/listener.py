@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydicom import Dataset
 from pydicom.uid import UID
@@ -224,7 +225,8 @@ class Listener:
         if isinstance(association.dimse, StreamingProvider):
             association.dimse.close()
         if association.requestor.primitive is None:  # its request was nonsense: its thread waits for another
-            association.dul.to_user_queue.put(None)
+            waited_for: Any = association.dul.to_user_queue
+            waited_for.put(None)
         address = association.requestor.address_info
         calling = str(association.requestor.ae_title)
         where = address.address if address else ""

@@ -217,7 +217,11 @@ def load_settings(path: Path | None = None) -> Settings:
         SettingsError: Something cannot be read, is not known, or has a value that is not allowed. The message
             names the file and line (or the environment variable), the key, the rule and what was found.
     """
-    source = Source.read(path or DEFAULT_FILE, _our_environment())
+    return settings_of(Source.read(path or DEFAULT_FILE, environment()))
+
+
+def settings_of(source: Source) -> Settings:
+    """Return the settings in a text that was read already; errors as in `load_settings`."""
     source.check_keys(_known_keys())
     try:
         settings = Settings(**source.content)
@@ -270,5 +274,11 @@ def _known_keys() -> dict[str, list[str]]:
     return {name: list(section.model_fields) for name, section in sections.items()}
 
 
-def _our_environment() -> Mapping[str, str]:
+def environment() -> Mapping[str, str]:
+    """Return the environment variables that override a settings file."""
     return {name: value for name, value in os.environ.items() if name.upper().startswith(ENVIRONMENT_PREFIX)}
+
+
+def sudo_user() -> str:
+    """Return who became another user by sudo; empty: nobody, or it is not known."""
+    return os.environ.get("SUDO_USER", "")

@@ -41,15 +41,15 @@ class Source:
     @classmethod
     def read(cls, path: Path, environment: Mapping[str, str]) -> "Source":
         """Read a TOML file; SettingsError when it cannot be read or is no TOML."""
+        return cls.parsed(str(path), text_of(path), environment)
+
+    @classmethod
+    def parsed(cls, name: str, text: str, environment: Mapping[str, str]) -> "Source":
+        """Return a text with what stands in it; SettingsError when it is no TOML."""
         try:
-            text = path.read_text(encoding="utf-8")
-            return cls(str(path), text, tomllib.loads(text), environment)
-        except OSError as error:
-            raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise SettingsError(f"{path}: is not text in UTF-8") from error
+            return cls(name, text, tomllib.loads(text), environment)
         except tomllib.TOMLDecodeError as error:
-            raise SettingsError(f"{path}: is not TOML: {error}") from error
+            raise SettingsError(f"{name}: is not TOML: {error}") from error
 
     def check_keys(self, known: Mapping[str, Iterable[str]]) -> None:
         """Raise SettingsError for the first section, key or environment variable that is not known."""
@@ -105,6 +105,16 @@ def _unknown(location: Location, known: Mapping[str, Iterable[str]]) -> str:
     if len(location) > 1 and isinstance(key, str) and key not in known[section]:
         return f"unknown key {key!r} in [{section}]{nearest(key, known[section])}"
     return ""
+
+
+def text_of(path: Path) -> str:
+    """Return a file's text, its line ends as they are; SettingsError when it cannot be read."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: is not text in UTF-8") from error
 
 
 def _parts(variable: str) -> tuple[str, str]:

@@ -1,8 +1,8 @@
-"""A node built from its settings: every part is made here, once, and given what it needs."""
+"""A node built from its settings: every part is made here and given what it needs, also when they change."""
 
 import os
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from ai.segmenter import Segmenter
 from config.settings import AnyDestination, Destination, Settings
 from node.appearance import examiner_of
-from node.auditor import AuditTrail, audit_trail
+from node.auditor import AuditedTransport, AuditTrail, audit_trail
 from node.backoff import Backoff
 from node.bell import Bell
 from node.clock import clock_for
@@ -18,6 +18,7 @@ from node.commitment_scp import CommitmentScp
 from node.commitment_scu import CommitmentEvents, CommitmentScu
 from node.commitment_store import CommitmentStore
 from node.committer import Committer
+from node.crew import Crew, staffed
 from node.database import engine_for, upgrade
 from node.evidence import Evidence
 from node.housekeeping import Housekeeper
@@ -46,7 +47,7 @@ from node.watched import Parts, Watched
 from node.web.app import web_app
 from node.web.server import WebServer
 from node.work import Model, Work
-from node.worker import Worker
+from node.worker import Terms, Worker
 
 log = get_logger()
 
@@ -57,6 +58,10 @@ class _Common:
 
     Attributes:
         settings: What the admin wants.
+        parts: What this process does.
+        segmenters: What finds the anatomy, by the bundle that a rule names; "" is that of `[model]`. Empty in
+            a process that does not work.
+        transport: How results travel; None: as the settings say.
         spool: Where files lie.
         store: Where jobs and deliveries are.
         commitments: Where requests for storage commitment are.
@@ -68,6 +73,9 @@ class _Common:
     """
 
     settings: Settings
+    parts: Collection[Part]
+    segmenters: Mapping[str, Segmenter]
+    transport: Transport | None
     spool: Spool
     store: JobStore
     commitments: CommitmentStore
@@ -76,6 +84,12 @@ class _Common:
     finished: Bell = field(default_factory=Bell)
     taken_on: Bell = field(default_factory=Bell)
     meters: Meters = field(default_factory=Meters)
+
+    def by(self, settings: Settings) -> "_Common":
+        """Return the same with other settings."""
+        store = JobStore(self.store.engine, settings.worker.max_attempts, self.store.clock)
+        spool = self.spool.with_reserve(settings.node.disk_reserve_mb)
+        return replace(self, settings=settings, spool=spool, store=store)
 
     @property
     def backoff(self) -> Backoff:
@@ -129,42 +143,59 @@ def build_node(
     clock = clock_for(engine)
     store = JobStore(engine, settings.worker.max_attempts, clock)
     spool = Spool(data_dir, settings.node.disk_reserve_mb)
-    common = _Common(
-        settings, spool, store, CommitmentStore(engine, clock), audit_trail(settings), meters=meters
-    )
+    commitments, audit = CommitmentStore(engine, clock), audit_trail(settings)
+    segmenters = _segmenters(settings, segmenter) if segmenter is not None else {}
+    common = _Common(settings, parts, segmenters, transport, spool, store, commitments, audit, meters=meters)
     settle_ownership(spool, KeepingStore(engine, clock))
     if torn := spool.recover():
         log.info("spool swept", count=torn)
     if others_may(data_dir):
         log.warning("the data folder is open to other users of this machine")
-    _tell_of_the_stranded(store, {destination.name for destination in settings.every_destination})
-    carrier = MeteredTransport(common.audit.carrying(transport or routes_of(settings)), meters)
-    delivers = Part.DELIVER in parts
-    models = _models(settings, segmenter) if segmenter else {}
-    node = Node(
-        _listener(common) if Part.LISTEN in parts else None,
-        _workers(common, models) if models else (),
-        _senders(common, carrier) if delivers else (),
-        (*_provers(common), *_committers(common), _housekeeper(common)) if delivers else (),
-        common.audit,
-        engine,
-    )
-    return replace(node, web=_web(common, node, segmenter)) if settings.web.enabled else node
+    web_for = partial(_web, common) if settings.web.enabled else lambda _node: None
+    return Node(_crew(common), partial(_next_crew, common), audit, engine, web_for)
 
 
-def _web(common: _Common, node: Node, segmenter: Segmenter | None) -> WebServer:
+def _next_crew(common: _Common, settings: Settings, before: Crew) -> Crew:
+    """Return the crew for other settings; who can stay stays, nobody is started."""
+    return _crew(common.by(settings), before)
+
+
+def _crew(common: _Common, before: Crew | None = None) -> Crew:
+    settings, before = common.settings, before or Crew(common.settings)
+    terms = _terms(common) if common.segmenters else None
+    listener = _listener(common) if Part.LISTEN in common.parts else None
+    workers = before.workers or (_workers(common, terms) if terms else ())
+    _tell_of_the_stranded(common.store, {destination.name for destination in settings.every_destination})
+    if Part.DELIVER not in common.parts:
+        return Crew(settings, listener, workers, terms)
+    senders = staffed(_senders(common), before.senders)
+    posts: dict[Hashable, Callable[[], Prover | Committer | Housekeeper]] = {
+        **_provers(common),
+        **_committers(common),
+        **_housekeeper(common),
+    }
+    others = staffed(posts, before.others)
+    return Crew(settings, listener, workers, terms, senders, others)
+
+
+def _web(common: _Common, node: Node) -> WebServer:
     """Return who tells those that watch this node."""
-    names = [destination.name for destination in common.settings.every_destination] if node.senders else []
-    senders = tuple(zip(names, node.senders, strict=True))
+    segmenter = common.segmenters.get("")
     model = segmenter.model if segmenter is not None else None
-    parts = Parts(node.listener, (*node.workers, *node.senders, *node.others), senders, model)
+
+    def parts() -> Parts:
+        senders = tuple((sender.destination.name, sender) for sender in node.senders)
+        return Parts(node.listener, (*node.workers, *node.senders, *node.others), senders, model)
+
+    store = common.store
     watched = Watched(
-        lambda: common.settings,
-        lambda: parts,
-        common.store.engine,
+        lambda: node.settings,
+        parts,
+        store.engine,
         common.spool,
-        common.store.clock,
+        store.clock,
         common.meters,
+        lambda: node.version,
     )
     return WebServer(common.settings.web, web_app(watched))
 
@@ -196,59 +227,88 @@ def _listener(common: _Common) -> Listener:
     return listener
 
 
-def _models(settings: Settings, segmenter: Segmenter) -> dict[str, Model]:
-    """Return what understands pictures: the segmenter, and each bundle that a rule names, loaded once."""
+def _segmenters(settings: Settings, segmenter: Segmenter) -> dict[str, Segmenter]:
+    """Return the segmenter as "", and one for each bundle that a rule names, loaded once."""
     found = {"": segmenter}
     for bundle in dict.fromkeys(rule.model for rule in settings.rule if rule.model):
         named = settings.model.model_copy(update={"bundle": bundle})
         found[bundle] = segmenter if bundle == settings.model.bundle else load_segmenter(named)
-    return {name: Model(each, examiner_of(each, settings.appearance)) for name, each in found.items()}
+    return found
 
 
-def _workers(common: _Common, models: Mapping[str, Model]) -> tuple[Worker, ...]:
+def _terms(common: _Common) -> Terms:
     settings, store, spool = common.settings, common.store, common.spool
     check_profiles(settings)
+    models = {
+        name: Model(each, examiner_of(each, settings.appearance)) for name, each in common.segmenters.items()
+    }
     work = Work(models, partial(decide, settings), store, spool)
-    lease_s, bells = settings.worker.lease_s, (common.received, common.finished)
-    names = [_holder(f"worker-{number}") for number in range(settings.worker.count)]
     metered = MeteredWork(work, common.meters, store.clock)
-    return tuple(Worker(name, store, spool, metered, lease_s, *bells) for name in names)
+    return Terms(store, spool, metered, settings.worker.lease_s)
 
 
-def _senders(common: _Common, carrier: Transport) -> tuple[Sender, ...]:
-    store, spool, finished = common.store, common.spool, common.finished
-    return tuple(
-        Sender(_holder(f"sender-{d.name}"), d, store, spool, carrier, _rules(common, d), finished)
-        for d in common.settings.every_destination
+def _workers(common: _Common, terms: Terms) -> tuple[Worker, ...]:
+    names = [_holder(f"worker-{number}") for number in range(common.settings.worker.count)]
+    bells, (store, spool, work) = (
+        (common.received, common.finished),
+        (terms.job_store, terms.spool, terms.work),
     )
+    return tuple(Worker(name, store, spool, work, terms.lease_s, *bells) for name in names)
 
 
-def _provers(common: _Common) -> tuple[Prover, ...]:
-    """Return a prover for each destination that is asked for proofs."""
-    delivery, lease_s = common.settings.delivery, common.settings.worker.lease_s
-    rules = ProofRules(common.backoff, delivery.breaker_failures, lease_s)
-    asker, found = CommitmentScu(common.caller, common.events), []
-    for destination in common.settings.every_destination:
-        if not asked_of(destination):
-            continue
+def _senders(common: _Common) -> Mapping[Hashable, Callable[[], Sender]]:
+    """Return a sender for each destination, by what it is made of."""
+    settings = common.settings
+    carrier = common.transport or routes_of(settings)
+    if settings.audit.host:
+        carrier = AuditedTransport(carrier, common.audit)
+    metered = MeteredTransport(carrier, common.meters)
+    called = settings.node.ae_title, settings.tls, bool(settings.audit.host)
+
+    def make(destination: AnyDestination, rules: DeliveryRules) -> Sender:
+        name = _holder(f"sender-{destination.name}")
+        return Sender(name, destination, common.store, common.spool, metered, rules, common.finished)
+
+    rules = {destination: _rules(common, destination) for destination in settings.every_destination}
+    return {(*called, each, its): partial(make, each, its) for each, its in rules.items()}
+
+
+def _provers(common: _Common) -> Mapping[Hashable, Callable[[], Prover]]:
+    """Return a prover for each destination that is asked for proofs, by what it is made of."""
+    settings, delivery = common.settings, common.settings.delivery
+    rules = ProofRules(common.backoff, delivery.breaker_failures, settings.worker.lease_s)
+    asker = CommitmentScu(common.caller, common.events)
+
+    def make(destination: AnyDestination) -> Prover:
         finder = DimseFinder(common.caller) if isinstance(destination, Destination) else common.web_finder
         name, questions = _holder(f"prover-{destination.name}"), Questions(asker, finder)
-        found.append(Prover(name, destination, common.store, common.spool, questions, rules, common.finished))
-    return tuple(found)
+        return Prover(name, destination, common.store, common.spool, questions, rules, common.finished)
+
+    called = settings.node.ae_title, settings.tls
+    asked = [each for each in settings.every_destination if asked_of(each)]
+    return {(Prover, *called, each, rules): partial(make, each) for each in asked}
 
 
-def _committers(common: _Common) -> tuple[Committer, ...]:
-    """Return who answers for commitments, where the node does."""
-    if not common.settings.commitment.answer:
-        return ()
-    evidence, peers = Evidence(common.commitments, common.spool), common.settings.peer
-    name, bell = _holder("committer"), common.taken_on
-    return (Committer(name, common.commitments, evidence, common.caller, peers, common.backoff, bell),)
+def _committers(common: _Common) -> Mapping[Hashable, Callable[[], Committer]]:
+    """Return who answers for commitments, where the node does, by what it is made of."""
+    settings = common.settings
+    if not settings.commitment.answer:
+        return {}
+
+    def make() -> Committer:
+        evidence, peers = Evidence(common.commitments, common.spool), settings.peer
+        name, bell = _holder("committer"), common.taken_on
+        return Committer(name, common.commitments, evidence, common.caller, peers, common.backoff, bell)
+
+    return {(Committer, settings.node.ae_title, settings.tls, settings.peer, common.backoff): make}
 
 
-def _housekeeper(common: _Common) -> Housekeeper:
-    store, spool = KeepingStore(common.store.engine, common.store.clock), common.spool
-    return Housekeeper(common.settings.retention, spool, store, common.audit.deleted(spool))
+def _housekeeper(common: _Common) -> Mapping[Hashable, Callable[[], Housekeeper]]:
+    def make() -> Housekeeper:
+        store, spool = KeepingStore(common.store.engine, common.store.clock), common.spool
+        return Housekeeper(common.settings.retention, spool, store, common.audit.deleted(spool))
+
+    return {(Housekeeper, common.settings.retention): make}
 
 
 def _rules(common: _Common, destination: AnyDestination) -> DeliveryRules:

@@ -63,6 +63,12 @@ class AuditTrail:
         """Whether messages are made."""
         return self._channel is not None
 
+    def take_up(self, channel: Channel | None) -> None:
+        """Say everything by another channel from now on; send what waits in the one before, within limits."""
+        before, self._channel = self._channel, channel
+        if before is not None:
+            before.close()
+
     def close(self) -> None:
         """Send what waits, within limits."""
         if self._channel is not None:
@@ -180,14 +186,16 @@ class AuditTrail:
             self._say(AuditMessage(event, action, participants, objects))
 
     def _us(self, role: audit.AuditCode | None, *, is_requestor: bool) -> Participant:
-        title = self._channel.ae_title if self._channel is not None else ""
+        channel = self._channel
+        title = channel.ae_title if channel is not None else ""
         return Participant(title, is_requestor, socket.gethostname(), role)
 
     def _say(self, message: AuditMessage) -> None:
-        if self._channel is not None:
+        channel = self._channel
+        if channel is not None:
             at, host = datetime.now(UTC), socket.gethostname()
-            source = f"{self._channel.ae_title}@{host}"
-            self._channel.put(framed(message.xml(at, source, self._channel.site), at, host))
+            source = f"{channel.ae_title}@{host}"
+            channel.put(framed(message.xml(at, source, channel.site), at, host))
 
 
 class AuditedTransport:
@@ -215,11 +223,16 @@ class AuditedTransport:
 
 def audit_trail(settings: Settings) -> AuditTrail:
     """Return the trail that the settings ask for; its sending begins at once."""
+    return AuditTrail(channel_of(settings))
+
+
+def channel_of(settings: Settings) -> Channel | None:
+    """Return where the settings want audit messages to go, None: nowhere; its sending begins at once."""
     chosen, tls = settings.audit, settings.tls
     if not chosen.host:
-        return AuditTrail()
+        return None
     queue = SyslogQueue(_wire(chosen, tls))
-    return AuditTrail(Channel(queue.put, queue.close, settings.node.ae_title, chosen.site))
+    return Channel(queue.put, queue.close, settings.node.ae_title, chosen.site)
 
 
 def _wire(chosen: AuditSettings, tls: TlsSettings) -> Wire:

@@ -1,6 +1,7 @@
 """The command `paxnode`: settings are read here, once, and passed in."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -10,8 +11,9 @@ from rich.console import Console
 from ai.errors import AiError
 from config.settings import SettingsError, load_settings
 from node.assembly import build_node
-from node.check import run_checks
+from node.cli_config import checks_of, configuration, print_checks
 from node.cli_doctor import doctor
+from node.cli_dry_run import dry_run_of
 from node.cli_housekeeping import housekeeping
 from node.cli_jobs import jobs
 from node.cli_proof import print_proof
@@ -23,6 +25,8 @@ from node.logs import configure_logs
 from node.model import load_segmenter
 from node.options import options_of
 from node.service import ALL_PARTS, Part
+from node.uptake import Uptake, beginning
+from node.usable import usable
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -38,8 +42,10 @@ app = typer.Typer(
 )
 app.add_typer(jobs, name="jobs")
 app.add_typer(rules, name="rules")
+app.add_typer(configuration, name="config")
 app.command()(housekeeping)
 app.command()(doctor)
+app.command("dry-run")(dry_run_of)
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="Settings file; the packaged one if left out.")
@@ -73,11 +79,19 @@ def serve(
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Run the node until SIGTERM or Ctrl-C."""
-    settings = load_settings(config)
-    configure_logs(settings.logging.level, settings.logging.format)
+    """Run the node until SIGTERM or Ctrl-C. Changes of the settings file are taken up, at once on SIGHUP."""
+    parts = frozenset(only or ALL_PARTS)
     os.umask(PRIVATE)
-    build_node(settings, parts=frozenset(only or ALL_PARTS)).run_until_signal()
+    if config is None:
+        settings = load_settings()
+        configure_logs(settings.logging.level, settings.logging.format)
+        build_node(settings, parts=parts).run_until_signal()
+        return
+    examine = partial(usable, with_model=Part.WORK in parts)
+    begun = beginning(config, examine)
+    configure_logs(begun.settings.logging.level, begun.settings.logging.format)
+    node = build_node(begun.settings, parts=parts)
+    node.run_until_signal(Uptake(config, node, begun, examine))
 
 
 @app.command()
@@ -100,15 +114,7 @@ def proof(
 @app.command()
 def check(config: ConfigOption = None) -> None:
     """Try out settings, model, data folder, database, port and destinations, and say what is wrong."""
-    console = Console()
-    settings = load_settings(config)
-    failed = 0
-    for result in run_checks(settings):
-        mark = "[green]ok[/]" if result.passed else "[bold red]failed[/]"
-        console.print(f"{mark:>14}  [bold]{result.name}[/]: ", end="")
-        console.print(result.words, markup=False, highlight=False, soft_wrap=True)
-        failed += not result.passed
-    raise typer.Exit(EXIT_FAILED if failed else 0)
+    raise typer.Exit(EXIT_FAILED if print_checks(checks_of(config)) else 0)
 
 
 @app.command()

@@ -1,7 +1,8 @@
 """The sockets that the node listens on, and who may wait behind them."""
 
 import socket
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from config.network import NodeSettings, TlsSettings
 from node.errors import NodeError
@@ -64,6 +65,15 @@ def open_doors(settings: NodeSettings, tls: TlsSettings) -> tuple[Door | None, D
         if plain_door is not None:
             plain_door.socket.close()
         raise
+
+
+def refitted(doors: Iterable[Door], tls: TlsSettings) -> tuple[Door, ...]:
+    """Return the same doors for other settings of TLS; their sockets listen all the while.
+
+    Raises:
+        TlsError: A file of TLS cannot be used.
+    """
+    return tuple(replace(door, tls=ServerTls(tls)) if door.tls else door for door in doors)
 
 
 def house_rules(settings: NodeSettings, tls: TlsSettings, file_limit: int) -> HouseRules:

@@ -1,15 +1,34 @@
 """Who this program is, in associations and in files alike (PS3.7 D.3.3.2, PS3.10 7.1)."""
 
+from collections.abc import Sequence
+
 from pydicom.uid import UID
 from pynetdicom import AE
+from pynetdicom.association import Association
 
 IMPLEMENTATION_CLASS_UID = UID("2.25.220204471444902736902730368850413526241")
 IMPLEMENTATION_VERSION_NAME = "PAXNODE"
 
 
-def application_entity(ae_title: str) -> AE:
+class Entity(AE):
+    """An application entity that may take another one's place: it counts what began with that one, too.
+
+    Attributes:
+        inherited: Associations, its own among them or not.
+    """
+
+    inherited: Sequence[Association] = ()
+
+    @property
+    def active_associations(self) -> list[Association]:
+        """Those that are alive; PS3.8 9.3.4 lets one that is too many be rejected."""
+        others = [each for each in self.inherited if each.ae is not self and each.is_alive()]
+        return [*super().active_associations, *others]
+
+
+def application_entity(ae_title: str) -> Entity:
     """Return an application entity that names this program in its associations."""
-    ae = AE(ae_title)
+    ae = Entity(ae_title)
     ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     return ae

@@ -7,10 +7,11 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydicom import Dataset
 from pydicom.uid import UID
-from pynetdicom import AE, _config, evt
+from pynetdicom import _config, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 
@@ -22,16 +23,16 @@ from node.caller import Arrival
 from node.commitment_scp import CommitmentScp
 from node.connections import mend_sockets
 from node.contexts import supported_contexts
-from node.doors import Door, house_rules, open_doors
+from node.doors import Door, HouseRules, house_rules, open_doors, refitted
 from node.errors import StorageError, UndecodableError
 from node.file_limit import raise_file_limit
 from node.head import Head, read_head
-from node.implementation import application_entity
+from node.implementation import Entity, application_entity
 from node.job_store import JobStore
 from node.jobs import Admission, ReceivedObject
 from node.late_abort import close_on_late_abort
 from node.logs import get_logger, place_of, reason_for_log
-from node.porch import Porch
+from node.porch import Porch, Terms
 from node.priorities import Priorities
 from node.reception import Reception, StreamingProvider, shielded
 from node.refusals import Refusals
@@ -122,19 +123,19 @@ class Listener:
         self._refusals = Refusals(self._audit.rejected)
         self.traffic = Traffic({*settings.calling_ae_titles, *settings.urgent_ae_titles})
         self._associations: list[Association] = []
-        self._doors: tuple[Door | None, Door | None] = (None, None)
+        self._doors: tuple[Door, ...] = ()
         self._porch: Porch | None = None
 
     @property
     def port(self) -> int:
         """The TCP port without TLS, 0 where there is none; for 0 in the settings, the one that was free."""
-        plain = self._doors[0]
+        plain = next((door for door in self._doors if door.tls is None), None)
         return plain.port if plain else 0 if self._tls.only else self._settings.port
 
     @property
     def tls_port(self) -> int:
         """The TCP port for TLS, 0 where there is none; for 0 in the settings, the one that was free."""
-        secure = self._doors[1]
+        secure = next((door for door in self._doors if door.tls is not None), None)
         return secure.port if secure else self._tls.port if self._tls.certificate else 0
 
     @property
@@ -157,11 +158,32 @@ class Listener:
         close_on_late_abort()
         mend_sockets()
         _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
-        self._doors = open_doors(self._settings, self._tls)
-        rules = house_rules(self._settings, self._tls, raise_file_limit())
-        doors = [door for door in self._doors if door]
-        self._porch = Porch(doors, rules, self._arrived, self._refusals)
+        self._doors = tuple(door for door in open_doors(self._settings, self._tls) if door)
+        self._porch = Porch(self._doors, self._rules(), self._arrived, self._refusals)
         self._porch.start()
+
+    def take_over(self, before: "Listener") -> None:
+        """Listen in the place of another one, on its sockets, with the rules of this one for whoever comes.
+
+        Associations in progress end as they began; this one looks after them from now on. Not for two
+        threads at a time.
+
+        Raises:
+            TlsError: A file of TLS is no good; the other one goes on.
+        """
+        if before._porch is None:  # it does not listen, so there is nothing to take over
+            return
+        doors = refitted(before._doors, self._tls)
+        self._refusals, self._associations = before._refusals, before._associations
+        before.traffic.know(self.traffic.known)
+        self.traffic = before.traffic
+        self._ae.inherited = self._associations
+        self._refusals.alarm = self._audit.rejected
+        self._doors, self._porch, before._porch = doors, before._porch, None
+        self._porch.take_up(Terms(doors, self._rules(), self._arrived))
+
+    def _rules(self) -> HouseRules:
+        return house_rules(self._settings, self._tls, raise_file_limit())
 
     def stop(self, grace_s: float = STOP_GRACE_S) -> None:
         """Take no new connections, let objects that are on their way end, and close every connection."""
@@ -169,7 +191,7 @@ class Listener:
             return
         porch, self._porch = self._porch, None
         porch.stop()
-        self._doors = (None, None)
+        self._doors = ()
         until = time.monotonic() + grace_s
         for association in self._associations:
             while association.is_alive() and _is_receiving(association) and time.monotonic() < until:
@@ -185,7 +207,7 @@ class Listener:
 
         pynetdicom rejects it where it is one too many. In a flood of them that would be too many threads.
         """
-        self._associations = [association for association in self._associations if association.is_alive()]
+        self._associations[:] = [each for each in self._associations if each.is_alive()]
         if len(self._associations) >= THREADS_PER_PLACE * self._settings.max_associations:
             reject_for_now(arrival)
             title, reason = arrival.calling_ae_title, "Rejected Transient: Local limit exceeded"
@@ -223,7 +245,8 @@ class Listener:
         if isinstance(association.dimse, StreamingProvider):
             association.dimse.close()
         if association.requestor.primitive is None:  # its request was nonsense: its thread waits for another
-            association.dul.to_user_queue.put(None)
+            waited_for: Any = association.dul.to_user_queue
+            waited_for.put(None)
         address = association.requestor.address_info
         calling = str(association.requestor.ae_title)
         where = address.address if address else ""
@@ -345,7 +368,7 @@ def _is_receiving(association: Association) -> bool:
     return isinstance(provider, StreamingProvider) and provider.is_receiving
 
 
-def _application_entity(settings: NodeSettings) -> AE:
+def _application_entity(settings: NodeSettings) -> Entity:
     ae = application_entity(settings.ae_title)
     ae.supported_contexts = supported_contexts()
     ae.maximum_associations = settings.max_associations

@@ -34,6 +34,7 @@ class Loop:
         self._bell = bell
         self._backoff = backoff
         self._stopping = threading.Event()
+        self._ending = False
         self._failures = 0
         self._turned_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -72,20 +73,29 @@ class Loop:
         self._stopping.set()
         self._bell.ring()
 
+    def ask_to_end(self) -> None:
+        """Let the step in hand be the last, and be done whole: it is not told of stopping."""
+        self._ending = True
+        self._bell.ring()
+
     def join(self, timeout_s: float) -> bool:
         """Wait for the step in hand to end; tell whether it did."""
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    @property
+    def _is_over(self) -> bool:
+        return self._ending or self._stopping.is_set()
+
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not self._is_over:
             heard = self._bell.rings
             self.turned()
             pause = self._guarded_step()
             if self._failures:
                 self._stopping.wait(pause)
-            elif pause > 0 and not self._stopping.is_set():
+            elif pause > 0 and not self._is_over:
                 self._bell.wait(heard, pause)
 
     def _guarded_step(self) -> float:

@@ -15,6 +15,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from node.caller import Arrival, Caller, NotTakenError
@@ -43,6 +45,26 @@ NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 log = get_logger()
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What a porch goes by; another one may take its place while it runs.
+
+    Attributes:
+        doors: Where connections come in.
+        rules: Who may.
+        arrived: Is called with each that asks for an association.
+    """
+
+    doors: tuple[Door, ...]
+    rules: HouseRules
+    arrived: Callable[[Arrival], None]
+
+    @cached_property
+    def networks(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+        """The addresses that may connect; none: any may."""
+        return [ipaddress.ip_network(network) for network in self.rules.addresses]
+
+
 class Porch:
     """Takes connections and hands on those that ask for an association.
 
@@ -60,10 +82,8 @@ class Porch:
         arrived: Callable[[Arrival], None],
         refusals: Refusals,
     ) -> None:
-        self._doors = doors
-        self._rules = rules
-        self._networks = [ipaddress.ip_network(network) for network in rules.addresses]
-        self._arrived = arrived
+        self._terms = Terms(tuple(doors), rules, arrived)
+        self._doors = self._terms.doors
         self._refusals = refusals
         self._waiting: dict[Caller, None] = {}  # in the order of their deadlines
         self._bytes = 0
@@ -96,6 +116,14 @@ class Porch:
         self._open_doors()
         self._thread.start()
 
+    def take_up(self, terms: Terms) -> None:
+        """Go by other terms from now on; their doors stand around the same sockets, which stay open.
+
+        Those who wait keep their deadlines, and how they came in.
+        """
+        self._terms = terms
+        self._wake.send(b"x")
+
     def stop(self) -> None:
         """Close the doors, and hang up on all that wait."""
         self._stopping.set()
@@ -119,10 +147,19 @@ class Porch:
     def _look_once(self) -> None:
         for key, _events in self._selector.select(self._pause()):
             self._attend_shielded(key.data)
+        if self._doors is not self._terms.doors:
+            self._change_doors(self._terms.doors)
         self._hang_up_on_the_late()
         self._look_after_certificates()
         if self._closed_until and time.monotonic() >= self._closed_until:
             self._open_doors()
+
+    def _change_doors(self, doors: tuple[Door, ...]) -> None:
+        """Let other doors stand around the same sockets."""
+        if not self._closed_until:
+            for door in doors:
+                self._selector.modify(door.socket, selectors.EVENT_READ, door)
+        self._doors = doors
 
     def _look_after_certificates(self) -> None:
         """Have new files noticed, and days counted, also while nobody comes."""
@@ -152,6 +189,8 @@ class Porch:
             self._take_from(subject)
         elif isinstance(subject, Caller):
             self._go_on_with(subject)
+        else:
+            self._woken.recv(AT_ONCE)
 
     @staticmethod
     def _tell(error: Exception) -> None:
@@ -209,17 +248,17 @@ class Porch:
             except (OSError, ValueError):  # gone already
                 connection.close()
                 return
-        caller = Caller(connection, address, time.monotonic() + self._rules.patience_s, tls)
+        caller = Caller(connection, address, time.monotonic() + self._terms.rules.patience_s, tls)
         self._waiting[caller] = None
         self._selector.register(connection, selectors.EVENT_READ, caller)
         self._keep_within_bounds()
 
     def _may_connect(self, address: str) -> bool:
-        if not self._networks:
+        if not self._terms.networks:
             return True
         found = ipaddress.ip_address(address.partition("%")[0])
         mapped = getattr(found, "ipv4_mapped", None)  # of a door for IPv6 that takes IPv4 as well
-        return any((mapped or found) in network for network in self._networks)
+        return any((mapped or found) in network for network in self._terms.networks)
 
     # ---- those that wait
 
@@ -247,10 +286,10 @@ class Porch:
             self._tell(error)
             close(caller.connection)
 
-        shielded(lambda: self._arrived(caller.arrival()), failed)
+        shielded(lambda: self._terms.arrived(caller.arrival()), failed)
 
     def _keep_within_bounds(self) -> None:
-        while len(self._waiting) > self._rules.max_waiting or self._bytes > MAX_WAITING_BYTES:
+        while len(self._waiting) > self._terms.rules.max_waiting or self._bytes > MAX_WAITING_BYTES:
             oldest = next(iter(self._waiting))
             self._refuse("too many connections wait: it was the oldest", oldest.address[0])
             self._hang_up(oldest)

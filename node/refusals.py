@@ -35,7 +35,7 @@ class Refusals:
         alarm: Callable[[str, str, str], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._alarm = alarm
+        self.alarm = alarm
         self._clock = clock
         self._counts: Counter[str] = Counter()
         self._told: dict[tuple[str, str], _Told] = {}
@@ -62,8 +62,8 @@ class Refusals:
             return
         count = 1 if told is None else told.since + 1
         whose = {"address": address} if address else {}
-        if is_alarming and self._alarm is not None:
-            self._alarm(keys.get("calling_ae_title", ""), address, reason)
+        if is_alarming and self.alarm is not None:
+            self.alarm(keys.get("calling_ae_title", ""), address, reason)
         log.warning(event, reason=reason, count=count, **whose, **keys)
         self._told.pop((address, reason), None)
         self._told[address, reason] = _Told(now)

@@ -93,6 +93,11 @@ class Sender:
         self.loop = Loop(name, self.step, finished)
 
     @property
+    def destination(self) -> AnyDestination:
+        """Where to."""
+        return self._destination
+
+    @property
     def breaker(self) -> BreakerState:
         """Whether the destination answers."""
         return self._breaker.state

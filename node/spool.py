@@ -8,6 +8,7 @@ A file in objects/ or results/ never changes, so that whoever reads one needs no
 stay where they are; the database says what they are.
 """
 
+import copy
 import errno
 import fcntl
 import hashlib
@@ -194,6 +195,12 @@ class Spool:
             raise
         except OSError as error:
             raise StorageError(f"the spool cannot be read: {error.strerror}") from error
+
+    def with_reserve(self, disk_reserve_mb: int) -> "Spool":
+        """Return the same folder with another reserve."""
+        other = copy.copy(self)
+        other._reserve = disk_reserve_mb * MEGABYTE
+        return other
 
     def expect(self, identity: str) -> None:
         """Take the data folder to be there only while it belongs to this database."""

@@ -38,6 +38,11 @@ class Traffic:
         self._answers: Counter[tuple[str, int]] = Counter()
         self._bytes: Counter[str] = Counter()
 
+    @property
+    def known(self) -> frozenset[str]:
+        """The AE titles that are counted by name."""
+        return self._known
+
     def know(self, titles: Collection[str]) -> None:
         """Count these AE titles by name, too, from now on."""
         self._known |= frozenset(titles)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 from ai.errors import NotAChestError, RadiographError
 from node.bell import Bell
@@ -38,6 +39,16 @@ STORAGE_RETRY_S = 10.0
 log = get_logger()
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What a worker goes by; see `Worker`."""
+
+    job_store: JobStore
+    spool: Spool
+    work: Doing
+    lease_s: float
+
+
 class Worker:
     """Runs jobs one after the other in a thread.
 
@@ -62,6 +73,7 @@ class Worker:
         finished: Bell,
     ) -> None:
         self._name = name
+        self._offered = Terms(job_store, spool, work, lease_s)
         self._store = job_store
         self._spool = spool
         self._work = work
@@ -77,6 +89,9 @@ class Worker:
         Raises:
             StorageError: The database or the data folder is away; no job is held against it.
         """
+        terms = self._offered
+        self._store, self._spool = terms.job_store, terms.spool
+        self._work, self._lease_s = terms.work, terms.lease_s
         self._pay()
         self._spool.check_there()
         job = self._store.claim(self._name, self._lease_s)
@@ -94,6 +109,10 @@ class Worker:
         finally:
             self._in_hand = None
         return 0.0
+
+    def take_up(self, terms: Terms) -> None:
+        """Go by other terms from the next job on."""
+        self._offered = terms
 
     def give_back(self) -> None:
         """Let another worker have the job in hand; for a node that stops before this worker is done."""

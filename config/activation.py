@@ -1,0 +1,134 @@
+"""The active settings file: putting another text in its place, and going back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from config.durable import write_file
+from config.errors import SettingsError
+from config.home import versions_of
+from config.settings import environment
+from config.source import Source, text_of
+from config.versions import Version, Versions, digest_of
+
+FOUND = "found as the active file"
+"""Why a version was kept that somebody had made by hand."""
+
+REPLACED = "replaced.toml"
+"""The last text that was replaced and could not be used; it is no version."""
+
+Examine = Callable[[Source], object]
+"""Raises SettingsError for a text that a node cannot go by."""
+
+
+@dataclass(frozen=True)
+class Activation:
+    """What became of asking for another text.
+
+    Attributes:
+        version: What the active file holds now.
+        before: What it held, where that could be used.
+        set_aside: Where the text went that was replaced and could not be used; None: it could.
+    """
+
+    version: Version
+    before: Version | None = None
+    set_aside: Path | None = None
+
+
+@dataclass(frozen=True)
+class ActiveFile:
+    """A settings file and its versions.
+
+    Attributes:
+        path: The file that a node is started with.
+        examine: Says whether a text can be used.
+    """
+
+    path: Path
+    examine: Examine
+
+    @property
+    def versions(self) -> Versions:
+        """Every text that it has had and that could be used."""
+        return versions_of(self.path)
+
+    def text(self) -> str | None:
+        """Return its text; None where there is no such file. SettingsError when it cannot be read."""
+        return text_of(self.path) if self.path.exists() else None
+
+    def activate(self, candidate: Path, who: str, why: str = "") -> Activation:
+        """Let the text of another file be the active one, if it can be used.
+
+        What the file held is a version before it is replaced, or set aside if it cannot be used.
+
+        Args:
+            candidate: The other file.
+            who: Who wants it.
+            why: In words.
+
+        Raises:
+            SettingsError: It cannot be used, or something cannot be written; the active file is as it was.
+        """
+        source = Source.read(candidate, environment())
+        self.examine(source)
+        return self._put(source.text, who, why)
+
+    def roll_back(self, who: str, number: int | None = None, why: str = "") -> Activation:
+        """Let the text of a version be the active one again; it is kept as a new version.
+
+        Args:
+            who: Who wants it.
+            number: Of the version. None: the one before that of the active file, one further back each time;
+                where the file is no version, the last good one.
+            why: In words.
+
+        Raises:
+            SettingsError: There is none, it cannot be used any more, or something cannot be written.
+        """
+        versions = self.versions
+        version = self._step_back(versions) if number is None else versions.numbered(number)
+        text = versions.text(version)
+        self.examine(Source.parsed(str(versions.path(version)), text, environment()))
+        return self._put(text, who, why or f"back to version {version.number}", version.number)
+
+    def current(self) -> Version | None:
+        """Return the version that the active file holds; None where it holds none."""
+        text = self.text()
+        digest = "" if text is None else digest_of(text)
+        return next((each for each in reversed(self.versions.all()) if each.sha256 == digest), None)
+
+    def _step_back(self, versions: Versions) -> Version:
+        """Return the version before the active one, or before the one that it is a copy of."""
+        known, current = {each.number: each for each in versions.all()}, self.current()
+        if not known:
+            raise SettingsError(f"{self.path}: has no version yet to go back to")
+        if current is None:
+            return known[max(known)]
+        number = current.origin or current.number
+        while known[number].origin:
+            number = known[number].origin
+        if number - 1 not in known:
+            raise SettingsError(f"{self.path}: version {number} is the first one; name the version to go to")
+        return known[number - 1]
+
+    def _put(self, text: str, who: str, why: str, origin: int = 0) -> Activation:
+        before, set_aside = self._save_present(who)
+        version = self.versions.keep(text, who, why, origin)
+        write_file(self.path.resolve(), text.encode("utf-8"), like=self.path)
+        return Activation(version, before, set_aside)
+
+    def _save_present(self, who: str) -> tuple[Version | None, Path | None]:
+        """Keep what the active file holds: as a version if it can be used, else beside the versions."""
+        text, versions = self.text(), self.versions
+        if text is None:
+            return None, None
+        try:
+            self.examine(Source.parsed(str(self.path), text, environment()))
+        except SettingsError:
+            place = versions.folder / REPLACED
+            if versions.folder.is_dir():
+                write_file(place, text.encode("utf-8"), like=versions.folder)
+                return None, place
+            return None, None
+        return self.current() or versions.keep(text, who, FOUND), None

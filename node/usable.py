@@ -1,0 +1,102 @@
+"""Whether a node can go by a settings file: what is looked at before one is taken up or activated."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ai.bundle import DEFAULT_BUNDLE, Bundle
+from ai.errors import AiError
+from config.errors import SettingsError
+from config.settings import Settings, environment, settings_of
+from config.source import Location, Source
+from node.check import check_profile, check_tls
+from node.check_peers import CheckResult
+from node.errors import TlsError
+from node.model import STAND_IN
+from node.options import options_of
+from node.tls import client_context, server_context
+
+
+def usable(source: Source, *, with_model: bool = True) -> Settings:
+    """Return settings that a node can go by: everything that they name on this machine is there and good.
+
+    A destination that does not answer, or a certificate that has expired, does not make a file unusable.
+
+    Args:
+        source: The text.
+        with_model: Whether the model bundle is looked at; a process that does not work needs none.
+
+    Raises:
+        SettingsError: It cannot be used; the message names file, line and key.
+    """
+    settings = settings_of(source)
+    _check_profiles(settings, source)
+    tls = settings.tls
+    if tls.certificate or tls.authorities:
+        try:
+            client_context(tls)
+            if tls.certificate:
+                server_context(tls)
+        except TlsError as error:
+            key = "certificate" if tls.certificate else "authorities"
+            raise SettingsError(f"{source.place(('tls', key))}: {error}") from error
+    if with_model:
+        try:
+            _bundle(settings.model.bundle)
+        except AiError as error:
+            raise SettingsError(f"{source.place(('model', 'bundle'))}: {error}") from error
+        _check_rules(settings, source)
+    return settings
+
+
+def check_file(path: Path) -> Iterator[CheckResult]:
+    """Yield what can be said of a settings file alone; nothing is called, and nothing is made.
+
+    The first result says whether a node would take it up; there are no others if not.
+    """
+    try:
+        settings = usable(Source.read(path, environment()))
+    except SettingsError as error:
+        yield CheckResult("settings", False, str(error))
+        return
+    yield CheckResult("settings", True, f"read; AE title {settings.node.ae_title}")
+    bundle = _bundle(settings.model.bundle)
+    words = (
+        f"{bundle.identity.id} {bundle.identity.version}" if bundle else "the stand-in, never for patients"
+    )
+    yield CheckResult("model", True, words)
+    if settings.tls.certificate:
+        yield check_tls(settings.tls)
+    if not settings.destinations:
+        yield CheckResult("destinations", True, "none: results stay in the data folder")
+    for destination in settings.destinations:
+        yield check_profile(settings, destination)
+
+
+def _check_profiles(settings: Settings, source: Source) -> None:
+    """Raise SettingsError for a profile whose structures are not known."""
+    places: dict[str, Location] = {
+        profile.name: ("profile", number, "structures") for number, profile in enumerate(settings.profile)
+    }
+    for profile in settings.profiles.values():
+        try:
+            options_of(profile, settings.results)
+        except AiError as error:
+            place = source.place(places.get(profile.name, ("results", "profile")))
+            raise SettingsError(f"{place}: {error}") from error
+
+
+def _check_rules(settings: Settings, source: Source) -> None:
+    """Raise SettingsError for a rule whose bundle cannot be used."""
+    for number, rule in enumerate(settings.rule):
+        try:
+            if rule.model:
+                _bundle(rule.model)
+        except AiError as error:
+            raise SettingsError(f"{source.place(('rule', number, 'model'))}: {error}") from error
+
+
+def _bundle(named: str) -> Bundle | None:
+    """Return a model bundle, read and compared with its digests; None for the stand-in. "": the default."""
+    if named == STAND_IN:
+        return None
+    return Bundle.load(Path(named) if named else DEFAULT_BUNDLE)

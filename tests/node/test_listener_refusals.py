@@ -13,6 +13,7 @@ from pydicom.uid import (
 from node.database import engine_for
 from node.job_store import JobStore
 from node.listener import Listener
+from node.spool import OWNER_FILE
 from node.states import State
 
 MEGABYTE = 1_000_000
@@ -128,6 +129,23 @@ def test_disk_that_sinks_below_its_reserve_means_try_again_later(
         assert association.send_c_echo().Status == 0x0000
 
     assert (node.files(), node.store.jobs()) == ([], [])
+
+
+def test_data_folder_that_is_away_means_try_again_later(run: Any, make_dx: Any) -> None:
+    node, dataset = run(), make_dx()
+    node.spool.set_owner("ours", 0)
+    node.spool.expect("ours")
+    owner = node.spool.root / OWNER_FILE
+    with node.association() as association:
+        owner.rename(owner.with_name("away"))
+        response = association.send_c_store(dataset)
+        assert response.Status == 0xA700
+        assert "the data folder is away" in response.ErrorComment
+        assert (node.files(), node.store.jobs()) == ([], [])
+        owner.with_name("away").rename(owner)
+        assert association.send_c_store(dataset).Status == 0x0000
+
+    assert node.files() == [node.job().path]
 
 
 @pytest.mark.usefixtures("_files_of_at_most_a_megabyte")

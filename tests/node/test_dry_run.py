@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from pydicom import Dataset
 from pydicom.filebase import DicomBytesIO
 
 from ai.stand_in import StandInSegmenter
+from config.conditions import Condition
+from config.rules import Rule
 from config.settings import Settings
 from node.bell import Bell
 from node.database import engine_for, upgrade
@@ -19,8 +22,9 @@ from node.jobs import Priority, ReceivedObject
 from node.options import OutputOptions, destinations_by_options
 from node.plan import kinds_of, plan
 from node.rule_facts import Titles
+from node.rules import decide
 from node.spool import Spool
-from node.work import Work
+from node.work import Model, Work
 from node.worker import Worker
 
 PLACE = {"ae_title": "PACS", "host": "192.0.2.1", "port": 104}
@@ -34,6 +38,7 @@ class Site:
         self.engine = engine_for("", folder)
         upgrade(self.engine)
         self.store, self.spool, self._number = JobStore(self.engine), Spool(folder), 0
+        self.spool.prepare()
 
     def receive(self, dataset: Dataset, sender: str = "CR1", priority: Priority = Priority.ROUTINE) -> None:
         content = DicomBytesIO()
@@ -57,8 +62,8 @@ class Site:
         )
 
     def work(self, settings: Settings) -> None:
-        outputs = destinations_by_options(settings)
-        work = Work(StandInSegmenter(), None, outputs, self.store, self.spool)
+        models = {"": Model(StandInSegmenter(), None)}
+        work = Work(models, partial(decide, settings), self.store, self.spool)
         worker = Worker("worker", self.store, self.spool, work, 60.0, Bell(), Bell())
         while worker.step() == 0.0:
             pass
@@ -190,3 +195,51 @@ def test_plan_is_what_a_worker_would_write() -> None:
     made = plan(PACS, Dataset(), Titles("CR1"))
     assert (made.outputs, made.priority, made.put_aside) == (destinations_by_options(PACS), None, "")
     assert kinds_of(OutputOptions(seg="none", report="none", presentation_state=True)) == ("PR",)
+
+
+# ---- rules
+
+
+def _with_rules(*rules: Rule) -> Settings:
+    return PACS.model_copy(update={"rule": rules})
+
+
+def _body_part(wanted: str) -> Condition:
+    return Condition.model_validate({"attribute": "BodyPartExamined", "is": wanted})
+
+
+def test_rule_that_ignores_is_told_with_its_reason(site: Site, make_dx: Callable[..., Dataset]) -> None:
+    site.receive(make_dx())
+    site.work(PACS)
+    wanted = _with_rules(Rule(name="none", when=(_body_part("CHEST"),), ignore="not wanted here"))
+
+    found = site.image(PACS, wanted)
+
+    assert found.would is not None
+    assert "not wanted here" in found.would.put_aside
+    assert any("not wanted here" in words for words in found.differences)
+
+
+def test_image_that_a_rule_ignored_would_be_worked_on_without_it(
+    site: Site, make_dx: Callable[..., Dataset]
+) -> None:
+    ignoring = _with_rules(Rule(name="none", when=(_body_part("CHEST"),), ignore="not wanted here"))
+    site.receive(make_dx())
+    site.work(ignoring)
+
+    found = site.image(ignoring, PACS)
+
+    assert found.done is not None
+    assert "not wanted here" in found.done.put_aside
+    assert "worked on, and was put aside" in found.differences
+
+
+def test_rule_is_asked_before_an_image_is_refused(site: Site, make_dx: Callable[..., Dataset]) -> None:
+    site.receive(make_dx(BodyPartExamined="HAND"))
+    site.work(PACS)
+    wanted = _with_rules(Rule(name="hands", when=(_body_part("HAND"),), ignore="hands go elsewhere"))
+
+    found = site.image(PACS, wanted)
+
+    assert found.would is not None
+    assert "hands go elsewhere" in found.would.put_aside

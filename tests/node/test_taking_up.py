@@ -268,6 +268,28 @@ def test_batch_in_hand_of_a_removed_destination_is_sent(site: Site, tmp_path: Pa
         assert set(archive.counts.values()) == {1}
 
 
+def test_rules_hold_from_the_next_job_on_and_counts_go_on(
+    site: Site, archive: Archive, make_dx: MakeDx
+) -> None:
+    node = site.start(destination=[place(archive)])
+    with association(node) as sending:
+        assert stored(sending, make_dx()) == 0x0000
+        until(lambda: site.states() == [State.DONE])
+        node.take_up(site.settings(rule=[{"name": "none", "ignore": "we are closed"}]))
+        assert stored(sending, make_dx()) == 0x0000
+        until(lambda: sorted(site.states()) == [State.DONE, State.IGNORED])
+    assert node.listener is not None
+    assert sum(node.listener.traffic.counts.answers.values()) == 2
+
+
+def test_bundle_that_a_rule_names_anew_waits_for_a_restart(tmp_path: Path) -> None:
+    running = Settings.model_validate({"node": {"data_dir": tmp_path}})
+    rule = {"name": "other", "model": str(tmp_path / "other.zip")}
+    wanted = Settings.model_validate({"node": {"data_dir": tmp_path}, "rule": [rule]})
+    assert waiting(running, wanted) == ("rule.model",)
+    assert waiting(wanted, wanted) == ()
+
+
 def test_parts_whose_settings_stay_the_same_stay(site: Site, archive: Archive) -> None:
     asked = place(archive, query=True)
     node = site.start(destination=[asked], commitment={"answer": True})
@@ -282,7 +304,10 @@ def test_parts_whose_settings_stay_the_same_stay(site: Site, archive: Archive) -
 # ---- what is bound
 
 
-def test_what_is_bound_waits_for_a_restart_and_is_named(tmp_path: Path) -> None:
+def test_what_is_bound_waits_for_a_restart_and_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PAXNODE_WEB__ENABLED", raising=False)
     running = Settings.model_validate({"node": {"data_dir": tmp_path}})
     web = WebDestination(name="web", url="https://192.0.2.1/web")
     wanted = Settings.model_validate(
@@ -292,6 +317,7 @@ def test_what_is_bound_waits_for_a_restart_and_is_named(tmp_path: Path) -> None:
             "model": {"bundle": "other.zip", "threads": 3},
             "worker": {"count": 4, "max_attempts": 9},
             "tls": {"port": 2763},
+            "web": {"enabled": not running.web.enabled, "host": "192.0.2.7", "port": 9},
             "web_destination": (web,),
         }
     )

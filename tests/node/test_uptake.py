@@ -25,6 +25,7 @@ class Taker:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.version = 0
         self.failure: Exception | None = None
 
     def take_up(self, wanted: Settings) -> None:

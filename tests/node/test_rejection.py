@@ -1,7 +1,8 @@
 """A rejection is read, also when the connection was closed before pynetdicom looked."""
 
+import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,13 @@ from tests.faults.peers import BadPeer, Manner, Order
 PATIENCE_S = 20.0
 
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def _halves_are_thrown_away() -> Iterator[None]:
+    """What pynetdicom leaves open of an association that was rejected is closed here, and not in another test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

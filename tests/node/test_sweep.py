@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, delete, update
 
-from node.database import engine_for, job_events, jobs, queue_identity, upgrade, writing
+from node.database import engine_for, identities, job_events, jobs, queue_identity, upgrade, writing
 from node.errors import StorageError
 from node.housekeeping_report import tidied_words
 from node.keeping_store import KeepingStore
@@ -78,7 +78,8 @@ def test_database_from_a_backup_makes_no_orphans(house: House, engine: Engine) -
 def put_back(house: House, passes: int, highest: int) -> None:
     """Leave of the database what a backup held."""
     with writing(house.engine) as connection:
-        connection.execute(delete(job_events).where(job_events.c.job_id > highest))
+        for table in (job_events, identities):
+            connection.execute(delete(table).where(table.c.job_id > highest))
         connection.execute(delete(jobs).where(jobs.c.id > highest))
         connection.execute(update(queue_identity).values(passes=passes))
 

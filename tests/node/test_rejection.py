@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.Pyte
 
 @pytest.fixture(autouse=True)
 def _halves_are_thrown_away() -> Iterator[None]:
-    """What pynetdicom leaves open of an association that was rejected is closed here, and not in another test."""
+    """What pynetdicom leaves open of a rejected association is closed here, and warns in no other test."""
     yield
     gc.collect()
 

@@ -224,10 +224,13 @@ class Listener:
         """Let pynetdicom compare the called AE title with ours: the one of our titles that was called."""
         primitive = event.assoc.requestor.primitive
         called = primitive.called_ae_title if primitive is not None else ""
+        calling = (
+            primitive.calling_ae_title if primitive is not None else ""
+        )  # the requestor has no title yet
         if called in self._settings.called_ae_titles:
             event.assoc.acceptor.ae_title = called
         if not refuses_for_space(event.assoc, self._spool):
-            self.traffic.called(str(event.assoc.requestor.ae_title))
+            self.traffic.called(str(calling))
 
     def _rejected(self, event: evt.Event) -> None:
         requestor = event.assoc.requestor

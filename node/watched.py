@@ -48,9 +48,10 @@ class Parts:
     model: ModelIdentity | None = None
 
     def loops(self) -> Iterator[tuple[str, Loop]]:
-        """Yield each loop with its role, such as "worker-0": its name without the process's."""
+        """Yield each loop with its role, such as "sender-peer:CR1": its name without the process's."""
         for each in self.turning:
-            yield each.loop.name.partition(":")[0], each.loop
+            role, _, process = each.loop.name.rpartition(":")
+            yield role or process, each.loop
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pydicom.datadict import dictionary_VR, keyword_dict, tag_for_keyword
+from pydicom.tag import Tag
 
 from config.source import nearest
+
+FIRST_GROUP = 0x0008
+"""Lower groups are of commands and files (PS3.7, PS3.10): no data set that was sent has them."""
 
 MAX_VALUE = 64
 """Longer values are never matched by a pattern, in characters: what LO and PN may have (PS3.5 6.2).
@@ -91,6 +95,10 @@ def _vr(keyword: str, *, alone: bool) -> str:
     if tag is None:
         known = [*(DERIVED if alone else ()), *keyword_dict]
         raise ValueError(f"'attribute' must be a DICOM keyword, found {keyword!r}{nearest(keyword, known)}")
+    if Tag(tag).group < FIRST_GROUP:
+        raise ValueError(
+            f"{keyword!r} is no part of an image's data set; 'calling_ae_title' tells who sent it"
+        )
     return dictionary_VR(tag)
 
 

@@ -182,10 +182,15 @@ _WORDS = {
 """Pydantic's kinds of error in words for a person who edits a file."""
 
 
+WHOLE = {"model_type", "tuple_type"}
+"""Errors that find something else where a table or a list must stand: text in its place may be a secret."""
+
+
 def _rule(details: ErrorDetails) -> str:
     kind, context = details["type"], details.get("ctx", {})
     if kind == "value_error":  # a rule of ours, which says what it found
         return str(context["error"])
     words = _WORDS.get(kind, details["msg"]).format(**context)
-    hidden = kind == "missing" or details["loc"][-1] in SECRET_KEYS
+    stands_for_more = isinstance(details["input"], dict | list | (str if kind in WHOLE else dict))
+    hidden = kind == "missing" or stands_for_more or details["loc"][-1] in SECRET_KEYS
     return words if hidden else f"{words}, found {details['input']!r}"

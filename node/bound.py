@@ -10,6 +10,7 @@ BOUND = (
     ("model", "bundle"),
     ("model", "threads"),
     ("worker", "count"),
+    ("worker", "lease_s"),
     ("tls", "port"),
     ("tls", "only"),
     ("web", "enabled"),
@@ -46,11 +47,13 @@ def in_effect(running: Settings, wanted: Settings) -> Settings:
         changes[section] = getattr(wanted, section).model_copy(update=bound)
     if _turns_tls(running, wanted):
         changes["tls"] = running.tls
+    if _bundles(wanted) - _bundles(running):
+        changes |= {"rule": running.rule, "routing": running.routing}
     return wanted.model_copy(update=changes)
 
 
 def _bundles(settings: Settings) -> set[str]:
-    """Return the bundles that rules name; one that was not loaded at the start puts its images aside."""
+    """Return the bundles that rules name: they are loaded at the start, and rules that name others wait."""
     return {rule.model for rule in settings.rule if rule.model}
 
 

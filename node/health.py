@@ -85,7 +85,7 @@ def _database(watched: Watched) -> str:
 def _disk(watched: Watched) -> str:
     try:
         watched.spool.check_there()
-        watched.spool.check_space()
+        watched.spool.with_reserve(watched.settings().node.disk_reserve_mb).check_space()
     except NodeError as error:
         return str(error)
     return ""

@@ -15,7 +15,7 @@ from node.job_rows import utc_now
 from node.jobs import DeliveryState
 from node.keeping_store import has_undelivered_results
 from node.spool import MEGABYTE, Spool
-from node.states import PUT_ASIDE, State
+from node.states import LET_GO, State
 
 AGES_DAYS = (1, 7, 30, 365)
 """Jobs are counted by when their state last changed: less than so many days ago, or more than the last."""
@@ -159,9 +159,9 @@ def _kept(engine: Engine, rules: RetentionSettings, now: datetime) -> Iterator[K
 def _why(state: State, rules: RetentionSettings) -> str:
     if state is State.DONE:
         return _for_days(rules.files_days, "files_days")
-    if state in PUT_ASIDE:
+    if state in LET_GO:
         return _for_days(rules.refused_days, "refused_days")
-    return "not done: never removed"
+    return "waits for a decision: never removed" if state is State.UNMATCHED else "not done: never removed"
 
 
 def _for_days(days: int, key: str) -> str:

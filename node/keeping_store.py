@@ -44,7 +44,7 @@ from node.database import (
 from node.job_rows import JobRows
 from node.jobs import NO_FILE, DeliveryState
 from node.repeated import repeated
-from node.states import PUT_ASIDE, State
+from node.states import LET_GO, PUT_ASIDE, State
 
 BATCH = 200
 """Jobs in one transaction, and paths in one question, so that nobody waits long for the database."""
@@ -112,7 +112,7 @@ class KeepingStore(JobRows):
     def _files_due(self, settings: RetentionSettings) -> ColumnElement[bool]:
         kinds: Mapping[tuple[State, ...], int] = {
             (State.DONE,): settings.files_days,
-            PUT_ASIDE: settings.refused_days,
+            LET_GO: settings.refused_days,
         }
         due = [self._ended_before(states, self._ago(days)) for states, days in kinds.items() if days]
         return and_(jobs.c.files_removed_at.is_(None), or_(false(), *due))

@@ -12,7 +12,14 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 
 from ai.errors import NotAChestError, RadiographError
 from config.settings import AnyDestination
-from node.errors import RefusedImageError, ResultError, StorageError, UndecodableError
+from node.errors import (
+    IgnoredImageError,
+    RefusedImageError,
+    ResultError,
+    StorageError,
+    UndecodableError,
+    UnmatchedImageError,
+)
 from node.jobs import Job
 from node.outcome import Outcome, Verdict
 from node.transport import Outgoing, Transport
@@ -107,6 +114,12 @@ class MeteredWork:
             raise
         except (UndecodableError, RadiographError, ResultError):
             outcome = "quarantined"
+            raise
+        except IgnoredImageError:
+            outcome = "ignored"
+            raise
+        except UnmatchedImageError:
+            outcome = "unmatched"
             raise
         except StorageError:
             outcome = "put off"

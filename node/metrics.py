@@ -63,7 +63,7 @@ class Exposition(Collector):
         yield from _loops(parts)
         yield from _destinations(parts)
         with suppress(NodeError):  # the database is away: paxnode_ready tells
-            names = [destination.name for destination in self._watched.settings().destinations]
+            names = [destination.name for destination in self._watched.settings().every_destination]
             figures = queue_figures(self._watched.engine, names, self._watched.clock)
             yield from _queues(figures)
 

@@ -42,6 +42,9 @@ CERTIFICATES_EVERY_S = 30.0
 NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 """What `accept` says when the process or the system has no room for another connection (accept(2))."""
 
+STOP_S = 10.0
+"""How long what it does for a caller may take when it stops, in seconds."""
+
 log = get_logger()
 
 
@@ -128,7 +131,7 @@ class Porch:
         """Close the doors, and hang up on all that wait."""
         self._stopping.set()
         self._wake.send(b"x")
-        self._thread.join()
+        self._thread.join(STOP_S)
         for door in self._doors:
             door.socket.close()
         for caller in list(self._waiting):

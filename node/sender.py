@@ -31,6 +31,9 @@ BATCH = 16
 HURRIED_AT_A_TIME = 500
 """Deliveries in one statement; databases limit its length."""
 
+SETTLE_EVERY_S = 60.0
+"""How often an idle sender looks for what still waits for proofs that nobody asks for."""
+
 log = get_logger()
 
 
@@ -89,6 +92,7 @@ class Sender:
         self._breaker = Breaker(rules.breaker_failures, rules.backoff)
         self._rate = Rate(destination.objects_per_minute, rules.clock)
         self._begun = False
+        self._settled_at = -SETTLE_EVERY_S
         self._unsent: set[int] = set()  # what waits for the destination's return and for nothing else
         self.loop = Loop(name, self.step, finished)
 
@@ -117,6 +121,7 @@ class Sender:
         limit = 1 if self._breaker.state is BreakerState.HALF_OPEN else min(BATCH, self._rate.allowed)
         due = self._store.claim_deliveries(self._destination.name, self._name, self._rules.lease_s, limit)
         if not due:
+            self._settle_again()
             return IDLE_S
         self._rate.spend(len(due))
         self._send(due)
@@ -131,6 +136,13 @@ class Sender:
         while last is not None and not self.loop.stopping:
             last = self._store.settle(name, asked, last)
         self._begun = True
+
+    def _settle_again(self) -> None:
+        """End what waits for proofs that are not asked for any more: another sender may have just sent it."""
+        now = time.monotonic()
+        if not asked_of(self._destination) and now >= self._settled_at + SETTLE_EVERY_S:
+            self._store.settle(self._destination.name, ())
+            self._settled_at = now
 
     def _hurry(self) -> None:
         """Make due what could not be sent, once the destination answers again.

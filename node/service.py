@@ -1,9 +1,10 @@
 """The node as it runs: its parts, the order in which they start and stop, and the signals that it knows."""
 
 import signal
-import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from enum import StrEnum
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from sqlalchemy import Engine
@@ -20,6 +21,9 @@ from node.prover import Prover
 from node.sender import Sender
 from node.web.server import WebServer
 from node.worker import Worker
+
+WAKE_S = 1.0
+"""How often is looked for a signal, in seconds."""
 
 GRACE_S = 20.0
 """How long the jobs and deliveries in hand may take to end when the node stops."""
@@ -151,7 +155,8 @@ class Node:
             _start(tuple(crew.without(before)))
         leaving = tuple(before.without(crew))
         for part in leaving:
-            part.loop.ask_to_end()
+            # a housekeeper goes by the new settings at once: what it has not removed yet may be wanted now
+            (part.loop.ask_to_stop if isinstance(part, Housekeeper) else part.loop.ask_to_end)()
         self._retiring = (*(each for each in self._retiring if not each.loop.join(0)), *leaving)
         self._say_by(before.settings, crew.settings)
 
@@ -164,6 +169,7 @@ class Node:
 
     def stop(self) -> None:
         """Stop every part in order; nothing acknowledged is lost, whatever is in hand."""
+        log.info("node stops")
         if self.listener is not None:
             self.listener.stop()
         _ask_to_stop(self.workers)
@@ -187,9 +193,9 @@ class Node:
         Args:
             watch: Sees to changed settings meanwhile, also when SIGHUP asks for it.
         """
-        told = threading.Event()
+        told: SimpleQueue[int] = SimpleQueue()  # a handler may put; an Event's lock it might find held
         before = {
-            number: signal.signal(number, lambda _number, _frame: told.set())
+            number: signal.signal(number, lambda told_number, _frame: told.put(told_number))
             for number in (signal.SIGTERM, signal.SIGINT)
         }
         if watch is not None:
@@ -197,12 +203,19 @@ class Node:
         self.start()
         if watch is not None:
             watch.start()
-        told.wait()
+        _first_in(told)
         for number, handler in before.items():
             signal.signal(number, handler)
         if watch is not None:
             watch.stop()
         self.stop()
+
+
+def _first_in(told: "SimpleQueue[int]") -> int:
+    """Return the first signal; it looks by itself, for one that another thread was given wakes nobody."""
+    while True:
+        with suppress(Empty):
+            return told.get(timeout=WAKE_S)
 
 
 def _audited_by(settings: Settings) -> tuple[object, ...]:

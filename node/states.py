@@ -80,4 +80,10 @@ def next_state(state: State, event: Event) -> State:
 
 
 PUT_ASIDE = (State.REFUSED, State.IGNORED, State.UNMATCHED, State.QUARANTINED, State.FAILED)
-"""Ends without a result; the image is kept for as long as `retention.refused_days` says."""
+"""Ends without a result."""
+
+LET_GO = tuple(state for state in PUT_ASIDE if state is not State.UNMATCHED)
+"""Those whose image is kept for as long as `retention.refused_days` says.
+
+An unmatched one is nobody's decision: it stays until there is one.
+"""

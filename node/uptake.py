@@ -33,7 +33,7 @@ STOP_S = 20.0
 BY_HAND = "the file was changed"
 AT_START = "the node was started with it"
 
-_FOUND = re.compile(r",? found .*?(?=; |$)")
+_FOUND = re.compile(r",? found .*$")
 _NOT_ADMITTED = re.compile(r"[^\w .,:;()\[\]/\\%+=-]")
 
 log = get_logger()

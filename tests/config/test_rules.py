@@ -87,6 +87,10 @@ def test_a_condition_can_be_made_of_what_it_dumps() -> None:
         ('attribute = "Modality"', "needs exactly one operator for 'Modality', found none"),
         ('attribute = "Modality", is = "DX", is_not = "CR"', "found is, is_not"),
         ('is = "DX"', "needs an 'attribute'"),
+        (
+            'attribute = "TransferSyntaxUID", is = "1.2"',
+            "'TransferSyntaxUID' is no part of an image's data set",
+        ),
         ('attribute = "PatientName", below = 3', "cannot compare 'PatientName' by 'below': it holds text"),
         ('attribute = "PatientAge", below = 16', "cannot compare 'PatientAge' by 'below'"),
         ('attribute = "Rows", contains = "3"', "cannot compare 'Rows' by 'contains': it holds numbers"),

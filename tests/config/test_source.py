@@ -1,5 +1,9 @@
+from pathlib import Path
+
 import pytest
 
+from config.errors import SettingsError
+from config.settings import load_settings
 from config.source import Location, Source
 
 TEXT = """# comment
@@ -37,3 +41,20 @@ port = 2
 )
 def test_line_is_where_a_statement_begins_or_where_its_table_does(location: Location, line: int) -> None:
     assert Source("", TEXT, {}, {}).line(location) == line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[web_destination]\nname = "x"\nurl = "https://192.0.2.1"\npassword = "hun; ter2"\n',
+        'database = "postgresql://user:hun; ter2@server/db"\n',
+        '[[database]]\nurl = "postgresql://user:hun; ter2@server/db"\n',
+    ],
+)
+def test_what_stands_in_the_place_of_a_table_is_not_shown(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as raised:
+        load_settings(path)
+    assert "ter2" not in str(raised.value)
+    assert "must be" in str(raised.value)

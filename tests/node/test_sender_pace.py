@@ -12,6 +12,7 @@ from config.settings import AnyDestination
 from node.backoff import Backoff, BreakerState
 from node.jobs import DeliveryState
 from node.outcome import Outcome, Verdict
+from node.proofs import ProofKind
 from node.sender import DeliveryRules
 from node.transport import Outgoing, PlainTransport
 from tests.node.test_sender import NOWHERE, RULES, Bench
@@ -91,3 +92,17 @@ def test_unreadable_file_of_ours_says_nothing_about_a_dead_peer(bench: Bench) ->
         time.sleep(sender.step())
     assert not verdicts
     assert sender.breaker is not BreakerState.CLOSED
+
+
+def test_what_another_sender_left_waiting_for_a_proof_that_nobody_asks_for_is_ended(bench: Bench) -> None:
+    bench.add_job()
+    sender = bench.sender(NOWHERE, PlainTransport())
+    sender.step()
+    bench.add_job()
+    [left] = bench.store.claim_deliveries(NOWHERE.name, "the one before", 30, 1)
+    bench.store.delivered(left.id, 0x0000, {ProofKind.COMMITMENT})  # it went by the settings of before
+    assert DeliveryState.SENT in {delivery.state for delivery in bench.deliveries()}
+
+    sender.step()
+
+    assert {delivery.state for delivery in bench.deliveries()} == {DeliveryState.DELIVERED}

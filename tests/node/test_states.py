@@ -3,7 +3,7 @@ import itertools
 import pytest
 
 from node.errors import TransitionError
-from node.states import TRANSITIONS, Event, State, next_state
+from node.states import LET_GO, PUT_ASIDE, TRANSITIONS, Event, State, next_state
 
 END_STATES = {State.DONE}
 
@@ -36,3 +36,7 @@ def test_every_state_is_reached_from_received() -> None:
         reached |= {target for (source, _), target in TRANSITIONS.items() if source in reached}
 
     assert reached == set(State)
+
+
+def test_image_that_no_rule_matched_is_not_let_go() -> None:
+    assert set(PUT_ASIDE) - set(LET_GO) == {State.UNMATCHED}

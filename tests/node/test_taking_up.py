@@ -288,6 +288,9 @@ def test_bundle_that_a_rule_names_anew_waits_for_a_restart(tmp_path: Path) -> No
     wanted = Settings.model_validate({"node": {"data_dir": tmp_path}, "rule": [rule]})
     assert waiting(running, wanted) == ("rule.model",)
     assert waiting(wanted, wanted) == ()
+    running_on = in_effect(running, wanted)
+    assert running_on.rule == (), "images of such a rule would be put aside"
+    assert waiting(running_on, wanted) == ("rule.model",), "it is told also after the others are taken up"
 
 
 def test_parts_whose_settings_stay_the_same_stay(site: Site, archive: Archive) -> None:
@@ -315,7 +318,7 @@ def test_what_is_bound_waits_for_a_restart_and_is_named(
             "node": {"data_dir": tmp_path / "other", "port": 104, "host": "127.0.0.1", "ae_title": "AI"},
             "database": {"url": "postgresql+psycopg://server/paxnode"},
             "model": {"bundle": "other.zip", "threads": 3},
-            "worker": {"count": 4, "max_attempts": 9},
+            "worker": {"count": 4, "max_attempts": 9, "lease_s": 61.0},
             "tls": {"port": 2763},
             "web": {"enabled": not running.web.enabled, "host": "192.0.2.7", "port": 9},
             "web_destination": (web,),

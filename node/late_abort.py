@@ -1,16 +1,25 @@
-"""An abort that comes when the association has just ended closes the connection; it breaks no thread.
+"""What is asked of an association that is about to end does no harm; it breaks no thread.
 
-PS3.8 table 9-10 has no such entry: the user of an association that was released or rejected has nothing left
-to abort. But pynetdicom's `abort` is called from another thread, which cannot know; the state machine then
-raises in the thread that serves the association ("Invalid event 'Evt15' for the current state 'Sta13'").
+PS3.8 table 9-10 has no such entries: the user of an association that was released, rejected or aborted has
+nothing left to abort, and nothing to send. But pynetdicom's `abort`, and the answer to a request that was in
+work, come from other threads, which cannot know; the state machine then raises in the thread that serves the
+association ("Invalid event 'Evt15' for the current state 'Sta13'"), and nobody closes the connection.
 """
 
 from pynetdicom import fsm
+from pynetdicom.dul import DULServiceProvider
 
-A_ABORT_REQUEST, AWAITING_CLOSE = "Evt15", "Sta13"
-STOP_TIMER_AND_CLOSE = "AA-2"
+A_ABORT_REQUEST, P_DATA_REQUEST, AWAITING_CLOSE = "Evt15", "Evt9", "Sta13"
+STOP_TIMER_AND_CLOSE, DISCARD = "AA-2", "discard"
 
 
 def close_on_late_abort() -> None:
-    """Teach pynetdicom's state machine to close the connection; done again, it changes nothing."""
+    """Teach pynetdicom's state machine what to do, once for all: an abort closes, late data is discarded."""
+    fsm.ACTIONS[DISCARD] = ("Discard what was to be sent", _discard, (AWAITING_CLOSE,))
     fsm.TRANSITION_TABLE[A_ABORT_REQUEST, AWAITING_CLOSE] = STOP_TIMER_AND_CLOSE
+    fsm.TRANSITION_TABLE[P_DATA_REQUEST, AWAITING_CLOSE] = DISCARD
+
+
+def _discard(provider: DULServiceProvider) -> str:
+    provider.to_provider_queue.get(False)
+    return AWAITING_CLOSE

@@ -1,11 +1,12 @@
 """An association that has ended can be aborted all the same."""
 
 import socket
+import time
 
 from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu import A_ASSOCIATE_RQ
-from pynetdicom.pdu_primitives import A_ASSOCIATE, MaximumLengthNotification
+from pynetdicom.pdu_primitives import A_ASSOCIATE, P_DATA, MaximumLengthNotification
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from node.late_abort import AWAITING_CLOSE, close_on_late_abort
@@ -48,4 +49,32 @@ def test_abort_of_a_rejected_association_closes_the_connection_and_breaks_no_thr
     ae.shutdown()
     assert answer[:1] == b"\x03", "an A-ASSOCIATE-RJ, then the end of the connection"
     assert not association.is_alive()
+    assert not association.dul.is_alive()
+
+
+def test_data_for_an_association_that_is_about_to_end_is_discarded_and_breaks_no_thread() -> None:
+    close_on_late_abort()
+    served: list[Association] = []
+
+    def send_too_late(event: evt.Event) -> None:
+        if event.next_state == AWAITING_CLOSE and not served:
+            served.append(event.assoc)
+            event.assoc.dul.send_pdu(P_DATA())
+
+    ae = AE("ARCHIVE")
+    ae.add_supported_context(Verification)
+    ae.require_called_aet = True
+    handlers: list[evt.EventHandlerType] = [(evt.EVT_FSM_TRANSITION, send_too_late)]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    assert server is not None
+    with socket.create_connection(server.server_address[:2], timeout=10) as client:
+        client.sendall(_request())
+        assert client.recv(1024)[:1] == b"\x03"
+        deadline = time.monotonic() + 10
+        while not (served and served[0].dul.to_provider_queue.empty()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    (association,) = served
+    association.join(10)
+    ae.shutdown()
+    assert association.dul.to_provider_queue.empty()
     assert not association.dul.is_alive()

@@ -6,6 +6,8 @@ work, come from other threads, which cannot know; the state machine then raises 
 association ("Invalid event 'Evt15' for the current state 'Sta13'"), and nobody closes the connection.
 """
 
+from collections.abc import Sequence
+
 from pynetdicom import fsm
 from pynetdicom.dul import DULServiceProvider
 
@@ -15,11 +17,12 @@ STOP_TIMER_AND_CLOSE, DISCARD = "AA-2", "discard"
 
 def close_on_late_abort() -> None:
     """Teach pynetdicom's state machine what to do, once for all: an abort closes, late data is discarded."""
-    fsm.ACTIONS[DISCARD] = ("Discard what was to be sent", _discard, (AWAITING_CLOSE,))
+    after: Sequence[str] = AWAITING_CLOSE
+    fsm.ACTIONS[DISCARD] = ("Discard what was to be sent", _discard, after)
     fsm.TRANSITION_TABLE[A_ABORT_REQUEST, AWAITING_CLOSE] = STOP_TIMER_AND_CLOSE
     fsm.TRANSITION_TABLE[P_DATA_REQUEST, AWAITING_CLOSE] = DISCARD
 
 
-def _discard(provider: DULServiceProvider) -> str:
-    provider.to_provider_queue.get(False)
+def _discard(dul: DULServiceProvider) -> str:
+    dul.to_provider_queue.get(False)
     return AWAITING_CLOSE

@@ -1,5 +1,6 @@
 """The slices of CT objects, those of one image each and enhanced ones, and the stack that they make."""
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,9 +192,10 @@ def one(case: str, what: str, values: Iterable[Hashable]) -> None:
     """Refuse several values where there must be one.
 
     Raises:
-        VolumeError: Naming two of them.
+        VolumeError: Naming the two most frequent of them.
     """
-    found = list(dict.fromkeys(values))
+    counted = Counter(values)
+    found = sorted(counted, key=lambda value: (-counted[value], str(value)))
     if len(found) > 1:
         raise VolumeError(f"{case}: the slices have {len(found)} {what}, such as {found[0]} and {found[1]}")
 

@@ -191,6 +191,7 @@ def _rule(details: ErrorDetails) -> str:
     if kind == "value_error":  # a rule of ours, which says what it found
         return str(context["error"])
     words = _WORDS.get(kind, details["msg"]).format(**context)
-    stands_for_more = isinstance(details["input"], dict | list | (str if kind in WHOLE else dict))
-    hidden = kind == "missing" or stands_for_more or details["loc"][-1] in SECRET_KEYS
-    return words if hidden else f"{words}, found {details['input']!r}"
+    found = details["input"]
+    may_hold_secrets = isinstance(found, dict | list) or (isinstance(found, str) and kind in WHOLE)
+    hidden = kind == "missing" or may_hold_secrets or details["loc"][-1] in SECRET_KEYS
+    return words if hidden else f"{words}, found {found!r}"

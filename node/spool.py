@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from config.durable import sync_folder
 from node.errors import OutOfSpaceError, StorageError
 
 MEGABYTE = 1_000_000
@@ -54,14 +55,6 @@ def _translated() -> Iterator[None]:
     except OSError as error:
         kind = OutOfSpaceError if error.errno in _NO_ROOM else StorageError
         raise kind(f"the spool cannot be written: {error.strerror}") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def others_may(folder: Path) -> str:
@@ -173,7 +166,7 @@ class Spool:
                 if not self.root.exists():
                     self.root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
                 (self.root / name).mkdir(mode=FOLDER_MODE, exist_ok=True)
-            _sync_folder(self.root)
+            sync_folder(self.root)
         return self
 
     def path(self, relative: str) -> Path:
@@ -269,14 +262,14 @@ class Spool:
         relative = f"{folder}/{digest[:2]}/{digest}.dcm"
         target = self.path(relative)
         target.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        _sync_folder(target.parent.parent)  # always: who made the folder may not have come so far
+        sync_folder(target.parent.parent)  # always: who made the folder may not have come so far
         with self._removals(fcntl.LOCK_SH):  # none between a look and what follows from it
             if target.exists():  # the same content: what is there may be in use
                 os.utime(target)  # it counts as new: nobody removes it before its row is committed
                 path.unlink()
             else:
                 path.rename(target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
         return Kept(relative, digest)
 
     def recover(self) -> int:
@@ -346,7 +339,7 @@ class Spool:
                 file.flush()
                 os.fsync(file.fileno())
                 path.rename(self.root / OWNER_FILE)
-                _sync_folder(self.root)
+                sync_folder(self.root)
         finally:
             path.unlink(missing_ok=True)
 

@@ -126,9 +126,8 @@ class Work:
 
     def _decision(self, job: Job, content: bytes) -> Decision:
         """Ask what becomes of an image, and write it down with the job."""
-        header = parse(
-            content
-        )  # one of its own: who asks converts elements, and results copy them as they came
+        # A header of its own: who asks converts elements, and results copy them as they came.
+        header = parse(content)
         decision = self._decide(header, Titles(job.calling_ae_title, job.called_ae_title))
         self._store.note_read(job, identifiers_in(header), decision.rules, decision.priority)
         if decision.fate is Fate.IGNORED:

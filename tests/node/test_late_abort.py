@@ -2,6 +2,8 @@
 
 import socket
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
@@ -24,8 +26,24 @@ def _request() -> bytes:
     return A_ASSOCIATE_RQ(primitive).encode()
 
 
-def test_abort_of_a_rejected_association_closes_the_connection_and_breaks_no_thread() -> None:
+@contextmanager
+def _rejecting(handler: Callable[[evt.Event], None]) -> Iterator[socket.socket]:
+    """A connection to an application entity that rejects it; the handler sees its state machine move."""
     close_on_late_abort()
+    ae = AE("ARCHIVE")
+    ae.add_supported_context(Verification)
+    ae.require_called_aet = True
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_FSM_TRANSITION, handler)])
+    assert server is not None
+    try:
+        with socket.create_connection(server.server_address[:2], timeout=10) as client:
+            client.sendall(_request())
+            yield client
+    finally:
+        ae.shutdown()
+
+
+def test_abort_of_a_rejected_association_closes_the_connection_and_breaks_no_thread() -> None:
     served: list[Association] = []
 
     def abort_too_late(event: evt.Event) -> None:
@@ -33,27 +51,18 @@ def test_abort_of_a_rejected_association_closes_the_connection_and_breaks_no_thr
             served.append(event.assoc)
             event.assoc.abort()
 
-    ae = AE("ARCHIVE")
-    ae.add_supported_context(Verification)
-    ae.require_called_aet = True
-    handlers: list[evt.EventHandlerType] = [(evt.EVT_FSM_TRANSITION, abort_too_late)]
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-    assert server is not None
-    with socket.create_connection(server.server_address[:2], timeout=10) as client:
-        client.sendall(_request())
+    with _rejecting(abort_too_late) as client:
         answer = b""
         while piece := client.recv(1024):
             answer += piece
-    (association,) = served
-    association.join(10)
-    ae.shutdown()
+        (association,) = served
+        association.join(10)
     assert answer[:1] == b"\x03", "an A-ASSOCIATE-RJ, then the end of the connection"
     assert not association.is_alive()
     assert not association.dul.is_alive()
 
 
 def test_data_for_an_association_that_is_about_to_end_is_discarded_and_breaks_no_thread() -> None:
-    close_on_late_abort()
     served: list[Association] = []
 
     def send_too_late(event: evt.Event) -> None:
@@ -61,20 +70,13 @@ def test_data_for_an_association_that_is_about_to_end_is_discarded_and_breaks_no
             served.append(event.assoc)
             event.assoc.dul.send_pdu(P_DATA())
 
-    ae = AE("ARCHIVE")
-    ae.add_supported_context(Verification)
-    ae.require_called_aet = True
-    handlers: list[evt.EventHandlerType] = [(evt.EVT_FSM_TRANSITION, send_too_late)]
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-    assert server is not None
-    with socket.create_connection(server.server_address[:2], timeout=10) as client:
-        client.sendall(_request())
+    with _rejecting(send_too_late) as client:
         assert client.recv(1024)[:1] == b"\x03"
         deadline = time.monotonic() + 10
         while not (served and served[0].dul.to_provider_queue.empty()) and time.monotonic() < deadline:
             time.sleep(0.01)
-    (association,) = served
-    association.join(10)
-    ae.shutdown()
+        client.close()
+        (association,) = served
+        association.join(10)
     assert association.dul.to_provider_queue.empty()
     assert not association.dul.is_alive()

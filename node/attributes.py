@@ -9,6 +9,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
+from pydicom.valuerep import VR
 
 CONVERSION_ERRORS = (
     ValueError,  # OverflowError's and UnicodeError's base too
@@ -25,6 +26,9 @@ CONVERSION_ERRORS = (
     struct.error,
 )
 """What pydicom raises on bytes that do not fit their value representation."""
+
+_COUNTED_RAW = {None, *map(str, VR)} - {"SQ"}
+"""Value representations of elements that need not be decoded to be counted; None: the dictionary tells it."""
 
 _CODE_STRING = re.compile(r"[A-Za-z0-9_. /:^-]{1,32}")
 
@@ -76,14 +80,15 @@ def items(dataset: Dataset, keyword: str) -> tuple[Dataset, ...]:
 def extent(sequence: Iterable[Dataset]) -> tuple[int, int]:
     """Return how many elements a sequence holds at any depth, items included, and the bytes of their values.
 
-    Values that are decoded already count as their text. Depth was bounded when the data set was read.
+    Values that are decoded already count as their text. Depth was bounded when the data set was read. One of a
+    value representation that is not known raises one of `CONVERSION_ERRORS`: nobody could write it again.
     """
     elements = size = 0
     for item in sequence:
         elements += 1
         for tag in list(item.keys()):
             found: object = item.get_item(tag)
-            if isinstance(found, RawDataElement) and found.VR != "SQ":
+            if isinstance(found, RawDataElement) and found.VR in _COUNTED_RAW:
                 more = (1, len(found.value or b""))
             else:
                 element = item[tag]

@@ -149,9 +149,13 @@ def _check_length(keyword: str, element: DataElement | RawDataElement) -> None:
 def _is_well_formed(keyword: str, element: DataElement | RawDataElement) -> bool:
     """Whether an attribute may be copied: what nobody is identified by must have its form."""
     form = FORMS.get(keyword)
-    value = element.value
+    value: object = element.value
+    if form is None:
+        return True
+    if isinstance(value, Sequence):  # such as pydicom finds in bytes of UN
+        return False
     text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value or "")
-    return form is None or form.fullmatch(text.rstrip(" \0")) is not None
+    return form.fullmatch(text.rstrip(" \0")) is not None
 
 
 def copy_identity(identity: Dataset, result: Dataset) -> None:

@@ -184,8 +184,8 @@ class Sender:
 
 
 def padded(content: bytes) -> bytes:
-    """Return a data set of an even length, as it must be."""
-    return content + b"\0" * (len(content) % 2)
+    """Return a data set of an even length, as it must be; of none, something: pynetdicom would send nothing."""
+    return content + b"\0" * (len(content) % 2) or b"\0\0"
 
 
 def store(association: Association, mutant: Specimen, uid: str) -> str:

@@ -132,6 +132,14 @@ def test_sequence_that_cannot_be_read_is_left_out(make_dx: MakeDx) -> None:
     assert "OtherPatientIDsSequence" not in identity_of(dataset)
 
 
+def test_sequence_with_a_value_representation_that_is_not_known_is_undecodable(make_dx: MakeDx) -> None:
+    item = Dataset()
+    item[0x00100020] = RawDataElement(BaseTag(0x00100020), "ZZ", 2, b"12", 0, False, True)
+
+    with pytest.raises(UndecodableError, match="Other Patient IDs Sequence cannot be read"):
+        identity_of(make_dx(OtherPatientIDsSequence=[item]))
+
+
 def test_sequence_that_is_encoded_as_something_else_is_left_out(make_dx: MakeDx) -> None:
     dataset = make_dx()
     tag = BaseTag(0x00101002)

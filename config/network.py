@@ -159,6 +159,14 @@ class WebSettings(Section):
     port: Annotated[Whole, Field(ge=0, le=65_535)] = 11180
 
 
+class ConsoleSettings(Section):
+    """`[console]`: the web console, on the address and port of `[web]`."""
+
+    enabled: bool = True
+    idle_minutes: Annotated[Whole, Field(ge=1, le=1440)] = 30
+    session_hours: Annotated[Whole, Field(ge=1, le=168)] = 12
+
+
 class RetentionSettings(Section):
     """`[retention]`: when files and rows are removed; 0 keeps for ever. Never before a result's proof."""
 

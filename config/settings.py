@@ -24,6 +24,7 @@ from config.network import AnyDestination as AnyDestination
 from config.network import (
     AuditSettings,
     CommitmentSettings,
+    ConsoleSettings,
     RetentionSettings,
     TlsSettings,
     WebSettings,
@@ -132,6 +133,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     audit: AuditSettings = AuditSettings()
     web: WebSettings = WebSettings()
+    console: ConsoleSettings = ConsoleSettings()
     logging: LoggingSettings = LoggingSettings()
 
     @property
@@ -269,6 +271,7 @@ def _known_keys() -> dict[str, list[str]]:
         "retention": RetentionSettings,
         "audit": AuditSettings,
         "web": WebSettings,
+        "console": ConsoleSettings,
         "logging": LoggingSettings,
     }
     return {name: list(section.model_fields) for name, section in sections.items()}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from ai.onnx_segmenter import OnnxSegmenter
 from ai.segmenter import Segmenter
 from config.settings import AnyDestination, Destination, Settings
 from node.appearance import examiner_of
@@ -45,6 +46,8 @@ from node.transcode import SYNTAXES
 from node.transport import Transport
 from node.watched import Parts, Watched
 from node.web.app import web_app
+from node.web.console import add_console
+from node.web.desk import desk_for
 from node.web.server import WebServer
 from node.work import Model, Work
 from node.worker import Terms, Worker
@@ -117,6 +120,7 @@ def build_node(
     segmenter: Segmenter | None = None,
     transport: Transport | None = None,
     parts: Collection[Part] = ALL_PARTS,
+    settings_file: Path | None = None,
 ) -> Node:
     """Return a node that is ready to start. Tables are made or migrated, and what a crash left is tidied up.
 
@@ -127,6 +131,7 @@ def build_node(
         segmenter: What finds the anatomy; None loads the bundle that the settings name, if the node works.
         transport: How results travel; None sends them by C-STORE, or by STOW-RS to a web destination.
         parts: What this process does.
+        settings_file: Where the settings come from, for the console; None: they are the packaged ones.
 
     Raises:
         ai.errors.BundleError: The model bundle cannot be trusted.
@@ -151,7 +156,7 @@ def build_node(
         log.info("spool swept", count=torn)
     if others_may(data_dir):
         log.warning("the data folder is open to other users of this machine")
-    web_for = partial(_web, common) if settings.web.enabled else lambda _node: None
+    web_for = partial(_web, common, settings_file) if settings.web.enabled else lambda _node: None
     return Node(_crew(common), partial(_next_crew, common), audit, engine, web_for)
 
 
@@ -178,14 +183,15 @@ def _crew(common: _Common, before: Crew | None = None) -> Crew:
     return Crew(settings, listener, workers, terms, senders, others)
 
 
-def _web(common: _Common, node: Node) -> WebServer:
-    """Return who tells those that watch this node."""
+def _web(common: _Common, settings_file: Path | None, node: Node) -> WebServer:
+    """Return who tells those that watch this node, and serves its console."""
     segmenter = common.segmenters.get("")
     model = segmenter.model if segmenter is not None else None
+    provider = segmenter.providers[0] if isinstance(segmenter, OnnxSegmenter) else ""
 
     def parts() -> Parts:
         senders = tuple((sender.destination.name, sender) for sender in node.senders)
-        return Parts(node.listener, (*node.workers, *node.senders, *node.others), senders, model)
+        return Parts(node.listener, (*node.workers, *node.senders, *node.others), senders, model, provider)
 
     store = common.store
     watched = Watched(
@@ -197,7 +203,10 @@ def _web(common: _Common, node: Node) -> WebServer:
         common.meters,
         lambda: node.version,
     )
-    return WebServer(common.settings.web, web_app(watched))
+    app = web_app(watched)
+    if common.settings.console.enabled:
+        add_console(app, desk_for(watched, store, settings_file))
+    return WebServer(common.settings.web, app)
 
 
 def _tell_of_the_stranded(store: JobStore, known: Collection[str]) -> None:

@@ -80,8 +80,8 @@ def items(dataset: Dataset, keyword: str) -> tuple[Dataset, ...]:
 def extent(sequence: Iterable[Dataset]) -> tuple[int, int]:
     """Return how many elements a sequence holds at any depth, items included, and the bytes of their values.
 
-    Values that are decoded already count as their text. Depth was bounded when the data set was read. One of a
-    value representation that is not known raises one of `CONVERSION_ERRORS`: nobody could write it again.
+    Values that are decoded already count as their text. Depth was bounded when the data set was read. A value
+    representation that is not known raises one of `CONVERSION_ERRORS`: nobody could write it again.
     """
     elements = size = 0
     for item in sequence:

@@ -19,6 +19,7 @@ from node.cli_jobs import jobs
 from node.cli_proof import print_proof
 from node.cli_rules import rules
 from node.cli_segment import file_options, segment_and_report
+from node.cli_users import users
 from node.demo import run_demo
 from node.errors import NodeError
 from node.logs import configure_logs
@@ -43,6 +44,7 @@ app = typer.Typer(
 app.add_typer(jobs, name="jobs")
 app.add_typer(rules, name="rules")
 app.add_typer(configuration, name="config")
+app.add_typer(users, name="users")
 app.command()(housekeeping)
 app.command()(doctor)
 app.command("dry-run")(dry_run_of)
@@ -90,7 +92,7 @@ def serve(
     examine = partial(usable, with_model=Part.WORK in parts)
     begun = beginning(config, examine)
     configure_logs(begun.settings.logging.level, begun.settings.logging.format)
-    node = build_node(begun.settings, parts=parts)
+    node = build_node(begun.settings, parts=parts, settings_file=config)
     node.run_until_signal(Uptake(config, node, begun, examine))
 
 

@@ -40,12 +40,14 @@ class Parts:
         turning: Everything that runs in a loop.
         senders: Destination names, with their senders.
         model: Which weights segment.
+        provider: What they run on, such as "CPUExecutionProvider"; empty: no network runs.
     """
 
     listener: Listener | None = None
     turning: tuple[Turning, ...] = ()
     senders: tuple[tuple[str, Sends], ...] = ()
     model: ModelIdentity | None = None
+    provider: str = ""
 
     def loops(self) -> Iterator[tuple[str, Loop]]:
         """Yield each loop with its role, such as "sender-peer:CR1": its name without the process's."""

@@ -1,5 +1,7 @@
 """The routes: `/livez`, `/readyz`, `/metrics`."""
 
+from importlib.metadata import version
+
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -15,7 +17,13 @@ NOT_KEPT = {"Cache-Control": "no-store"}
 
 def web_app(watched: Watched) -> FastAPI:
     """Return the application for a node. Its functions run in threads, and may take their time."""
-    app = FastAPI(title="paxnode", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="paxnode",
+        version=version("paxnode"),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
     exposition = Exposition(watched)
 
     def livez() -> Response:
@@ -28,7 +36,9 @@ def web_app(watched: Watched) -> FastAPI:
         return Response(exposition.text(), media_type=CONTENT_TYPE_LATEST, headers=NOT_KEPT)
 
     for path, answer in (("/livez", livez), ("/readyz", readyz), ("/metrics", metrics)):
-        app.add_api_route(path, answer, methods=["GET", "HEAD"], response_class=Response)
+        app.add_api_route(
+            path, answer, methods=["GET", "HEAD"], response_class=Response, include_in_schema=False
+        )
     return app
 
 

@@ -16,8 +16,8 @@ STOP_GRACE_S = 2
 STOPPED_WITHIN_S = 5.0
 """The thread is not waited for any longer."""
 
-MOST_AT_ONCE = 16
-"""Connections at a time; more are answered 503. A few who watch need one each."""
+MOST_AT_ONCE = 100
+"""Connections at a time; more are answered 503. Who watches needs one, a browser up to six."""
 
 log = get_logger()
 

@@ -184,7 +184,7 @@ class Sender:
 
 
 def padded(content: bytes) -> bytes:
-    """Return a data set of an even length, as it must be; of none, something: pynetdicom would send nothing."""
+    """Return a data set of an even length, as it must be; never none: pynetdicom would send nothing."""
     return content + b"\0" * (len(content) % 2) or b"\0\0"
 
 

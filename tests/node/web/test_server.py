@@ -138,7 +138,7 @@ def test_the_doctor_hears_from_a_node_that_runs_whether_it_is_ready(start: Start
 def test_nothing_else_is_served(start: Start) -> None:
     node = start()
 
-    assert [_got(node, path).status_code for path in ("/", "/docs", "/openapi.json")] == [404, 404, 404]
+    assert [_got(node, path).status_code for path in ("/docs", "/openapi.json")] == [404, 404]
     assert "server" not in _got(node, "/livez").headers
 
 

@@ -1,0 +1,78 @@
+"""The console: its pages, its API, its files, and what it answers when something is wrong."""
+
+from collections.abc import Callable
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from ai.errors import AiError
+from config.errors import SettingsError
+from node.errors import NodeError, StorageError, TransitionError
+from node.web import api_status, pages_login, pages_status
+from node.web.desk import Desk
+from node.web.errors import AccountError, NotAllowedError, NotLoggedInError, UnknownPageError
+from node.web.guard import Guard
+from node.web.rendering import STATIC, page
+
+API = "/api/"
+PAGES = (pages_login, pages_status)
+APIS = (api_status,)
+
+STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    (NotLoggedInError, 401),
+    (NotAllowedError, 403),
+    (UnknownPageError, 404),
+    (TransitionError, 409),
+    (AccountError, 422),
+    (SettingsError, 422),
+    (StorageError, 503),
+    (NodeError, 422),
+    (AiError, 422),
+)
+"""Which error is answered by which status (RFC 9110 15); the first that fits."""
+
+
+def add_console(app: FastAPI, desk: Desk) -> None:
+    """Let an application serve the console."""
+    app.state.desk = desk
+    app.add_middleware(Guard)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    for module in PAGES:
+        app.include_router(module.router, include_in_schema=False)
+    for module in APIS:
+        app.include_router(module.router, prefix="/api/v1")
+    for kind, status in STATUSES:
+        app.add_exception_handler(kind, _answering(status))
+    app.add_exception_handler(HTTPException, _of_the_server)
+    app.add_exception_handler(RequestValidationError, _of_the_form)
+
+
+def _answering(status: int) -> Callable[[Request, Exception], Response]:
+    def answer(request: Request, error: Exception) -> Response:
+        if isinstance(error, NotLoggedInError) and not request.url.path.startswith(API):
+            return RedirectResponse(pages_login.login_url(request), 303)
+        return _told(request, status, str(error))
+
+    return answer
+
+
+def _of_the_server(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _told(request, error.status_code, str(error.detail), dict(error.headers or {}))
+
+
+def _of_the_form(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    words = (f"{'.'.join(map(str, each['loc'][1:]))}: {each['msg']}" for each in error.errors())
+    return _told(request, 422, "; ".join(words))
+
+
+def _told(request: Request, status: int, words: str, headers: dict[str, str] | None = None) -> Response:
+    if request.url.path.startswith(API):
+        return JSONResponse({"error": words}, status, headers)
+    answer = page(request, "error.html", status=status, words=words, code=status)
+    answer.headers.update(headers or {})
+    return answer

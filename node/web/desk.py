@@ -1,0 +1,78 @@
+"""What the console's pages are given: the node as it is watched, its queue, its accounts, its settings."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import cast
+
+from fastapi import Request
+
+from config.settings import Settings
+from node.job_store import JobStore
+from node.spool import Spool
+from node.watched import Watched
+from node.web.accounts import AccountStore
+from node.web.deeds import Act, DeedStore
+from node.web.sessions import Lifetimes, SessionStore, Visitor
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The parts of the console.
+
+    Attributes:
+        watched: The running node.
+        store: Its queue.
+        settings_file: The file that it was started with; None: with the packaged settings.
+        accounts: Who may log in.
+        sessions: Who is logged in.
+        deeds: Who did what.
+    """
+
+    watched: Watched
+    store: JobStore
+    settings_file: Path | None
+    accounts: AccountStore
+    sessions: SessionStore
+    deeds: DeedStore
+
+    @property
+    def settings(self) -> Settings:
+        """What the node goes by now."""
+        return self.watched.settings()
+
+    @property
+    def spool(self) -> Spool:
+        """Where files lie."""
+        return self.watched.spool
+
+    def note(self, request: Request, visitor: Visitor, act: Act, about: str = "", detail: str = "") -> None:
+        """Write down what a visitor does, before it is done."""
+        self.deeds.write(visitor.name, address_of(request), act, about, detail)
+
+
+def desk_for(watched: Watched, store: JobStore, settings_file: Path | None) -> Desk:
+    """Return the desk of a node."""
+
+    def lifetimes() -> Lifetimes:
+        console = watched.settings().console
+        return Lifetimes(timedelta(minutes=console.idle_minutes), timedelta(hours=console.session_hours))
+
+    return Desk(
+        watched,
+        store,
+        settings_file,
+        AccountStore(watched.engine, watched.clock),
+        SessionStore(watched.engine, watched.clock, lifetimes),
+        DeedStore(watched.engine, watched.clock),
+    )
+
+
+def desk_of(request: Request) -> Desk:
+    """Return the desk of the node that a request came to; a dependency."""
+    return cast(Desk, request.app.state.desk)
+
+
+def address_of(request: Request) -> str:
+    """Return the IP address that a request comes from, as the server saw it."""
+    return "" if request.client is None else request.client.host

@@ -1,0 +1,19 @@
+"""What can be wrong with a request."""
+
+from node.errors import NodeError
+
+
+class AccountError(NodeError):
+    """An account cannot be made, changed or found; the message says why."""
+
+
+class NotLoggedInError(NodeError):
+    """The request shows no session and no token that is valid now."""
+
+
+class NotAllowedError(NodeError):
+    """Who asks has not the role for it, or the request does not come from a page of ours."""
+
+
+class UnknownPageError(NodeError):
+    """There is no such thing."""

@@ -1,0 +1,108 @@
+"""Who is logged in: sessions of browsers, which end by themselves, and tokens of programs."""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine, Row, delete, insert, select, update
+
+from node.database import reading, writing
+from node.web.account_tables import accounts, sessions
+from node.web.roles import Role
+
+SEEN_EVERY = timedelta(seconds=30)
+"""That somebody is there is written down no more often than this."""
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Who asks.
+
+    Attributes:
+        name: Of the account.
+        role: What they may do.
+        csrf: What a form of theirs must hold; empty for a program with a token, which needs none.
+        is_program: Whether a token was shown.
+    """
+
+    name: str
+    role: Role
+    csrf: str = field(default="", repr=False)
+    is_program: bool = False
+
+
+@dataclass(frozen=True)
+class Lifetimes:
+    """How long sessions last.
+
+    Attributes:
+        idle: Without any request.
+        whole: At most.
+    """
+
+    idle: timedelta
+    whole: timedelta
+
+
+class SessionStore:
+    """The sessions in the database; all processes of a node see the same.
+
+    Args:
+        engine: From `node.database.engine_for`, upgraded.
+        clock: Tells the time, UTC.
+        lifetimes: Gives how long sessions last now.
+    """
+
+    def __init__(
+        self, engine: Engine, clock: Callable[[], datetime], lifetimes: Callable[[], Lifetimes]
+    ) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._lifetimes = lifetimes
+
+    def begin(self, account: str) -> str:
+        """Begin a session of a browser; return its secret. Sessions that are over are removed on the way."""
+        with writing(self._engine) as connection:
+            connection.execute(delete(sessions).where(sessions.c.ends_at < self._clock()))
+        return self._begin(account, self._lifetimes().whole, is_token=False)
+
+    def make_token(self, account: str, lifetime: timedelta) -> str:
+        """Return a token for a program that acts as an account."""
+        return self._begin(account, lifetime, is_token=True)
+
+    def visitor(self, secret: str, *, is_token: bool) -> Visitor | None:
+        """Return whose session or token it is; None where it is none, or is over."""
+        now = self._clock()
+        query = select(sessions, accounts.c.role).join(accounts, accounts.c.name == sessions.c.account)
+        query = query.where(sessions.c.digest == _digest(secret), sessions.c.is_token == is_token)
+        with reading(self._engine) as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None or row.ends_at <= now or self._is_idle(row, now):
+            return None
+        if now - row.seen_at > SEEN_EVERY:
+            with writing(self._engine, durable=False) as connection:
+                mine = sessions.c.digest == row.digest
+                connection.execute(update(sessions).where(mine).values(seen_at=now))
+        return Visitor(row.account, Role(row.role), "" if is_token else row.csrf, is_token)
+
+    def end(self, secret: str) -> None:
+        """End a session."""
+        with writing(self._engine) as connection:
+            connection.execute(delete(sessions).where(sessions.c.digest == _digest(secret)))
+
+    def _is_idle(self, row: Row[tuple[object, ...]], now: datetime) -> bool:
+        return not row.is_token and now - row.seen_at > self._lifetimes().idle
+
+    def _begin(self, account: str, lifetime: timedelta, *, is_token: bool) -> str:
+        secret, now = secrets.token_urlsafe(32), self._clock()
+        values = {"digest": _digest(secret), "account": account, "csrf": secrets.token_urlsafe(32)}
+        moments = {"begun_at": now, "seen_at": now, "ends_at": now + lifetime}
+        with writing(self._engine) as connection:
+            connection.execute(insert(sessions).values(**values, **moments, is_token=is_token))
+        return secret
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

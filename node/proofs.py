@@ -64,9 +64,11 @@ class Said:
 
 def said(proofs: Sequence[Proof]) -> Said:
     """Return what the proofs of one delivery, the oldest first, say of its last sending."""
-    stored = _last(proofs, ProofKind.STORE)
-    since = proofs[proofs.index(stored) :] if stored is not None else ()
-    return Said(stored, _last(since, ProofKind.COMMITMENT), _last(since, ProofKind.QUERY))
+    places = [place for place, proof in enumerate(proofs) if proof.kind is ProofKind.STORE and proof.holds]
+    since = proofs[places[-1] :] if places else ()
+    return Said(
+        since[0] if since else None, _last(since, ProofKind.COMMITMENT), _last(since, ProofKind.QUERY)
+    )
 
 
 def _last(proofs: Sequence[Proof], kind: ProofKind) -> Proof | None:

@@ -24,10 +24,8 @@ WITH_MASKS = [
     ("aligned", "standard"),
     ("251 x 223", "standard"),  # a byte a pixel, in RLE: its frames do not end with a byte
     ("a quarter turn", "ohif"),
-    ("mirrored", "minimal"),
     ("aligned", "label maps"),
     ("a quarter turn", "grouped label maps"),
-    ("aligned", "fractional"),
     ("mirrored", "grouped fractional"),
 ]
 

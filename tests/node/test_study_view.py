@@ -17,7 +17,7 @@ from node.study_view import job_view
 from node.timeline import SAID, WORDS
 from tests.node.proving import BACKOFF, Bench, at
 from tests.node.worked_study import JOB, WorkedStudy
-from tests.node.written_profiles import SOURCES, Case
+from tests.node.written_profiles import SOURCES, understood
 
 # ---- what the database knows
 
@@ -94,10 +94,10 @@ def reading(study: WorkedStudy) -> Reading:
 
 
 @pytest.mark.parametrize("source", ["aligned", "no spacing"])
-def test_reading_is_what_was_measured(
-    received: Callable[..., WorkedStudy], cases: Callable[[str, str], Case], source: str
-) -> None:
-    study, measured = received(source), cases(source, "standard").found.measurements
+def test_reading_is_what_was_measured(received: Callable[..., WorkedStudy], source: str) -> None:
+    study = received(source)
+    _, understanding = understood(study.image)
+    measured = understanding.measurements
     study.work({"weasis": ("pacs",)}, structures=("heart",), presentation_state=False)
     found = reading(study)
 
@@ -110,7 +110,7 @@ def test_reading_is_what_was_measured(
     assert {each.name: each.remarks for each in found.measurements.computed} == remarks
     assert any(remarks.values()) == (source == "aligned")
     assert len(found.measurements.not_computed) == len(measured.not_computed) > 0
-    assert found.notes == cases(source, "standard").found.source.radiograph.notes
+    assert found.notes == understanding.source.radiograph.notes
 
 
 def test_report_that_says_most_is_read(received: Callable[..., WorkedStudy]) -> None:

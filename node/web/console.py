@@ -10,21 +10,23 @@ from starlette.exceptions import HTTPException
 
 from ai.errors import AiError
 from config.errors import SettingsError
-from node.errors import NodeError, StorageError, TransitionError
-from node.web import api_status, pages_login, pages_status
+from node.errors import NodeError, NotThereError, StorageError, TransitionError
+from node.web import api_jobs, api_status, pages_jobs, pages_login, pages_status
 from node.web.desk import Desk
 from node.web.errors import AccountError, NotAllowedError, NotLoggedInError, UnknownPageError
 from node.web.guard import Guard
+from node.web.image_shown import ShownImages
 from node.web.rendering import STATIC, page
 
 API = "/api/"
-PAGES = (pages_login, pages_status)
-APIS = (api_status,)
+PAGES = (pages_login, pages_status, pages_jobs)
+APIS = (api_status, api_jobs)
 
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (NotLoggedInError, 401),
     (NotAllowedError, 403),
     (UnknownPageError, 404),
+    (NotThereError, 404),
     (TransitionError, 409),
     (AccountError, 422),
     (SettingsError, 422),
@@ -38,6 +40,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
 def add_console(app: FastAPI, desk: Desk) -> None:
     """Let an application serve the console."""
     app.state.desk = desk
+    app.state.shown = ShownImages(desk.store, desk.spool)
     app.add_middleware(Guard)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     for module in PAGES:

@@ -1,6 +1,8 @@
 """The console: its pages, its API, its files, and what it answers when something is wrong."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -35,6 +37,28 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
 """Which error is answered by which status (RFC 9110 15); the first that fits."""
 
 
+@dataclass(frozen=True)
+class Problem:
+    """What the API answers when something is wrong.
+
+    Attributes:
+        error: In words.
+    """
+
+    error: str
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    401: {"model": Problem, "description": "Nobody is logged in."},
+    403: {"model": Problem, "description": "The role is not enough, or the request is not from our page."},
+    404: {"model": Problem, "description": "There is no such thing."},
+    409: {"model": Problem, "description": "Its state does not allow it."},
+    422: {"model": Problem, "description": "The request is not understood, or cannot be done."},
+    503: {"model": Problem, "description": "The database or the data folder is away."},
+}
+"""What every route of the API may answer besides."""
+
+
 def add_console(app: FastAPI, desk: Desk) -> None:
     """Let an application serve the console."""
     app.state.desk = desk
@@ -43,7 +67,7 @@ def add_console(app: FastAPI, desk: Desk) -> None:
     for module in PAGES:
         app.include_router(module.router, include_in_schema=False)
     for module in APIS:
-        app.include_router(module.router, prefix="/api/v1")
+        app.include_router(module.router, prefix="/api/v1", responses=PROBLEMS)
     for kind, status in STATUSES:
         app.add_exception_handler(kind, _answering(status))
     app.add_exception_handler(HTTPException, _of_the_server)

@@ -12,10 +12,10 @@ from starlette.exceptions import HTTPException
 
 from ai.errors import AiError
 from config.errors import SettingsError
-from node.errors import NodeError, StorageError, TransitionError
+from node.errors import NodeError, NotThereError, StorageError, TransitionError
 from node.web import api_status, pages_login, pages_status
 from node.web.desk import Desk
-from node.web.errors import AccountError, NotAllowedError, NotLoggedInError, UnknownPageError
+from node.web.errors import AccountError, NotAllowedError, NotLoggedInError
 from node.web.guard import Guard
 from node.web.rendering import STATIC, page
 
@@ -26,7 +26,7 @@ APIS = (api_status,)
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (NotLoggedInError, 401),
     (NotAllowedError, 403),
-    (UnknownPageError, 404),
+    (NotThereError, 404),
     (TransitionError, 409),
     (AccountError, 422),
     (SettingsError, 422),

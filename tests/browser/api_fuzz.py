@@ -30,7 +30,9 @@ def fuzz_api(made: Site, examples: int, seed: int) -> Iterator[Count]:
     command = [tool, "run", f"{made.url}/api/openapi.json", "--checks", CHECKS, "--no-color"]
     command += ["--max-examples", str(examples), "--seed", str(seed), "--continue-on-failure"]
     command += ["--header", f"Authorization: Bearer {made.token('admin')}", "--request-timeout", "120"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_RUN_S, check=False)
+    done = subprocess.run(
+        command, cwd=made.folder, capture_output=True, text=True, timeout=LONGEST_RUN_S, check=False
+    )
     (made.folder / "schemathesis.txt").write_text(done.stdout + done.stderr)
     sent = TOTAL.search(done.stdout)
     if sent is None:

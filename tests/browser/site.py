@@ -1,4 +1,4 @@
-"""A node with its console as an admin has it: a process, a settings file, accounts, a radiograph, an archive."""
+"""A node with its console as an admin has it: a process, settings, accounts, radiographs, an archive."""
 
 import subprocess
 import sys

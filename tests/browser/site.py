@@ -72,6 +72,7 @@ class Site:
         config: The node's settings file.
         archive: The destination's other end; not started.
         port: The node's DICOM port.
+        first_text: What the settings file holds at first.
     """
 
     folder: Path
@@ -79,6 +80,7 @@ class Site:
     config: Path
     archive: Archive
     port: int
+    first_text: str
 
     @property
     def log(self) -> Path:
@@ -117,7 +119,7 @@ def site(folder: Path) -> Iterator[Site]:
     names = dict(zip(("port", "web_port", "archive_port"), ports, strict=True))
     config.write_text(SETTINGS.format(host=HOST, data=folder / "data", secret=SECRET, **names))
     archive = Archive(folder / "archive", port=ports[2])
-    made = Site(folder, f"http://{HOST}:{ports[1]}", config, archive, ports[0])
+    made = Site(folder, f"http://{HOST}:{ports[1]}", config, archive, ports[0], config.read_text())
     for role in ("viewer", "operator", "admin"):
         made.command("users", "add", role, "--role", role, "--password-stdin", stdin=f"{PASSWORD}\n")
     node = NodeProcess(config, made.log)

@@ -17,7 +17,7 @@ from rich.console import Console
 from node.logs import configure_logs
 from tests.browser.api_fuzz import fuzz_api
 from tests.browser.site import ACCESSION, PASSWORD, SECRET, Site, client, site, until
-from tests.browser.walk import SCHEMES, Walk, steps
+from tests.browser.walk import SCHEMES, Scheme, Walk, steps
 from tests.faults.count import Count, told
 from tests.viewers.ohif import chromium
 
@@ -73,7 +73,7 @@ def _until_worked_off(made: Site) -> None:
         until(lambda: program.get("/api/v1/status").json()["lanes"][0]["waiting"], "results")
 
 
-def _pictures(walk: Walk, scheme: str) -> int:
+def _pictures(walk: Walk, scheme: Scheme) -> int:
     """Keep a picture of every page; return how many."""
     walk.go("/login")
     walk.picture(OUT / f"login-{scheme}.png")

@@ -6,7 +6,7 @@ BIN := .venv/bin
 PROOF = $(if $(SIZE),--size $(SIZE)) $(if $(SEED),--seed $(SEED))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint format gates crash faults fuzz soak files conformance statement sbom audit encoder viewers \
+.PHONY: help demo test lint format gates crash faults fuzz soak files conformance statement sbom audit encoder viewers browser \
 	bench projector quickstart clean
 .DEFAULT_GOAL := help
 
@@ -67,6 +67,10 @@ encoder: .venv/.all-installed ## our Segmentation writer beside highdicom's: tim
 viewers: .venv/.all-installed ## see the results of every profile in OHIF over Orthanc, pixel by pixel (DICOM=path adds yours)
 	@$(INSTALL) --editable '.[dev,training,viewers]'
 	@$(BIN)/python -m tests.viewers.run_viewers $(if $(DICOM),'$(DICOM)')
+
+browser: .venv/.all-installed ## drive the console in Chromium and fuzz its API (apt: chromium; SIZE=requests an operation, SEED=n)
+	@$(INSTALL) --editable '.[dev,training,browser]'
+	@$(BIN)/python -m tests.browser.run_browser $(PROOF)
 
 bench: .venv/.node-installed ## time and memory of one image, stage by stage
 	@$(BIN)/paxnode segment $(if $(DICOM),'$(DICOM)',node/sample/radiograph.dcm) --out out/bench --force --times

@@ -81,13 +81,13 @@ class JobSearch:
         return and_(jobs.c.id > 0, *wanted)
 
 
-def ids_by_words(words: str) -> tuple[Select[tuple[int]], ...]:
+def ids_by_word(word: str) -> tuple[Select[tuple[int]], ...]:
     """Return queries for the numbers of jobs that a text of a person may mean, each with its own index.
 
     Args:
-        words: An Accession Number, Patient ID, Study or SOP Instance UID, or the AE title of the sender.
+        word: An Accession Number, Patient ID, Study or SOP Instance UID, or the AE title of the sender; not
+            empty, without blanks around and without null characters, which PostgreSQL refuses.
     """
-    word = words.replace("\0", "").strip()
     of_jobs = (jobs.c.study_instance_uid, jobs.c.sop_instance_uid, jobs.c.calling_ae_title)
     of_patients = (identities.c.accession_number, identities.c.patient_id)
     named = select(jobs.c.id).join(identities, identities.c.job_id == jobs.c.id)

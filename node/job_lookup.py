@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, func, select, union
 
 from node.database import deliveries, identities, job_events, jobs, reading, results
 from node.delivery_store import RESULT_COLUMNS
-from node.identities import KEYWORDS, JobSearch, ids_by_words
+from node.identities import KEYWORDS, JobSearch, ids_by_word
 from node.job_rows import JOB_COLUMNS, as_job
 from node.jobs import Identifiers, Job, JobEvent, StoredResult
 from node.proof_store import ProofStore
@@ -48,12 +48,13 @@ class JobLookup(ProofStore):
             limit: As in `find`.
             before: As in `find`.
         """
-        if not words.strip():
+        word = words.replace("\0", "").strip()
+        if not word:
             return self.find(JobSearch(state), limit, before)
         wanted = [*_older(before), *([] if state is None else [jobs.c.state == state])]
         pages = (
             each.where(*wanted).order_by(jobs.c.id.desc()).limit(limit).subquery()
-            for each in ids_by_words(words)
+            for each in ids_by_word(word)
         )
         meant = union(*(select(page.c.id) for page in pages))
         query = select(*JOB_COLUMNS).where(jobs.c.id.in_(meant)).order_by(jobs.c.id.desc()).limit(limit)

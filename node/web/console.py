@@ -1,6 +1,8 @@
 """The console: its pages, its API, its files, and what it answers when something is wrong."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -13,7 +15,7 @@ from config.errors import SettingsError
 from node.errors import NodeError, NotThereError, StorageError, TransitionError
 from node.web import api_jobs, api_status, pages_jobs, pages_login, pages_status
 from node.web.desk import Desk
-from node.web.errors import AccountError, NotAllowedError, NotLoggedInError, UnknownPageError
+from node.web.errors import AccountError, NotAllowedError, NotLoggedInError
 from node.web.guard import Guard
 from node.web.image_shown import ShownImages
 from node.web.rendering import STATIC, page
@@ -25,7 +27,6 @@ APIS = (api_status, api_jobs)
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (NotLoggedInError, 401),
     (NotAllowedError, 403),
-    (UnknownPageError, 404),
     (NotThereError, 404),
     (TransitionError, 409),
     (AccountError, 422),
@@ -37,6 +38,28 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
 """Which error is answered by which status (RFC 9110 15); the first that fits."""
 
 
+@dataclass(frozen=True)
+class Problem:
+    """What the API answers when something is wrong.
+
+    Attributes:
+        error: In words.
+    """
+
+    error: str
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    401: {"model": Problem, "description": "Nobody is logged in."},
+    403: {"model": Problem, "description": "The role is not enough, or the request is not from our page."},
+    404: {"model": Problem, "description": "There is no such thing."},
+    409: {"model": Problem, "description": "Its state does not allow it."},
+    422: {"model": Problem, "description": "The request is not understood, or cannot be done."},
+    503: {"model": Problem, "description": "The database or the data folder is away."},
+}
+"""What every route of the API may answer besides."""
+
+
 def add_console(app: FastAPI, desk: Desk) -> None:
     """Let an application serve the console."""
     app.state.desk = desk
@@ -46,7 +69,7 @@ def add_console(app: FastAPI, desk: Desk) -> None:
     for module in PAGES:
         app.include_router(module.router, include_in_schema=False)
     for module in APIS:
-        app.include_router(module.router, prefix="/api/v1")
+        app.include_router(module.router, prefix="/api/v1", responses=PROBLEMS)
     for kind, status in STATUSES:
         app.add_exception_handler(kind, _answering(status))
     app.add_exception_handler(HTTPException, _of_the_server)

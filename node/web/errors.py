@@ -13,7 +13,3 @@ class NotLoggedInError(NodeError):
 
 class NotAllowedError(NodeError):
     """Who asks has not the role for it, or the request does not come from a page of ours."""
-
-
-class UnknownPageError(NodeError):
-    """There is no such thing."""

@@ -12,7 +12,6 @@ from node.stored_picture import picture_of
 from node.study_masks import MaskPicture, Masks, masks_of
 from node.study_pictures import RadiographPicture
 from node.study_reading import Reading, reading_of
-from node.web.errors import UnknownPageError
 from node.web.lately import Lately
 
 MOST_BYTES = 32_000_000
@@ -50,10 +49,10 @@ class ShownImages:
         return self._masks.get(self._version(job_id), lambda: masks_of(self._store, self._spool, job_id))
 
     def mask(self, job_id: int, number: int) -> MaskPicture:
-        """Return one of its masks, counted from 1; UnknownPageError where there are not so many."""
+        """Return one of its masks, counted from 1; there may not be so many."""
         pictures = self.masks(job_id).pictures
         if not 1 <= number <= len(pictures):
-            raise UnknownPageError(f"job {job_id} has no mask {number}")
+            raise NotThereError(f"job {job_id} has no mask {number}")
         return pictures[number - 1]
 
     def reading(self, job_id: int) -> Reading:

@@ -114,6 +114,7 @@ def _whole(table: Any) -> str:
 
 
 def named(tables: Any) -> dict[str, Any]:
+    """Return tables that may be repeated by what they are known by: a name, or their number."""
     found: dict[str, Any] = {}
     for number, table in enumerate(tables if isinstance(tables, list) else (), start=1):
         known = (str(table[key]) for key in NAMES if key in table) if isinstance(table, dict) else iter(())

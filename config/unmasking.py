@@ -1,4 +1,4 @@
-"""Putting secrets back where `config.differences.masked` put stars, when somebody has edited what it showed."""
+"""Putting secrets back where `config.differences.masked` put stars, in what somebody made of its text."""
 
 import re
 import tomllib
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
 import tomlkit
+from tomlkit.exceptions import TOMLKitError
 
 from config.differences import COMMENTED, HIDDEN, named
 from config.errors import SettingsError
@@ -35,7 +36,10 @@ def unmasked(candidate: str, active: str, name: str) -> str:
     """
     written = Source.parsed(name, _with_plain_ends(candidate), {})
     known = _with_plain_ends(active)
-    document = tomlkit.parse(_with_comments(written, known))
+    try:
+        document = tomlkit.parse(_with_comments(written, known))
+    except (TOMLKitError, RecursionError) as error:  # it is stricter here and there
+        raise SettingsError(f"{name}: is not TOML: {error}") from error
     secrets = dict(_secrets(tomlkit.parse(known), ()))
     _unmask(document, secrets, _Place(written))
     text = tomlkit.dumps(document)
@@ -65,14 +69,18 @@ def _unmask(table: MutableMapping[str, Any], secrets: Mapping[Path, Any], place:
         if key in WITH_URL and "url" in table and "url" not in starred:
             raise place.refused(key, "must be written out where 'url' is: it would go to another place")
         table[key] = secrets[(*place.path, key)]
+    for inner, below in _inner(table, place):
+        _unmask(inner, secrets, below)
+
+
+def _inner(table: Mapping[str, Any], place: _Place) -> Iterator[tuple[MutableMapping[str, Any], _Place]]:
     for key, value in table.items():
         if isinstance(value, MutableMapping):
-            _unmask(value, secrets, place.below(key, key))
+            yield value, place.below(key, key)
         elif isinstance(value, list):
-            inner = place.below(key, key)
             for number, (name, each) in enumerate(named(value).items()):
                 if isinstance(each, MutableMapping):
-                    _unmask(each, secrets, inner.below(name, number))
+                    yield each, place.below(key, key).below(name, number)
 
 
 def _secrets(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:

@@ -17,3 +17,7 @@ class NotAllowedError(NodeError):
 
 class UnknownPageError(NodeError):
     """There is no such thing."""
+
+
+class ConflictError(NodeError):
+    """Somebody else has done something since, or does it now; nothing was changed."""

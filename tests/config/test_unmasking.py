@@ -74,7 +74,7 @@ def test_secret_that_was_written_anew_counts() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
-        ('name = "cloud"', 'name = "clouds"', "line 7: 'url' is stars, and web_destination clouds has no such"),
+        ('name = "cloud"', 'name = "clouds"', "line 7: 'url' is stars, and web_destination clouds has no"),
         ('token = "***"', 'password = "***"', "line 14: 'password' is stars, and web_destination research"),
         ('password = ""', 'password = "***"', "line 20: 'password' is stars"),
         ('[database]\nurl = "***"', '[database]\nurl = "***', "is not TOML"),
@@ -109,3 +109,9 @@ def test_every_settings_file_that_comes_along_is_as_it_was() -> None:
     for path in files:
         text = path.read_bytes().decode()
         assert unmasked(masked(text), text, path.name) == text, path
+
+
+@pytest.mark.parametrize("text", [f"a = {'[' * 5000}{']' * 5000}", f"a = {'9' * 5000}", "a = '\0'"])
+def test_text_that_no_reader_takes_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"node\.toml: is not TOML"):
+        unmasked(text, ACTIVE, "node.toml")

@@ -6,12 +6,13 @@ runc, debootstrap, and pip's index; hadolint is asked where it is installed.
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from tests.faults.count import Count, told
 from tests.faults.parts import free_port
 
 IMAGE = "localhost/paxnode:cpu"
+CUDA_IMAGE = "localhost/paxnode:cuda"
+PROVIDERS = "import onnxruntime; print(*onnxruntime.get_available_providers())"
 HARDENED = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 CONFIG = "/etc/paxnode/node.toml"
 TOOLS = ("gcc", "cc", "g++", "make", "pip", "pip3")
@@ -34,16 +37,36 @@ LIBRARIES = r"find /opt/paxnode -name '*.so*' -exec ldd {} + 2>/dev/null"
 WRITABLE = r"find / -xdev -writable -not -type l -not -path '/proc/*' -not -path '/dev/*' 2>/dev/null"
 
 
-def prove(folder: Path, console: Console) -> list[Count]:
+def prove(folder: Path, console: Console, with_cuda: bool) -> list[Count]:
     """Build, look at what came of it, and run it."""
+
+    def tell(line: str) -> None:
+        console.print(line, markup=False, soft_wrap=True)
+
     check_root()
     podman = Podman(folder)
     counts = [*_linted(), podman.make_base(folder)]
     began = time.monotonic()
-    counts += podman.build(ROOT, "cpu", IMAGE, lambda line: console.print(line, markup=False, soft_wrap=True))
+    counts += podman.build(ROOT, "cpu", IMAGE, tell)
     counts.append(Count("seconds for all steps", round(time.monotonic() - began, 1)))
     counts += [*_sizes(podman), *_configuration(podman), *_contents(podman), *_runs(podman)]
-    return counts
+    return [*counts, *_cuda(podman, tell)] if with_cuda else counts
+
+
+def _cuda(podman: Podman, tell: Callable[[str], None]) -> list[Count]:
+    """Build the other target, and let it look at the model: without a GPU it works on the processor."""
+    counts = podman.build(ROOT, "cuda", CUDA_IMAGE, tell)
+    listed = ("run", "--rm", *LIMITS, "--entrypoint", "python3", CUDA_IMAGE, "-c", PROVIDERS)
+    providers = podman(*listed).stdout.split()
+    checked = podman("run", "--rm", *LIMITS, *HARDENED, CUDA_IMAGE, "check", check=False)
+    device = re.findall(r" on (\w+),", checked.stdout)
+    return [
+        *counts,
+        Count("MB of the image for CUDA", podman.size_mb(CUDA_IMAGE)),
+        Count.equal("CUDA among its execution providers", providers.count("CUDAExecutionProvider"), 1),
+        Count.none("exit status of its paxnode check", checked.returncode),
+        Count("what it works on here", ", ".join(device)),
+    ]
 
 
 def _linted() -> list[Count]:
@@ -155,12 +178,14 @@ def main() -> None:
     """Print the figures; exit status 1 when one is wrong or something is not installed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=ROOT / "out" / "deployment", help="images, clean root")
-    folder = parser.parse_args().folder.absolute()
+    parser.add_argument("--cuda", action="store_true", help="the target cuda as well: gigabytes to fetch")
+    wanted = parser.parse_args()
+    folder = wanted.folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     configure_logs("ERROR")
     console, began = Console(), time.monotonic()
     try:
-        holds = told("the image", prove(folder, console), console)
+        holds = told("the image", prove(folder, console, wanted.cuda), console)
     except NotInstalledError as error:
         sys.exit(str(error))
     except subprocess.CalledProcessError as error:

@@ -1,7 +1,7 @@
 """Installs the node without a network and runs its unit under a real systemd: `make service`.
 
-Wheels are made with pip's index at hand, and installed in a clean root that has no network at all. That root is
-then booted in a container of systemd, with the units of `deploy/`. Needs root, debootstrap, systemd-container.
+Wheels are made with pip's index at hand, and installed in a clean root that has no network at all. That root
+is booted in a container of systemd, with the units of `deploy/`. Needs root, debootstrap, systemd-container.
 """
 
 import argparse
@@ -44,6 +44,7 @@ def prove(folder: Path) -> list[Count]:
         with _booted(root) as system:
             counts += _one_service(system, port, archive)
             counts += _three_services(system)
+            (folder / "journal.log").write_text(system("journalctl", "--no-pager", "--boot")[1])
     return counts
 
 
@@ -189,15 +190,14 @@ def _one_service(system: System, port: int, archive: Archive) -> list[Count]:
 
 
 def _outside(pid: int, system: System) -> int:
-    """Return the number that a process of the container has on this machine."""
-    started = system("stat", "-c", "%i", f"/proc/{pid}/ns/mnt")[1]
-    same = [each for each in Path("/proc").glob("[0-9]*") if _namespace(each) == started]
-    return int(min(same, key=lambda each: int(each.name)).name)
+    """Return the number that a process of the container has here: its mount namespace is its own."""
+    space = system("readlink", f"/proc/{pid}/ns/mnt")[1]
+    return min(int(each.name) for each in Path("/proc").glob("[0-9]*") if _space(each) == space)
 
 
-def _namespace(process: Path) -> str:
+def _space(process: Path) -> str:
     try:
-        return str((process / "ns/mnt").stat().st_ino)
+        return str((process / "ns/mnt").readlink())
     except OSError:
         return ""
 

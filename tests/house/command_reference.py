@@ -19,25 +19,25 @@ PROGRAMS = {
     "paxnode-train": (training_app, "from labelled volumes to a model bundle ([training.md](training.md))"),
 }
 Command = Any
-"""A command, or a parameter of one, as Typer makes them: of click, or of its own copy of that, by its version."""
+"""A command or a parameter of one, as Typer makes them: of click or of its own copy of that."""
 
 TAKEN = {bool: "", str: "text", int: "number", float: "number", Path: "path"}
 
 HEAD = """# Commands
 
-Two programs; both are in `.venv/bin`. `--help` says the same as this page, which is written from the programs themselves by
-`make commands`, so that it lacks none of their commands and options.
+Two programs; both are in `.venv/bin`. `--help` says the same as this page, which is written from the programs
+themselves by `make commands`, so that it lacks none of their commands and options.
 
-A known error is one sentence on standard error, and the exit status is 1; wrong usage or wrong settings are 2. Where a command
-says otherwise, that stands with it. `--config` is short for the settings file; a command that finds the queue in its
-settings needs the same file, and the same [environment](environment.md), as the node.
+A known error is one sentence on standard error, and exit status 1; wrong usage and wrong settings give 2.
+Where a command says otherwise, that stands with it. `--config` names the settings file; a command that finds
+the queue by its settings needs the same file, and the same [environment](environment.md), as the node.
 """
 
 
 def page() -> str:
     """Return the page."""
     parts = [HEAD]
-    for name, (app, words) in PROGRAMS.items():
+    for name, (_, words) in PROGRAMS.items():
         parts.append(f"## {name}\n\n`{name}`: {words}.\n")
         parts += [_section(path, command) for path, command in commands_of(name)]
     return "\n".join(parts)

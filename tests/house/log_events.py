@@ -8,7 +8,7 @@ from tests.house.pages import ROOT
 
 LOGGERS = ("log.", "get_logger().")
 PASSED_ON = "event"
-"""The name under which functions take an event from their callers, and modules choose one before they log it."""
+"""The name under which functions take an event from their callers, and choose one before they log it."""
 
 
 def log_events() -> dict[str, str]:
@@ -35,10 +35,9 @@ def _tellers(tree: ast.Module) -> Iterator[str]:
     """Yield the functions to which an event is handed as text."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
-            for argument in node.args.args:
-                if argument.arg == PASSED_ON and argument.annotation is not None:
-                    if ast.unparse(argument.annotation) == "str":
-                        yield node.name
+            stated = {each.arg: ast.unparse(each.annotation) for each in node.args.args if each.annotation}
+            if stated.get(PASSED_ON) == "str":
+                yield node.name
 
 
 def _events(path: Path, tree: ast.Module, tellers: set[str]) -> Iterator[str]:
@@ -46,10 +45,10 @@ def _events(path: Path, tree: ast.Module, tellers: set[str]) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and _names(node) == [PASSED_ON]:
             yield from _constants(node.value)
-        elif isinstance(node, ast.Call) and node.args and _is_logger(node.func, chosen):
-            yield from _read(path, node.args[-1])
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr in tellers and node.args:
+        elif isinstance(node, ast.Call) and node.args:
+            if _is_logger(node.func, chosen):
+                yield from _read(path, node.args[-1])
+            elif isinstance(node.func, ast.Attribute) and node.func.attr in tellers:
                 yield from _constants(node.args[0])
 
 
@@ -61,7 +60,7 @@ def _read(path: Path, told: ast.expr) -> Iterator[str]:
 
 
 def _chosen_loggers(tree: ast.Module) -> set[str]:
-    """Return the names that stand for a method of the logger, such as `tell = log.info if new else log.warning`."""
+    """Return names that stand for a method of the logger: `tell = log.info if new else log.warning`."""
     return {
         name
         for node in ast.walk(tree)

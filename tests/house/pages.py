@@ -1,9 +1,10 @@
-"""The documentation as its tests see it: pages, code blocks, commands in them, links and the headings they lead to."""
+"""The documentation as its tests see it: pages, code blocks, commands in them, links and headings."""
 
 import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import dropwhile, takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -11,6 +12,9 @@ DOCS = ROOT / "docs"
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md")))
 
 PROGRAMS = ("paxnode", "paxnode-train")
+
+AFTER = frozenset({"|", "&", "&&", ";", ">", "2>"})
+"""What ends the words of a call in a shell."""
 
 _BLOCK = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
@@ -55,18 +59,10 @@ def commands(block: Block) -> Iterator[list[str]]:
     """
     for line in block.text.replace("\\\n", " ").splitlines():
         words = [word for word in shlex.split(line.removeprefix("$ "), comments=True) if word != "..."]
-        names = [Path(word).name for word in words]
-        found = [place for place, name in enumerate(names) if name in PROGRAMS]
-        if found:
-            place = found[0]
-            yield [names[place], *_until_the_pipe(words[place + 1 :])]
-
-
-def _until_the_pipe(words: list[str]) -> Iterator[str]:
-    for word in words:
-        if word in {"|", "&", "&&", ";", ">", "2>"}:
-            return
-        yield word
+        words = words[3:] if words[:2] == ["sudo", "-u"] else words
+        words = list(dropwhile(lambda word: "=" in word, words))  # variables for this call alone
+        if words and Path(words[0]).name in PROGRAMS:
+            yield [Path(words[0]).name, *takewhile(lambda word: word not in AFTER, words[1:])]
 
 
 def links(page: Path) -> Iterator[Link]:

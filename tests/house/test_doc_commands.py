@@ -15,6 +15,9 @@ from tests.house.pages import PAGES, Block, blocks, commands
 UNTAGGED = frozenset({"installation.md"})
 """Pages whose blocks have no language yet."""
 
+WRONG_USAGE = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "UsageError")
+"""What the parser raises: of click, or of Typer's own copy of it, by its version."""
+
 SHELL = ("sh", "console")
 
 
@@ -24,7 +27,7 @@ def calls() -> Iterator[tuple[str, list[str]]]:
 
 
 def understood(words: list[str]) -> list[str]:
-    """Return the names of the parameters that a call leaves out though they are required; fail on unknown ones."""
+    """Return the required parameters that a call leaves out; raise on a command or an option that is none."""
     command: Any = typer.main.get_command(PROGRAMS[words[0]][0])
     context = command.context_class(command, info_name=words[0])
     rest = words[1:]
@@ -60,10 +63,8 @@ def test_command_in_the_docs_is_one_that_the_program_takes(page_name: str, words
     ids=" ".join,
 )
 def test_a_wrong_command_is_found(words: list[str]) -> None:
-    with pytest.raises(Exception) as found:
+    with pytest.raises((AssertionError, WRONG_USAGE)):
         assert understood(words) == []
-
-    assert not isinstance(found.value, AttributeError | TypeError)
 
 
 def test_page_of_commands_is_what_the_programs_say() -> None:

@@ -59,7 +59,7 @@ commands: .venv/.all-installed ## write docs/commands.md anew from the programs
 
 docs: .venv/.node-installed ## build the documentation as a site in site/; a broken link or anchor fails it
 	@$(INSTALL) --editable '.[docs]'
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "docs: site/index.html"
 
 sbom: .venv/.all-installed ## write a CycloneDX bill of materials of the installed node, and tell the licences

@@ -12,9 +12,6 @@ from config.settings import load_settings
 from tests.house.command_reference import PAGE, PROGRAMS, page
 from tests.house.pages import PAGES, Block, blocks, commands
 
-UNTAGGED = frozenset({"installation.md"})
-"""Pages whose blocks have no language yet."""
-
 WRONG_USAGE = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "UsageError")
 """What the parser raises: of click, or of Typer's own copy of it, by its version."""
 
@@ -79,7 +76,7 @@ def test_settings_in_the_docs_can_be_used(block: Block, tmp_path: Path) -> None:
     load_settings(file)
 
 
-@pytest.mark.parametrize("page_name", [each.name for each in PAGES if each.name not in UNTAGGED])
+@pytest.mark.parametrize("page_name", [each.name for each in PAGES])
 def test_every_block_says_what_language_it_is_in(page_name: str) -> None:
     assert [block.text for block in blocks() if block.page == page_name and not block.language] == []
 

@@ -83,7 +83,7 @@ def _pictures(walk: Walk, scheme: Scheme) -> int:
         walk.page.wait_for_load_state("networkidle")
         if name == "image":
             for structure in ("Right lung", "Left lung", "Heart"):
-                walk.page.get_by_label(structure, exact=True).check(force=True)
+                walk.page.get_by_label(structure, exact=True).evaluate("box => box.click()")
             walk.page.locator("#measured input").first.check()
             walk.page.wait_for_load_state("networkidle")
         walk.picture(OUT / f"{name}-{scheme}.png")

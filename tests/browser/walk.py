@@ -222,12 +222,12 @@ def _overlap(drawn: npt.NDArray[np.bool_], mask: bytes) -> float:
 
 
 def _resending(walk: Walk, made: Site) -> Iterator[Count]:
-    made.archive.start()  # the destination is mended
-    walk.page.get_by_role("button", name="Try again to deliver").click()
+    yield _is("the image while its destination is away", _state(walk), "delivering")
+    made.archive.start()  # the destination is mended, and its next try is near: no button is needed
     until(lambda: _state(walk) == "done", "the delivery of all results")
     first = sum(made.archive.counts.values())
     yield Count("results that came when the destination was mended", first, "1 and more", first > 0)
-    walk.page.get_by_label("to", exact=True).select_option("pacs")
+    walk.page.locator("select[name=to]").select_option("pacs")
     walk.page.get_by_role("button", name="Send again").click()
     until(lambda: sum(made.archive.counts.values()) == 2 * first, "every result once more")
     yield Count.equal("results that came, sent again", sum(made.archive.counts.values()), 2 * first)

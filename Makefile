@@ -6,8 +6,8 @@ BIN := .venv/bin
 PROOF = $(if $(SIZE),--size $(SIZE)) $(if $(SEED),--seed $(SEED))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint format gates crash faults fuzz soak files conformance statement sbom audit encoder viewers \
-	bench projector quickstart clean
+.PHONY: help demo test lint format gates crash faults fuzz soak files conformance statement commands docs sbom audit \
+	encoder viewers browser bench image playground service projector quickstart clean
 .DEFAULT_GOAL := help
 
 help: ## list the chores
@@ -54,6 +54,14 @@ conformance: .venv/.all-installed ## every profile on every kind of source, look
 statement: .venv/.all-installed ## write docs/conformance_statement.md anew from the code
 	@$(BIN)/python -m tests.house.conformance_statement
 
+commands: .venv/.all-installed ## write docs/commands.md anew from the programs
+	@$(BIN)/python -m tests.house.command_reference
+
+docs: .venv/.node-installed ## build the documentation as a site in site/; a broken link or anchor fails it
+	@$(INSTALL) --editable '.[docs]'
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "docs: site/index.html"
+
 sbom: .venv/.all-installed ## write a CycloneDX bill of materials of the installed node, and tell the licences
 	@$(BIN)/python -m tests.house.sbom out/sbom.json
 	@$(BIN)/python -m tests.house.sbom --licences > out/licences.txt
@@ -68,8 +76,21 @@ viewers: .venv/.all-installed ## see the results of every profile in OHIF over O
 	@$(INSTALL) --editable '.[dev,training,viewers]'
 	@$(BIN)/python -m tests.viewers.run_viewers $(if $(DICOM),'$(DICOM)')
 
+browser: .venv/.all-installed ## drive the console in Chromium and fuzz its API (apt: chromium; SIZE=requests an operation, SEED=n)
+	@$(INSTALL) --editable '.[dev,training,browser]'
+	@$(BIN)/python -m tests.browser.run_browser $(PROOF)
+
 bench: .venv/.node-installed ## time and memory of one image, stage by stage
 	@$(BIN)/paxnode segment $(if $(DICOM),'$(DICOM)',node/sample/radiograph.dcm) --out out/bench --force --times
+
+image: .venv/.all-installed ## the Dockerfile built on a clean Debian by Podman, and run (root; CUDA=1 takes the other target, too)
+	@$(BIN)/python -m tests.deployment.image $(if $(CUDA),--cuda)
+
+playground: .venv/.all-installed ## what docker-compose.yml describes, with this machine's Orthanc, nginx and npm (root)
+	@$(BIN)/python -m tests.deployment.playground
+
+service: .venv/.all-installed ## the units under a systemd of their own, installed there without a network (root)
+	@$(BIN)/python -m tests.deployment.service
 
 projector: .venv/.all-installed ## the projector beside a NumPy sum (CASE=folder, DIFFDRR=python with diffdrr)
 	@$(BIN)/python benchmarks/projector.py $(if $(CASE),--case '$(CASE)') $(if $(DIFFDRR),--diffdrr-python '$(DIFFDRR)')
@@ -78,7 +99,7 @@ quickstart: .venv/.all-installed ## phantoms to an evaluated model bundle, minut
 	@$(BIN)/paxnode-train quickstart --out out/quickstart
 
 clean: ## remove what the chores made, .venv included
-	@rm -rf .venv build demo out *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf .venv build demo out site *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 .venv/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \

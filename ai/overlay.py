@@ -68,7 +68,7 @@ def draw_overlay(radiograph: Radiograph, segmentation: Segmentation, measurement
     shown = readable_subset(segmentation)
     scale = min(1.0, (MAX_SIDE - LEGEND_WIDTH) / radiograph.columns, MAX_SIDE / radiograph.rows)
     size = round(radiograph.columns * scale), round(radiograph.rows * scale)
-    grey = Image.fromarray((_contrast(radiograph.pixels) * 255 * DIMMED).astype(np.uint8)).resize(
+    grey = Image.fromarray((contrast(radiograph.pixels) * 255 * DIMMED).astype(np.uint8)).resize(
         size, Image.Resampling.BOX
     )
     light = np.repeat(np.asarray(grey, np.float32)[..., None], 3, axis=2)
@@ -111,7 +111,7 @@ def _ancestors(name: str) -> Iterator[str]:
         parent = label(parent).parent
 
 
-def _contrast(pixels: Light) -> Light:
+def contrast(pixels: Light) -> Light:
     """Return the values stretched between their 0.5th and 99.5th percentile, in [0, 1]."""
     low, high = np.percentile(pixels[::4, ::4], [0.5, 99.5])
     return np.asarray(np.clip((pixels - low) / max(high - low, 1e-6), 0, 1), np.float32)

@@ -82,10 +82,7 @@ def show_job(job: JobArgument, config: ConfigOption = None) -> None:
 @jobs.command("retry")
 def retry_job(job: JobArgument, config: ConfigOption = None) -> None:
     """Run a job again that was put aside for any reason, or send its parked results again."""
-    store = _store(config)
-    if store is None:
-        raise TransitionError(f"there is no job {job}: there is no queue in {_place(config)}")
-    state = store.retry(job).state
+    state = _existing(config, job).retry(job).state
     Console().print(f"job {job} is {state} now; a running node takes it from there")
 
 
@@ -96,11 +93,30 @@ def rerun_job(job: JobArgument, config: ConfigOption = None) -> None:
     What comes out is new where the model or what is written has changed: in series of its own, and the report
     names the one that it supersedes. Where nothing has changed, nothing is sent.
     """
-    store = _store(config)
-    if store is None:
-        raise TransitionError(f"there is no job {job}: there is no queue in {_place(config)}")
-    store.rerun(job)
+    _existing(config, job).rerun(job)
     Console().print(f"job {job} is queued; a running node takes it from there")
+
+
+@jobs.command("resend")
+def resend_job(
+    job: JobArgument,
+    to: Annotated[str, typer.Option("--to", help="Only to this destination.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Send the results of a job again, also what was delivered: the same objects under the same UIDs."""
+    state = _existing(config, job).resend(job, to).state
+    Console().print(f"the results of job {job} are sent again; it is {state} now")
+
+
+@jobs.command("cancel")
+def cancel_job(
+    job: JobArgument,
+    why: Annotated[str, typer.Option("--why", help="A reason, for whoever looks at it later.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Let a job go that waits for a worker; `paxnode jobs retry` brings it back."""
+    _existing(config, job).cancel(job, why)
+    Console().print(f"job {job} is cancelled; `paxnode jobs retry {job}` brings it back")
 
 
 def print_rows(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -127,6 +143,14 @@ def store_of(settings: Settings) -> JobStore | None:
 
 def _store(config: Path | None) -> JobStore | None:
     return store_of(load_settings(config))
+
+
+def _existing(config: Path | None, job: int) -> JobStore:
+    """Return the queue; TransitionError where there is none, and so no such job."""
+    store = _store(config)
+    if store is None:
+        raise TransitionError(f"there is no job {job}: there is no queue in {_place(config)}")
+    return store
 
 
 def _place(config: Path | None) -> str:

@@ -13,7 +13,7 @@ from node.cli_jobs import MOMENT, print_rows, store_of
 from node.errors import TransitionError
 from node.job_store import JobStore
 from node.jobs import Delivery, DeliveryState, Job
-from node.proofs import Proof, ProofKind
+from node.proofs import Proof, said
 from node.states import State
 
 IN_WORK = frozenset({State.RECEIVED, State.QUEUED, State.SEGMENTING})
@@ -94,26 +94,20 @@ def _lines_of(store: JobStore, job: Job) -> Iterator[ProofLine]:
 
 
 def _line(delivery: Delivery, proofs: Sequence[Proof]) -> ProofLine:
-    stored = _last(proofs, ProofKind.STORE)
-    since = proofs[proofs.index(stored) :] if stored is not None else ()
+    heard = said(proofs)
     return ProofLine(
         job=delivery.job_id,
         kind=delivery.result.kind,
         sop_instance_uid=delivery.result.sop_instance_uid,
         destination=delivery.destination,
         state=delivery.state.value,
-        stored_at=_moment(stored),
-        status=stored.reason if stored is not None else "",
-        committed_at=_moment(_last(since, ProofKind.COMMITMENT)),
-        found_at=_moment(_last(since, ProofKind.QUERY)),
+        stored_at=_moment(heard.stored),
+        status=heard.stored.reason if heard.stored is not None else "",
+        committed_at=_moment(heard.committed),
+        found_at=_moment(heard.found),
         proven=delivery.state is DeliveryState.DELIVERED,
         reason=delivery.reason,
     )
-
-
-def _last(proofs: Sequence[Proof], kind: ProofKind) -> Proof | None:
-    """Return the last proof of a kind that holds."""
-    return next((proof for proof in reversed(proofs) if proof.kind is kind and proof.holds), None)
 
 
 def _moment(proof: Proof | None) -> str:

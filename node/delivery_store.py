@@ -8,8 +8,9 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from node.claiming import next_deliveries
 from node.database import deliveries, jobs, proofs, reading, results, writing
+from node.errors import TransitionError
 from node.job_rows import JOB_COLUMNS, NO_LEASE, JobRows, clean, locked
-from node.jobs import Delivery, DeliveryState, StoredResult
+from node.jobs import NO_FILE, Delivery, DeliveryState, StoredResult
 from node.proofs import ProofKind
 from node.repeated import repeated
 from node.states import Event, State
@@ -206,6 +207,40 @@ class DeliveryStore(JobRows):
         sent = and_(deliveries.c.job_id == job_id, deliveries.c.state == DeliveryState.SENT)
         asked = update(deliveries).where(sent).values(values | {"asked_at": None})
         return connection.execute(again).rowcount + connection.execute(asked).rowcount
+
+    def send_again(self, connection: Connection, job_id: int, destination: str) -> None:
+        """Make a job's deliveries wait as if they had never been sent, but those in a sender's hands.
+
+        The storage commitment that was begun last is forgotten, so that a late answer to its request says
+        nothing of the new sending; proofs from before it count no more (`node.proof_store`).
+
+        Raises:
+            TransitionError: The destination (empty: anybody) was to have nothing, or no file is left.
+        """
+        theirs = [deliveries.c.job_id == job_id]
+        theirs += [deliveries.c.destination == destination] if destination else []
+        joined = select(deliveries.c.id, results.c.path).select_from(
+            deliveries.join(results, deliveries.c.result_id == results.c.id)
+        )
+        found = connection.execute(joined.where(*theirs)).all()
+        if not found:
+            raise TransitionError(f"nothing of job {job_id} was for {destination or 'any destination'}")
+        ids = [row.id for row in found if row.path != NO_FILE]
+        if not ids:
+            raise TransitionError(
+                f"results of job {job_id} cannot be sent again: their files were removed; "
+                f"`paxnode jobs rerun {job_id}` makes them once more"
+            )
+        now = self.clock()
+        free = or_(
+            deliveries.c.state != DeliveryState.WAITING,
+            deliveries.c.lease_until.is_(None),
+            deliveries.c.lease_until <= now,
+        )
+        values = {"attempts": 0, "resends": 0, "reason": "", "due_at": now, "updated_at": now}
+        values |= dict.fromkeys(("status", "sent_at", "transaction_uid", "asked_at")) | NO_LEASE
+        again = update(deliveries).where(deliveries.c.id.in_(ids), free)
+        connection.execute(again.values(values | {"state": DeliveryState.WAITING}))
 
 
 def _deliveries(connection: Connection, wanted: Any) -> list[Delivery]:

@@ -29,7 +29,7 @@ NOWHERE = "(kept here)"
 
 NOT_SERVED = frozenset({State.REFUSED, State.QUARANTINED})
 BY_RULES = frozenset({State.IGNORED, State.UNMATCHED})
-NOT_DONE = frozenset({State.RECEIVED, State.QUEUED, State.SEGMENTING, State.FAILED})
+NOT_DONE = frozenset({State.RECEIVED, State.QUEUED, State.SEGMENTING, State.CANCELLED, State.FAILED})
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ NodeError
 ├── LeaseLostError         another worker has taken the job over
 ├── DeliveryError          a destination did not take an object
 ├── TlsError               a certificate, a key or a list of authorities cannot be used
-└── ProofError             a peer could not be asked for a proof, or did not answer to the question
+├── ProofError             a peer could not be asked for a proof, or did not answer to the question
+└── NotThereError          what somebody wants to look at never was, or was removed
 """
 
 
@@ -84,3 +85,7 @@ class ProofError(NodeError):
     def __init__(self, reason: str, *, unanswered: bool = False) -> None:
         super().__init__(reason)
         self.unanswered = unanswered
+
+
+class NotThereError(NodeError):
+    """What somebody wants to look at never was, or was removed; the message says which."""

@@ -7,7 +7,7 @@ nothing of it is ever logged.
 from dataclasses import dataclass, field
 
 from pydicom import Dataset
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, insert
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, insert, select
 
 from node.attributes import values
 from node.database import identities, jobs
@@ -54,6 +54,7 @@ class JobSearch:
         patient_id: Of the image.
         study_instance_uid: Of the image.
         calling_ae_title: Who sent it.
+        sop_instance_uid: Of the image.
     """
 
     state: State | None = None
@@ -61,12 +62,13 @@ class JobSearch:
     patient_id: str = field(default="", repr=False)
     study_instance_uid: str = ""
     calling_ae_title: str = ""
+    sop_instance_uid: str = ""
 
     @property
     def clause(self) -> ColumnElement[bool]:
         """The condition on rows of `jobs`."""
         wanted: list[ColumnElement[bool]] = [] if self.state is None else [jobs.c.state == self.state]
-        for name in ("study_instance_uid", "calling_ae_title"):
+        for name in ("study_instance_uid", "calling_ae_title", "sop_instance_uid"):
             if value := getattr(self, name):
                 wanted.append(jobs.c[name] == value)
         theirs = [
@@ -77,3 +79,19 @@ class JobSearch:
         if theirs:
             wanted.append(exists().where(identities.c.job_id == jobs.c.id, *theirs))
         return and_(jobs.c.id > 0, *wanted)
+
+
+def ids_by_word(word: str) -> tuple[Select[tuple[int]], ...]:
+    """Return queries for the numbers of jobs that a text of a person may mean, each with its own index.
+
+    Args:
+        word: An Accession Number, Patient ID, Study or SOP Instance UID, or the AE title of the sender; not
+            empty, without blanks around and without null characters, which PostgreSQL refuses.
+    """
+    of_jobs = (jobs.c.study_instance_uid, jobs.c.sop_instance_uid, jobs.c.calling_ae_title)
+    of_patients = (identities.c.accession_number, identities.c.patient_id)
+    named = select(jobs.c.id).join(identities, identities.c.job_id == jobs.c.id)
+    return (
+        *(select(jobs.c.id).where(column == word) for column in of_jobs),
+        *(named.where(column == word[:MAX_CHARACTERS]) for column in of_patients),
+    )

@@ -2,13 +2,13 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select, union
 
-from node.database import deliveries, job_events, jobs, reading, results
+from node.database import deliveries, identities, job_events, jobs, reading, results
 from node.delivery_store import RESULT_COLUMNS
-from node.identities import JobSearch
+from node.identities import KEYWORDS, JobSearch, ids_by_word
 from node.job_rows import JOB_COLUMNS, as_job
-from node.jobs import Job, JobEvent, StoredResult
+from node.jobs import Identifiers, Job, JobEvent, StoredResult
 from node.proof_store import ProofStore
 from node.states import State
 
@@ -26,11 +26,58 @@ class JobLookup(ProofStore):
         """Return the latest jobs, the latest first, all or those in one state."""
         return self.find(JobSearch(state), limit)
 
-    def find(self, search: JobSearch, limit: int = 100) -> list[Job]:
-        """Return the latest of the jobs that are looked for, the latest first."""
-        query = select(*JOB_COLUMNS).where(search.clause).order_by(jobs.c.id.desc()).limit(limit)
+    def find(self, search: JobSearch, limit: int = 100, before: int = 0) -> list[Job]:
+        """Return the latest of the jobs that are looked for, the latest first.
+
+        Args:
+            search: Which.
+            limit: So many at most.
+            before: Only jobs with lower numbers, for the next page; 0: all.
+        """
+        query = select(*JOB_COLUMNS).where(search.clause, *_older(before))
+        with reading(self.engine) as connection:
+            return [as_job(row) for row in connection.execute(query.order_by(jobs.c.id.desc()).limit(limit))]
+
+    def look_up(self, words: str, state: State | None = None, limit: int = 100, before: int = 0) -> list[Job]:
+        """Return the latest of the jobs that a text of a person means, the latest first.
+
+        Args:
+            words: An Accession Number, Patient ID, Study or SOP Instance UID, or the AE title of the sender,
+                whole; blanks alone mean every job.
+            state: Where the job stands; None: anywhere.
+            limit: As in `find`.
+            before: As in `find`.
+        """
+        word = words.replace("\0", "").strip()
+        if not word:
+            return self.find(JobSearch(state), limit, before)
+        wanted = [*_older(before), *([] if state is None else [jobs.c.state == state])]
+        pages = (
+            each.where(*wanted).order_by(jobs.c.id.desc()).limit(limit).subquery()
+            for each in ids_by_word(word)
+        )
+        meant = union(*(select(page.c.id) for page in pages))
+        query = select(*JOB_COLUMNS).where(jobs.c.id.in_(meant)).order_by(jobs.c.id.desc()).limit(limit)
         with reading(self.engine) as connection:
             return [as_job(row) for row in connection.execute(query)]
+
+    def study(self, study_instance_uid: str) -> list[Job]:
+        """Return every job of a study, the oldest first; "" is no study."""
+        of_study = (jobs.c.study_instance_uid == study_instance_uid) & (jobs.c.study_instance_uid != "")
+        with reading(self.engine) as connection:
+            rows = connection.execute(select(*JOB_COLUMNS).where(of_study).order_by(jobs.c.id))
+            return [as_job(row) for row in rows]
+
+    def identifiers_of(self, job_ids: Collection[int]) -> dict[int, Identifiers]:
+        """Return by what people look for the images of jobs; jobs of which that is not known are left out.
+
+        For the screen of a person who asks; nothing of it is ever logged.
+        """
+        columns = [identities.c[name] for name in KEYWORDS]
+        query = select(identities.c.job_id, *columns).where(identities.c.job_id.in_(sorted(job_ids)))
+        with reading(self.engine) as connection:
+            rows = connection.execute(query).all()
+        return {row[0]: Identifiers(**dict(zip(KEYWORDS, row[1:], strict=True))) for row in rows}
 
     def counts(self) -> dict[State, int]:
         """Return how many jobs are in each state, zeros included."""
@@ -55,3 +102,7 @@ class JobLookup(ProofStore):
             query = query.where(results.c.id.in_(theirs))
         with reading(self.engine) as connection:
             return [StoredResult(*row) for row in connection.execute(query)]
+
+
+def _older(before: int) -> list[ColumnElement[bool]]:
+    return [jobs.c.id < before] if before else []

@@ -9,9 +9,9 @@ from sqlalchemy.exc import IntegrityError
 
 from node.claiming import died_reason, next_job, patience_s, priority_after_death, silent_jobs
 from node.database import deliveries, jobs, results, tombstones, writing
-from node.errors import LeaseLostError, TransitionError
+from node.errors import LeaseLostError
 from node.identities import keep_identifiers
-from node.job_lookup import JobLookup
+from node.job_orders import JobOrders
 from node.job_rows import JOB_COLUMNS, NO_LEASE, as_job, locked, utc_now
 from node.jobs import (
     NO_FILE,
@@ -40,10 +40,8 @@ __all__ = [
     "StoredResult",
 ]
 
-_RERUN = {State.STORED, State.DELIVERING, State.DONE}
 
-
-class JobStore(JobLookup):
+class JobStore(JobOrders):
     """What the node knows of its jobs. Safe for many threads, processes and machines at once.
 
     Every method raises DatabaseUnavailableError when the database does not work; nothing was changed then,
@@ -309,62 +307,3 @@ class JobStore(JobLookup):
         if row is None or row.lease_owner != worker_id or row.state != State.SEGMENTING:
             raise LeaseLostError(f"job {job_id} is no longer held by {worker_id}")
         return row
-
-    # ---- asking again
-
-    @repeated
-    def rerun(self, job_id: int) -> Job:
-        """Queue a job that has results again, for another model or another configuration.
-
-        Raises:
-            TransitionError: There is no such job, it has no results, or its files were removed.
-        """
-        with writing(self.engine) as connection:
-            row = locked(connection, job_id)
-            if row is None:
-                raise TransitionError(f"there is no job {job_id}")
-            if State(row.state) not in _RERUN:
-                raise TransitionError(f"job {job_id} is {row.state}; only one with results is run once more")
-            _refuse_without_files(row)
-            changes = {"attempts": 0, "not_before": self.clock()}
-            return as_job(self.move(connection, row, Event.RERUN, "", changes))
-
-    @repeated
-    def retry(self, job_id: int) -> Job:
-        """Queue a job again that was put aside, or send what of its results is not delivered now.
-
-        Raises:
-            TransitionError: There is no such job, nothing of it can be tried again, or its SOP Instance UID
-                belongs to another content: its results would go out under the UIDs of that one's; or its
-                files were removed.
-        """
-        with writing(self.engine) as connection:
-            row = locked(connection, job_id)
-            if row is None:
-                raise TransitionError(f"there is no job {job_id}")
-            _refuse_without_files(row)
-            if State(row.state) in PUT_ASIDE:
-                _refuse_conflict(connection, job_id)
-                changes = {"attempts": 0, "not_before": self.clock()}
-                return as_job(self.move(connection, row, Event.RETRY, "", changes))
-            if not self.unpark(connection, job_id):
-                raise TransitionError(f"job {job_id} is {row.state}; nothing of it can be tried again")
-            return as_job(self.move(connection, row, Event.RETRY, row.reason))
-
-
-def _refuse_conflict(connection: Connection, job_id: int) -> None:
-    """Raise TransitionError for an object whose SOP Instance UID came before with other content."""
-    if connection.scalar(select(jobs.c.primary_uid).where(jobs.c.id == job_id)) is None:
-        raise TransitionError(
-            f"job {job_id} cannot be tried again: other content came before under its SOP Instance UID, "
-            "and its results would be taken for that one's; send it under a UID of its own"
-        )
-
-
-def _refuse_without_files(row: Row[Any]) -> None:
-    """Raise TransitionError for a job whose files retention has removed."""
-    if row.files_removed_at is not None:
-        day = row.files_removed_at.date().isoformat()
-        raise TransitionError(
-            f"job {row.id} cannot be run or sent again: its files were removed on {day}, as [retention] says"
-        )

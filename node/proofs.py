@@ -3,7 +3,7 @@
 PS3.4 J (storage commitment), PS3.4 C (C-FIND), PS3.18 10.6 (QIDO-RS).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -45,6 +45,34 @@ class Proof:
     kind: ProofKind
     holds: bool
     reason: str
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a destination says of one object since it was last sent; None: it has not said so.
+
+    Attributes:
+        stored: That it stored it.
+        committed: That it keeps it.
+        found: That it finds it.
+    """
+
+    stored: Proof | None
+    committed: Proof | None
+    found: Proof | None
+
+
+def said(proofs: Sequence[Proof]) -> Said:
+    """Return what the proofs of one delivery, the oldest first, say of its last sending."""
+    places = [place for place, proof in enumerate(proofs) if proof.kind is ProofKind.STORE and proof.holds]
+    since = proofs[places[-1] :] if places else ()
+    return Said(
+        since[0] if since else None, _last(since, ProofKind.COMMITMENT), _last(since, ProofKind.QUERY)
+    )
+
+
+def _last(proofs: Sequence[Proof], kind: ProofKind) -> Proof | None:
+    return next((proof for proof in reversed(proofs) if proof.kind is kind and proof.holds), None)
 
 
 @dataclass(frozen=True)

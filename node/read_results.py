@@ -4,16 +4,39 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from pydicom import Dataset, dcmread
+from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import SegmentationStorage
+from scipy import ndimage
 
 from ai.labels import Code
-from ai.measurement import Drawing, Measurement, Measurements, NotComputed, Unit
+from ai.measurement import Drawing, Finding, Measurement, Measurements, NotComputed, Unit
 from ai.orientation import Orientation
 from ai.segmentation import Mask, ModelIdentity, Segmentation
-from node.codes import CONCEPTS, LIMITATION, MASK_NOTE, MEASUREMENT_GROUP, NOT_COMPUTED, SOURCE_NOTE
+from node.codes import (
+    CONCEPTS,
+    FIELD,
+    FINDINGS,
+    LIMITATION,
+    MASK_NOTE,
+    MEASUREMENT_GROUP,
+    NOT_COMPUTED,
+    SOURCE_NOTE,
+    YES,
+)
+from node.contexts import LABEL_MAP_STORAGE
 
 TRACKING_IDENTIFIER = Code("112039", "DCM", "Tracking Identifier")
+
+NAMES_APART = ", "
+"""Between the measurements of one line, in its Tracking Identifier."""
+
+SEGMENTATIONS = frozenset({SegmentationStorage, LABEL_MAP_STORAGE})
+
+NOT_TOLD = "not told: "
+"""How `ai.measurement.Finding.text` begins where there is no answer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +80,15 @@ def read_results(files: Sequence[Path]) -> Received:
         files: Of one radiograph.
     """
     datasets = [dcmread(file) for file in files]
-    segs = [dataset for dataset in datasets if dataset.SOPClassUID == SegmentationStorage]
+    segs = [dataset for dataset in datasets if dataset.SOPClassUID in SEGMENTATIONS]
     segments = [segment for dataset in segs for segment in read_segments(dataset)]
     reports = [dataset for dataset in datasets if dataset.Modality == "SR"]
-    measured = [result for dataset in reports for result in read_measurements(dataset)]
+    read = [read_measurements(dataset) for dataset in reports]
+    measured = tuple(result for each in read for result in each)
+    findings = tuple(finding for each in read for finding in each.findings)
     shape = (int(segs[0].Rows), int(segs[0].Columns)) if segs else (0, 0)
     notes = [note for dataset in reports for note in read_notes(dataset)]
-    return Received(shape, tuple(segments), Measurements(tuple(measured)), tuple(notes))
+    return Received(shape, tuple(segments), Measurements(measured, findings), tuple(notes))
 
 
 def read_notes(report: Dataset) -> Iterator[str]:
@@ -74,14 +99,27 @@ def read_notes(report: Dataset) -> Iterator[str]:
 
 
 def read_segments(seg: Dataset) -> Iterator[ReceivedSegment]:
-    """Yield the segments of a BINARY or FRACTIONAL Segmentation (PS3.3 A.51) of a single-frame source."""
+    """Yield the segments of a Segmentation or label map (PS3.3 A.51, A.96) of a single-frame source.
+
+    One frame is decoded at a time: all of them would take a gigabyte.
+    """
     labels = {int(item.SegmentNumber): str(item.SegmentLabel) for item in seg.SegmentSequence}
-    pixels = seg.pixel_array
-    frames = pixels if pixels.ndim == 3 else pixels[None]
-    for frame, number in zip(frames, _segment_numbers(seg), strict=True):
+    if seg.SOPClassUID == LABEL_MAP_STORAGE:
+        yield from _segments_of_map(next(iter_pixels(seg)), labels)
+        return
+    for frame, number in zip(iter_pixels(seg), _segment_numbers(seg), strict=True):
         mask = Mask.from_dense(frame > 0)
         if mask is not None:
             yield ReceivedSegment(number, labels[number], mask)
+
+
+def _segments_of_map(frame: npt.NDArray[np.integer], labels: dict[int, str]) -> Iterator[ReceivedSegment]:
+    boxes = ndimage.find_objects(frame.astype(np.int32))
+    for number, label in labels.items():
+        box = boxes[number - 1] if number <= len(boxes) else None
+        if box is not None:
+            rows, columns = box
+            yield ReceivedSegment(number, label, Mask(frame[box] == number, rows.start, columns.start))
 
 
 def _segment_numbers(seg: Dataset) -> list[int]:
@@ -94,7 +132,7 @@ def _segment_numbers(seg: Dataset) -> list[int]:
 
 
 def read_measurements(report: Dataset) -> Measurements:
-    """Return the measurements of one of our reports (TID 1500), in the order of `node.codes.CONCEPTS`.
+    """Return measurements and findings of one of our reports (TID 1500), in the order of `node.codes`.
 
     A measurement group's Tracking Identifier names its values in order; its line is the drawing of each.
     What the second report says of segments is left out.
@@ -107,18 +145,40 @@ def read_measurements(report: Dataset) -> Measurements:
     order = list(CONCEPTS)
     missing = (each for each in _sentences(texts, NOT_COMPUTED) if each[0] in order)
     results += [NotComputed(name, reason) for name, reason in missing]
-    return Measurements(tuple(sorted(results, key=lambda result: order.index(result.name))))
+    ordered = sorted(results, key=lambda result: order.index(result.name))
+    return Measurements(tuple(ordered), tuple(_findings(report, texts)))
+
+
+def read_drawings(report: Dataset) -> Iterator[Drawing]:
+    """Yield every line of one of our reports, in stored pixels; its name is its Tracking Identifier."""
+    for item in _content(report):
+        if item.ValueType == "CONTAINER" and _is(item, MEASUREMENT_GROUP):
+            yield from _drawings(list(_content(item)))
+
+
+def _drawings(items: Sequence[Dataset]) -> Iterator[Drawing]:
+    identifier = next(str(item.TextValue) for item in items if _is(item, TRACKING_IDENTIFIER))
+    lines = (item for item in items if item.ValueType == "SCOORD")  # a group of a segment has none
+    yield from (Drawing(identifier, tuple(points_of(line.GraphicData))) for line in lines)
+
+
+def _findings(report: Dataset, texts: Sequence[Dataset]) -> Iterator[Finding]:
+    for item in _content(report):
+        name = next((name for name, code in FINDINGS.items() if _is(item, code)), None)
+        if name is not None:
+            yield Finding(name, bool(item.ConceptCodeSequence[0].CodeValue == YES.value))
+    for name, words in _sentences(texts, FIELD):
+        told = words.removeprefix(NOT_TOLD)
+        yield Finding(name, None, told) if told != words else Finding(name, words == "yes")
 
 
 def _values(group: Dataset, texts: Sequence[Dataset]) -> Iterator[Measurement]:
     items = list(_content(group))
-    identifier = next(item.TextValue for item in items if _is(item, TRACKING_IDENTIFIER))
-    line = next((item for item in items if item.ValueType == "SCOORD"), None)
-    if line is None:  # of a segment, in the second report
+    drawing = next(_drawings(items), None)
+    if drawing is None:
         return
-    drawing = Drawing(identifier, tuple(points_of(line.GraphicData)))
     numbers = [item for item in items if item.ValueType == "NUM"]
-    for name, number in zip(identifier.split(", "), numbers, strict=False):
+    for name, number in zip(drawing.name.split(NAMES_APART), numbers, strict=False):
         measured = number.MeasuredValueSequence[0]
         unit = Unit(measured.MeasurementUnitsCodeSequence[0].CodeValue)
         remarks = tuple(remark for about, remark in _sentences(texts, LIMITATION) if about == name)

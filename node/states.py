@@ -18,6 +18,7 @@ class State(StrEnum):
     IGNORED = "ignored"  # a rule of the admin's says that nothing is done with it
     UNMATCHED = "unmatched"  # there are rules, and none says where its results go; its bytes are kept
     QUARANTINED = "quarantined"  # an image that cannot be understood; its bytes are kept
+    CANCELLED = "cancelled"  # a person let it go while it waited
     FAILED = "failed"  # processing failed, or killed its worker, too often
 
 
@@ -37,12 +38,15 @@ class Event(StrEnum):
     COMPLETE = "complete"
     RETRY = "retry"
     RERUN = "run once more"
+    CANCEL = "cancel"
+    RESEND = "send again"
 
 
 TRANSITIONS = {
     (State.RECEIVED, Event.QUEUE): State.QUEUED,
     (State.RECEIVED, Event.QUARANTINE): State.QUARANTINED,
     (State.QUEUED, Event.CLAIM): State.SEGMENTING,
+    (State.QUEUED, Event.CANCEL): State.CANCELLED,
     (State.SEGMENTING, Event.GIVE_BACK): State.QUEUED,  # also when its worker has gone silent
     (State.SEGMENTING, Event.GIVE_UP): State.FAILED,
     (State.SEGMENTING, Event.REFUSE): State.REFUSED,
@@ -59,10 +63,14 @@ TRANSITIONS = {
     (State.IGNORED, Event.RETRY): State.QUEUED,  # for other rules
     (State.UNMATCHED, Event.RETRY): State.QUEUED,  # likewise
     (State.QUARANTINED, Event.RETRY): State.QUEUED,
+    (State.CANCELLED, Event.RETRY): State.QUEUED,
     (State.FAILED, Event.RETRY): State.QUEUED,
     (State.DONE, Event.RERUN): State.QUEUED,  # for another model or configuration
     (State.DELIVERING, Event.RERUN): State.QUEUED,  # likewise; what waits or is parked goes on
     (State.STORED, Event.RERUN): State.QUEUED,
+    (State.STORED, Event.RESEND): State.STORED,
+    (State.DELIVERING, Event.RESEND): State.DELIVERING,
+    (State.DONE, Event.RESEND): State.DELIVERING,  # to whom it was delivered before
 }
 """(state, event) -> state; every other pair is an error."""
 
@@ -79,8 +87,15 @@ def next_state(state: State, event: Event) -> State:
         raise TransitionError(f"a job that is {state} does not know the event {event!s}") from None
 
 
-PUT_ASIDE = (State.REFUSED, State.IGNORED, State.UNMATCHED, State.QUARANTINED, State.FAILED)
-"""Ends without a result."""
+PUT_ASIDE = (
+    State.REFUSED,
+    State.IGNORED,
+    State.UNMATCHED,
+    State.QUARANTINED,
+    State.CANCELLED,
+    State.FAILED,
+)
+"""Ends without a result; one that was to be run once more and was cancelled has those that it had."""
 
 LET_GO = tuple(state for state in PUT_ASIDE if state is not State.UNMATCHED)
 """Those whose image is kept for as long as `retention.refused_days` says.

@@ -12,14 +12,16 @@ from starlette.exceptions import HTTPException
 
 from ai.errors import AiError
 from config.errors import SettingsError
-from node.errors import NodeError, StorageError, TransitionError
+from node.errors import NodeError, NotThereError, StorageError, TransitionError
 from node.web import (
     api_deeds,
+    api_jobs,
     api_peers,
     api_rules,
     api_settings,
     api_status,
     pages_deeds,
+    pages_jobs,
     pages_login,
     pages_peers,
     pages_rules,
@@ -28,26 +30,28 @@ from node.web import (
     pages_versions,
 )
 from node.web.desk import Desk
-from node.web.errors import AccountError, ConflictError, NotAllowedError, NotLoggedInError, UnknownPageError
+from node.web.errors import AccountError, ConflictError, NotAllowedError, NotLoggedInError
 from node.web.guard import Guard
+from node.web.image_shown import ShownImages
 from node.web.rendering import STATIC, page
 
 API = "/api/"
 PAGES = (
     pages_login,
     pages_status,
+    pages_jobs,
     pages_rules,
     pages_settings,
     pages_versions,
     pages_peers,
     pages_deeds,
 )
-APIS = (api_status, api_rules, api_settings, api_peers, api_deeds)
+APIS = (api_status, api_jobs, api_rules, api_settings, api_peers, api_deeds)
 
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (NotLoggedInError, 401),
     (NotAllowedError, 403),
-    (UnknownPageError, 404),
+    (NotThereError, 404),
     (TransitionError, 409),
     (ConflictError, 409),
     (AccountError, 422),
@@ -88,6 +92,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 def add_console(app: FastAPI, desk: Desk) -> None:
     """Let an application serve the console."""
     app.state.desk = desk
+    app.state.shown = ShownImages(desk.store, desk.spool)
     app.add_middleware(Guard)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     for module in PAGES:

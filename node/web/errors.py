@@ -15,9 +15,5 @@ class NotAllowedError(NodeError):
     """Who asks has not the role for it, or the request does not come from a page of ours."""
 
 
-class UnknownPageError(NodeError):
-    """There is no such thing."""
-
-
 class ConflictError(NodeError):
     """Somebody else has done something since, or does it now; nothing was changed."""

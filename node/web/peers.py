@@ -10,9 +10,10 @@ from config.settings import AnyDestination, Peer, Settings, WebDestination
 from node.doctor import NODE, diagnosis, names_of
 from node.doctor_node import Told
 from node.doctor_steps import Examination, Subject
+from node.errors import NotThereError
 from node.web.deeds import Act
 from node.web.desk import Desk
-from node.web.errors import ConflictError, UnknownPageError
+from node.web.errors import ConflictError
 from node.web.sessions import Visitor
 
 _ONE_AT_A_TIME = threading.Lock()
@@ -52,12 +53,12 @@ def examined(desk: Desk, request: Request, visitor: Visitor, name: str) -> tuple
     """Try whoever has a name, step by step: a destination, the AE title of a peer, or this node.
 
     Raises:
-        UnknownPageError: Nobody has that name.
+        NotThereError: Nobody has that name.
         ConflictError: Another examination is under way.
     """
     settings = desk.settings
     if name not in names_of(settings):
-        raise UnknownPageError(f"there is no destination and no peer {name!r}")
+        raise NotThereError(f"there is no destination and no peer {name!r}")
     if not _ONE_AT_A_TIME.acquire(blocking=False):
         raise ConflictError("another examination is under way: try again when it is done")
     try:

@@ -17,10 +17,11 @@ from config.unmasking import unmasked
 from config.versions import Version, digest_of
 from node.bound import waiting
 from node.dry_run import Candidates, Comparison, dry_run, in_words
+from node.errors import NotThereError
 from node.usable import usable
 from node.web.deeds import Act
 from node.web.desk import Desk
-from node.web.errors import ConflictError, UnknownPageError
+from node.web.errors import ConflictError
 from node.web.sessions import Visitor
 
 LONGEST_TEXT = 100_000
@@ -140,7 +141,7 @@ class VersionShown:
 
 
 def settings_of(desk: Desk) -> SettingsShown:
-    """Return the settings file; UnknownPageError where the node has none, SettingsError where it is away."""
+    """Return the settings file; NotThereError where the node has none, SettingsError where it is away."""
     active = _active(desk)
     text = _text(active)
     return SettingsShown(masked(_basis(active, text)), digest_of(text), standing_of(desk))
@@ -233,7 +234,7 @@ def roll_back(desk: Desk, request: Request, visitor: Visitor, number: int, why: 
     """Let a version be the settings again.
 
     Raises:
-        UnknownPageError: There is no such version.
+        NotThereError: There is no such version.
         SettingsError: It cannot be used any more, or something cannot be written.
     """
     active = _active(desk)
@@ -251,13 +252,13 @@ def versions_of(desk: Desk) -> tuple[VersionShown, ...]:
 
 
 def version_text(desk: Desk, number: int) -> str:
-    """Return the text of a version, its secrets as stars; UnknownPageError where there is none."""
+    """Return the text of a version, its secrets as stars; NotThereError where there is none."""
     active = _active(desk)
     return masked(active.versions.text(_numbered(active, number)))
 
 
 def differences(desk: Desk, before: int, after: int) -> tuple[Change, ...]:
-    """Return what differs between two versions; UnknownPageError where there is none."""
+    """Return what differs between two versions; NotThereError where there is none."""
     active = _active(desk)
     texts = [active.versions.text(_numbered(active, number)) for number in (before, after)]
     return changes(*(Source.parsed(active.path.name, text, {}) for text in texts))
@@ -270,9 +271,7 @@ def _usable(desk: Desk, source: Source) -> Settings:
 
 def _active(desk: Desk) -> ActiveFile:
     if desk.settings_file is None:
-        raise UnknownPageError(
-            "the node was started without a settings file (--config): there is none to edit"
-        )
+        raise NotThereError("the node was started without a settings file (--config): there is none to edit")
     return ActiveFile(desk.settings_file, partial(_usable, desk))
 
 
@@ -310,7 +309,7 @@ def _by_whom(active: ActiveFile) -> str:
 def _numbered(active: ActiveFile, number: int) -> Version:
     found = next((each for each in active.versions.all() if each.number == number), None)
     if found is None:
-        raise UnknownPageError(f"there is no version {number}")
+        raise NotThereError(f"there is no version {number}")
     return found
 
 

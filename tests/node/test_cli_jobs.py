@@ -199,3 +199,25 @@ def test_show_tells_the_rule_and_the_title_that_was_called(settings_file: Path, 
     for words in ("children, lateral", "AI-NODE", "ignored", "rule children: none are wanted"):
         assert words in output
     assert f"job {job.id} is queued now" in run(settings_file, "retry", str(job.id)).output
+
+
+def test_job_that_waits_is_cancelled_with_a_reason(settings_file: Path, store: JobStore) -> None:
+    job = receive(store, "1.2.3.1")
+    output = run(settings_file, "cancel", str(job), "--why", "sent twice").output
+
+    assert f"job {job} is cancelled" in output
+    assert [(each.state, each.reason) for each in store.jobs()] == [(State.CANCELLED, "sent twice")]
+    assert isinstance(run(settings_file, "cancel", str(job)).exception, TransitionError)
+
+
+def test_results_are_sent_again_to_whom_it_says(settings_file: Path, store: JobStore) -> None:
+    job = receive(store, "1.2.3.1")
+    store.claim("w", 60)
+    result = StoredResult("SEG", SOP_CLASS, "1.2.3.9", "results/9", "00")
+    store.finish(job, "w", [AddressedResult(result, ("pacs",))])
+    [delivery] = store.claim_deliveries("pacs", "s", 60, 1)
+    store.delivered(delivery.id, 0)
+    output = run(settings_file, "resend", str(job), "--to", "pacs").output
+
+    assert f"the results of job {job} are sent again; it is delivering now" in output
+    assert len(store.claim_deliveries("pacs", "s", 60, 1)) == 1

@@ -78,9 +78,9 @@ def test_page_shows_the_rules_and_which_one_fires_and_why(viewer: Browser, node:
 
 def test_api_tells_the_same(viewer: Browser, chest: bytes) -> None:
     headers = {"x-csrf-token": viewer.csrf}
-    files, fields = {"file": ("a.dcm", chest)}, {"calling": "ER-CR1"}
+    files = {"file": ("a.dcm", chest)}
 
-    told = viewer.post("/api/v1/rules/try", data=fields, files=files, headers=headers).json()
+    told = viewer.post("/api/v1/rules/try", data={"calling": "ER-CR1"}, files=files, headers=headers).json()
 
     assert (told["fate"], told["decided_by"], told["priority"]) == ("processed", ["emergency"], "urgent")
     assert [each["destinations"] for each in told["shares"]] == [["pacs"]]

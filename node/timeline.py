@@ -1,0 +1,82 @@
+"""What happened to a job and to its results, one after the other, in words."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from node.jobs import Delivery, Job, JobEvent
+from node.proofs import Proof, ProofKind
+from node.states import Event
+
+WORDS = {
+    Event.QUEUE: "queued",
+    Event.CLAIM: "a worker began",
+    Event.GIVE_BACK: "put back into the queue",
+    Event.GIVE_UP: "failed",
+    Event.REFUSE: "refused",
+    Event.IGNORE: "ignored",
+    Event.LEAVE_UNMATCHED: "no rule matched",
+    Event.QUARANTINE: "quarantined",
+    Event.STORE: "results stored",
+    Event.DELIVER: "delivery began",
+    Event.COMPLETE: "done",
+    Event.RETRY: "a person asked for another try",
+    Event.RERUN: "a person had it run once more",
+    Event.CANCEL: "a person let it go",
+    Event.RESEND: "a person had results sent again",
+}
+"""By what happened to the job."""
+
+SAID = {
+    (ProofKind.STORE, True): "stored at",
+    (ProofKind.STORE, False): "not stored at",
+    (ProofKind.COMMITMENT, True): "committed to by",
+    (ProofKind.COMMITMENT, False): "not committed to by",
+    (ProofKind.QUERY, True): "found at",
+    (ProofKind.QUERY, False): "not found at",
+}
+"""By what a destination said, before its name."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Something that happened.
+
+    Attributes:
+        at: When, UTC.
+        what: In words, such as "queued" or "SEG stored at pacs".
+        detail: Why, or what was said; may be empty.
+    """
+
+    at: datetime
+    what: str
+    detail: str
+
+
+def timeline(
+    job: Job, events: Sequence[JobEvent], deliveries: Sequence[Delivery], proofs: Sequence[Proof]
+) -> tuple[Moment, ...]:
+    """Return everything that happened, by time; what is told of one time stays in its order.
+
+    Args:
+        job: Whose.
+        events: Its history.
+        deliveries: Of its results.
+        proofs: What destinations said of them.
+    """
+    received = Moment(job.created_at, "received", f"from {job.calling_ae_title}")
+    told = [received, *_of_job(events), *_of_results(deliveries, proofs)]
+    return tuple(sorted(told, key=lambda moment: moment.at))
+
+
+def _of_job(events: Sequence[JobEvent]) -> Iterator[Moment]:
+    for event in events:
+        yield Moment(event.at, WORDS[Event(event.event)], event.reason)
+
+
+def _of_results(deliveries: Sequence[Delivery], proofs: Sequence[Proof]) -> Iterator[Moment]:
+    by_id = {delivery.id: delivery for delivery in deliveries}
+    for proof in proofs:
+        delivery = by_id[proof.delivery_id]
+        words = SAID[proof.kind, proof.holds]
+        yield Moment(proof.at, f"{delivery.result.kind} {words} {delivery.destination}", proof.reason)

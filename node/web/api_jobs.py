@@ -1,0 +1,154 @@
+"""`/api/v1/jobs`: the images, what became of them, their pictures, and what may be done with them."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import StringConstraints
+
+from node.states import State
+from node.study_view import job_view
+from node.web.access import Operator, TheDesk, Viewer
+from node.web.asking import (
+    AnyState,
+    Before,
+    JobNumber,
+    MaskNumber,
+    Words,
+    about,
+    note_and_carry_out,
+    note_search,
+)
+from node.web.deeds import Act
+from node.web.desk import Desk
+from node.web.image_shown import Shown
+from node.web.job_details import JobDetails, job_details
+from node.web.job_drawn import Structures, structures_of
+from node.web.job_list import JobList, job_list
+from node.web.job_orders import Asked, Order
+from node.web.sessions import Visitor
+
+
+@dataclass(frozen=True)
+class Told:
+    """Why something was not done."""
+
+    error: str
+
+
+@dataclass(frozen=True)
+class To:
+    """To whom results are sent again: the name of a destination; empty: to everybody who was to have them."""
+
+    destination: Annotated[str, StringConstraints(max_length=64)] = ""
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why an image is let go, for whoever looks at it later."""
+
+    reason: Annotated[str, StringConstraints(max_length=200)] = ""
+
+
+@dataclass(frozen=True)
+class Stands:
+    """Where a job stands after what was asked."""
+
+    job: int
+    state: State
+
+
+Responses = dict[int | str, dict[str, Any]]
+REFUSED: Responses = {
+    401: {"model": Told, "description": "Who asks is not known."},
+    403: {"model": Told, "description": "Who asks may not do this."},
+    422: {"model": Told, "description": "The request is malformed."},
+    503: {"model": Told, "description": "The database or the data folder is away."},
+}
+ABSENT: Responses = {404: {"model": Told, "description": "There is no such job, or its files are gone."}}
+CONFLICT: Responses = {409: {"model": Told, "description": "The state of the job does not allow it."}}
+UNREADABLE: Responses = {422: {"model": Told, "description": "It cannot be decoded; the error says why."}}
+PICTURE: Responses = {200: {"content": {"image/png": {}}, "description": "A PNG."}}
+
+
+class Png(Response):
+    """A picture."""
+
+    media_type = "image/png"
+
+
+router = APIRouter(tags=["images"], responses=REFUSED)
+
+
+@router.get("/jobs")
+def list_jobs(
+    request: Request,
+    desk: TheDesk,
+    visitor: Viewer,
+    q: Words = "",
+    state: AnyState = None,
+    before: Before = 0,
+) -> JobList:
+    """Return the newest images that a text means, all where it is empty, a page at a time."""
+    found = job_list(desk.store, q, state, before)
+    note_search(desk, request, visitor, q, found)
+    return found
+
+
+@router.get("/jobs/{job}", responses=ABSENT)
+def show_job(request: Request, desk: TheDesk, shown: Shown, visitor: Viewer, job: JobNumber) -> JobDetails:
+    """Return an image with its timeline, deliveries, proofs and measurements."""
+    desk.note(request, visitor, Act.LOOK, about(job_view(desk.store, job).job))
+    return job_details(desk.store, desk.spool, job, shown.reading)
+
+
+@router.get("/jobs/{job}/masks", responses=ABSENT | UNREADABLE)
+def list_masks(shown: Shown, visitor: Viewer, job: JobNumber) -> Structures:
+    """Return the structures that were found."""
+    return structures_of(shown.masks(job))
+
+
+@router.get("/jobs/{job}/picture.png", response_class=Png, responses=ABSENT | UNREADABLE | PICTURE)
+def show_picture(request: Request, desk: TheDesk, shown: Shown, visitor: Viewer, job: JobNumber) -> Response:
+    """Return the radiograph: bone is bright, at most 1024 pixels a side, as its stored pixels lie."""
+    desk.note(request, visitor, Act.LOOK, about(job_view(desk.store, job).job), "the radiograph")
+    return Png(shown.picture(job).png)
+
+
+@router.get("/jobs/{job}/masks/{number}.png", response_class=Png, responses=ABSENT | UNREADABLE | PICTURE)
+def show_mask(shown: Shown, visitor: Viewer, job: JobNumber, number: MaskNumber) -> Response:
+    """Return the mask of a structure, as large as the radiograph's picture, transparent where it is not."""
+    return Png(shown.mask(job, number).png)
+
+
+@router.post("/jobs/{job}/retry", responses=ABSENT | CONFLICT)
+def retry(request: Request, desk: TheDesk, visitor: Operator, job: JobNumber) -> Stands:
+    """Queue an image again that was put aside, or send now what waits or is parked."""
+    return _do(request, desk, visitor, job, Asked(Order.RETRY))
+
+
+@router.post("/jobs/{job}/rerun", responses=ABSENT | CONFLICT)
+def rerun(request: Request, desk: TheDesk, visitor: Operator, job: JobNumber) -> Stands:
+    """Queue an image again that has results, for another model or other settings."""
+    return _do(request, desk, visitor, job, Asked(Order.RERUN))
+
+
+@router.post("/jobs/{job}/resend", responses=ABSENT | CONFLICT)
+def resend(
+    request: Request, desk: TheDesk, visitor: Operator, job: JobNumber, to: To | None = None
+) -> Stands:
+    """Send results again, also those that were delivered: byte for byte the same objects."""
+    return _do(request, desk, visitor, job, Asked(Order.RESEND, "" if to is None else to.destination))
+
+
+@router.post("/jobs/{job}/cancel", responses=ABSENT | CONFLICT)
+def cancel(
+    request: Request, desk: TheDesk, visitor: Operator, job: JobNumber, why: Why | None = None
+) -> Stands:
+    """Let an image go that waits for a worker."""
+    return _do(request, desk, visitor, job, Asked(Order.CANCEL, reason="" if why is None else why.reason))
+
+
+def _do(request: Request, desk: Desk, visitor: Visitor, job_id: int, asked: Asked) -> Stands:
+    after = note_and_carry_out(desk, request, visitor, job_view(desk.store, job_id), asked)
+    return Stands(after.id, after.state)

@@ -1,0 +1,54 @@
+"""What requests about images have in common: numbers in paths, and what is written down of them."""
+
+from typing import Annotated
+
+from fastapi import Path, Query, Request
+from pydantic import BeforeValidator
+
+from node.jobs import Job
+from node.states import State
+from node.study_view import JobView
+from node.web.deeds import Act
+from node.web.desk import Desk
+from node.web.job_list import JobList
+from node.web.job_orders import ACTS, Asked, carry_out
+from node.web.sessions import Visitor
+
+LARGEST = 2**31 - 1
+"""A number of a job has 32 bits in the database."""
+
+JobNumber = Annotated[int, Path(ge=1, le=LARGEST, description="The number of a job.")]
+MaskNumber = Annotated[int, Path(ge=1, le=1000, description="Of a mask, counted from 1.")]
+Words = Annotated[
+    str,
+    Query(
+        max_length=200,
+        description="An Accession Number, Patient ID, Study or SOP Instance UID, or a sender's AE title.",
+    ),
+]
+AnyState = Annotated[
+    State | None,
+    BeforeValidator(lambda value: value or None),
+    Query(description="Only images in this state."),
+]
+Before = Annotated[int, Query(ge=0, le=LARGEST, description="Only jobs with lower numbers; 0: all.")]
+
+
+def about(job: Job) -> str:
+    """Return how a job is named among the deeds."""
+    return f"job {job.id}, study {job.study_instance_uid or 'unknown'}"
+
+
+def note_search(desk: Desk, request: Request, visitor: Visitor, words: str, found: JobList) -> None:
+    """Write down that somebody looked for images, and how many were shown; not for what."""
+    kind = "by words" if words.strip() else "all"
+    more = ", there are more" if found.before else ""
+    desk.note(request, visitor, Act.SEARCH, detail=f"{kind}: {len(found.lines)} found{more}")
+
+
+def note_and_carry_out(desk: Desk, request: Request, visitor: Visitor, view: JobView, asked: Asked) -> Job:
+    """Write down what somebody asks of a job, and do it; errors as in `node.web.job_orders.carry_out`."""
+    known = {each.delivery.destination for each in view.deliveries}
+    to = f"to {asked.destination}" if asked.destination in known else ""
+    desk.note(request, visitor, ACTS[asked.order], about(view.job), to)
+    return carry_out(desk.store, view.job.id, asked)

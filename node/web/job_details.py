@@ -1,0 +1,167 @@
+"""One image and everything that is known of it, as its page shows it and programs are told."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pydicom.uid import UID
+
+from ai.measurement import Measurement, Measurements
+from node.canvas import Canvas
+from node.errors import NodeError
+from node.job_store import JobStore
+from node.jobs import Job
+from node.spool import Spool
+from node.states import State
+from node.study_pictures import Line, canvas_of, lines_of
+from node.study_reading import Reading
+from node.study_view import JobView, job_view
+from node.web.job_orders import Order, possible_orders
+
+
+@dataclass(frozen=True)
+class Value:
+    """A measurement, or why it was not made.
+
+    Attributes:
+        name: As in docs/measurements.md.
+        value: Rounded as it is told to anybody; None: it was not computed.
+        unit: UCUM; empty without a value.
+        text: The value and its unit for a person, or "not computed" and why.
+        remarks: What limits it, a sentence each.
+    """
+
+    name: str
+    value: float | None
+    unit: str
+    text: str
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was asked about the picture, and the answer in words: "yes", "no", or why it cannot be told."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured.
+
+    Attributes:
+        values: In a fixed order.
+        answers: About the picture.
+        notes: What was odd about the image, and what was repaired in the masks.
+        missing: Why there is nothing of all this; empty: there is.
+    """
+
+    values: tuple[Value, ...]
+    answers: tuple[Answer, ...]
+    notes: tuple[str, ...]
+    missing: str
+
+
+@dataclass(frozen=True)
+class Film:
+    """The picture of the radiograph, which has an address of its own.
+
+    Attributes:
+        width: In pixels, 0 where there is none.
+        height: Likewise.
+        lines: Of what was measured, in its pixels.
+        missing: Why there is none; empty: there is, unless its pixels cannot be decoded.
+    """
+
+    width: int
+    height: int
+    lines: tuple[Line, ...]
+    missing: str
+
+
+@dataclass(frozen=True)
+class Sibling:
+    """Another image of the same study."""
+
+    job: int
+    state: State
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True)
+class JobDetails:
+    """An image.
+
+    Attributes:
+        view: Its job, timeline, results and deliveries.
+        sop_class: The name of its SOP Class.
+        siblings: The other images of its study, the oldest first.
+        orders: What its state allows a person to ask.
+        measured: What was measured.
+        film: Its picture.
+    """
+
+    view: JobView
+    sop_class: str
+    siblings: tuple[Sibling, ...]
+    orders: tuple[Order, ...]
+    measured: Measured
+    film: Film
+
+
+def job_details(store: JobStore, spool: Spool, job_id: int, read: Callable[[int], Reading]) -> JobDetails:
+    """Return what is known of a job; what cannot be read is told in its place.
+
+    Args:
+        store: The queue.
+        spool: Where files lie.
+        job_id: Which.
+        read: Gives what was measured, as `node.study_reading.reading_of` does.
+
+    Raises:
+        NotThereError: There is no such job.
+    """
+    view = job_view(store, job_id)
+    reading = _reading(read, job_id)
+    return JobDetails(
+        view=view,
+        sop_class=UID(view.job.sop_class_uid).name,
+        siblings=tuple(_sibling(job) for job in store.study(view.job.study_instance_uid) if job.id != job_id),
+        orders=possible_orders(view),
+        measured=_measured(reading),
+        film=_film(store, spool, job_id, reading),
+    )
+
+
+def _reading(read: Callable[[int], Reading], job_id: int) -> Reading:
+    try:
+        return read(job_id)
+    except NodeError as error:
+        return Reading(missing=str(error))
+
+
+def _sibling(job: Job) -> Sibling:
+    return Sibling(job.id, job.state, job.sop_instance_uid)
+
+
+def _measured(reading: Reading) -> Measured:
+    answers = tuple(Answer(each.name, each.text) for each in reading.measurements.findings)
+    return Measured(_values(reading.measurements), answers, reading.notes, reading.missing)
+
+
+def _values(measurements: Measurements) -> tuple[Value, ...]:
+    return tuple(
+        Value(each.name, each.rounded, str(each.unit), each.text, each.remarks)
+        if isinstance(each, Measurement)
+        else Value(each.name, None, "", each.text, ())
+        for each in measurements
+    )
+
+
+def _film(store: JobStore, spool: Spool, job_id: int, reading: Reading) -> Film:
+    try:
+        canvas: Canvas = canvas_of(store, spool, job_id)
+    except NodeError as error:
+        return Film(0, 0, (), str(error))
+    width, height = canvas.size
+    return Film(width, height, lines_of(reading, canvas), "")

@@ -1,0 +1,93 @@
+"""The images that somebody looks for, a page at a time."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from node.job_store import JobStore
+from node.jobs import Identifiers, Job
+from node.states import State
+
+PAGE = 50
+"""Images on a page."""
+
+MEANINGS = {
+    State.RECEIVED: "its bytes are on disk",
+    State.QUEUED: "it waits for a worker",
+    State.SEGMENTING: "a worker has it",
+    State.STORED: "its results are on disk and wait for delivery",
+    State.DELIVERING: "its results are on their way",
+    State.DONE: "every destination has every result",
+    State.REFUSED: "the node does not serve such an image",
+    State.IGNORED: "a rule says that nothing is done with it",
+    State.UNMATCHED: "no rule says where its results go",
+    State.QUARANTINED: "it cannot be understood; its bytes are kept",
+    State.CANCELLED: "a person let it go while it waited",
+    State.FAILED: "it was tried too often",
+}
+"""What it means that an image is in a state, in words."""
+
+
+@dataclass(frozen=True)
+class JobLine:
+    """One image in a list.
+
+    Attributes:
+        job: The number of its job.
+        received_at: When, UTC.
+        state: Where it stands.
+        reason: Why it was put aside or given back; empty otherwise.
+        accession_number: Of the image; likewise the next two. Never logged.
+        patient_id: See above.
+        modality: See above.
+        sender: The AE title that it came from.
+        study_instance_uid: Of the image.
+        sop_instance_uid: Of the image.
+    """
+
+    job: int
+    received_at: datetime
+    state: State
+    reason: str
+    accession_number: str = field(repr=False)
+    patient_id: str = field(repr=False)
+    modality: str
+    sender: str
+    study_instance_uid: str
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True)
+class JobList:
+    """A page of images, the newest first.
+
+    Attributes:
+        lines: At most `PAGE`.
+        before: What to ask for next, to see older ones; 0: there are none.
+    """
+
+    lines: tuple[JobLine, ...]
+    before: int
+
+
+def job_list(store: JobStore, words: str, state: State | None, before: int) -> JobList:
+    """Return the images that a text means; arguments as in `node.job_lookup.JobLookup.look_up`."""
+    found = store.look_up(words, state, PAGE + 1, before)
+    shown = found[:PAGE]
+    identifiers = store.identifiers_of([job.id for job in shown])
+    lines = tuple(_line(job, identifiers.get(job.id, Identifiers())) for job in shown)
+    return JobList(lines, shown[-1].id if len(found) > PAGE else 0)
+
+
+def _line(job: Job, known: Identifiers) -> JobLine:
+    return JobLine(
+        job=job.id,
+        received_at=job.created_at,
+        state=job.state,
+        reason=job.reason,
+        accession_number=known.accession_number,
+        patient_id=known.patient_id,
+        modality=known.modality,
+        sender=job.calling_ae_title,
+        study_instance_uid=job.study_instance_uid,
+        sop_instance_uid=job.sop_instance_uid,
+    )

@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from config.settings import load_settings
+from node.cli_users import users
+from node.database import engine_for
+from node.job_rows import utc_now
+from node.web.accounts import AccountStore
+from node.web.errors import AccountError
+from node.web.roles import Role
+
+PASSWORD = "correct horse battery"
+
+
+def run(settings_file: Path, *words: str, typed: str = "") -> Result:
+    return CliRunner(env={"COLUMNS": "200"}).invoke(
+        users, [*words, "--config", str(settings_file)], input=typed
+    )
+
+
+@pytest.fixture
+def with_ada(settings_file: Path) -> AccountStore:
+    """The accounts of a node that has never run, with one that was made at the command line."""
+    assert (
+        run(settings_file, "add", "ada", "--role", "operator", typed=f"{PASSWORD}\n{PASSWORD}\n").exit_code
+        == 0
+    )
+    return AccountStore(engine_for("", load_settings(settings_file).node.data_dir), utc_now)
+
+
+def test_account_is_made_before_the_first_start_and_the_password_is_not_shown(
+    settings_file: Path, with_ada: AccountStore
+) -> None:
+    found = with_ada.verified("ada", PASSWORD)
+
+    assert found is not None
+    assert found.role is Role.OPERATOR
+    assert run(settings_file, "list").output.startswith("ada\toperator\t")
+
+
+def test_password_comes_from_standard_input_where_that_is_asked_for(
+    settings_file: Path, with_ada: AccountStore
+) -> None:
+    done = run(settings_file, "password", "ada", "--password-stdin", typed="another password\n")
+
+    assert done.exit_code == 0
+    assert with_ada.verified("ada", "another password") is not None
+    assert with_ada.verified("ada", PASSWORD) is None
+
+
+def test_role_changes_and_an_account_goes(settings_file: Path, with_ada: AccountStore) -> None:
+    assert run(settings_file, "role", "ada", "viewer").exit_code == 0
+    assert [account.role for account in with_ada.all()] == [Role.VIEWER]
+
+    assert run(settings_file, "remove", "ada").exit_code == 0
+    assert with_ada.all() == ()
+
+
+def test_token_is_made_for_an_account_only(settings_file: Path, with_ada: AccountStore) -> None:
+    assert len(run(settings_file, "token", "ada").output.strip()) > 40
+    for words in (("token", "eve"), ("remove", "eve"), ("role", "eve", "viewer")):
+        done = run(settings_file, *words)
+        assert isinstance(done.exception, AccountError)
+        assert str(done.exception) == "there is no account 'eve'"

@@ -13,7 +13,7 @@ AT_ONCE = 100
 MOST = 2**31 - 1
 """The highest number that the databases know."""
 
-_JOB = re.compile(r"(?:job )?(\d{1,9})")
+_JOB = re.compile(r"job (\d{1,9})(?:, .*)?")
 _VERSION = re.compile(r"version (\d{1,9})")
 _UID = re.compile(r"[0-9.]{5,64}")
 
@@ -56,7 +56,7 @@ def audited(desk: Desk, limit: int, before: int = 0, who: str = "") -> Audited:
 def link_of(about: str) -> str:
     """Return the page of what a deed was about; empty where it has none.
 
-    >>> link_of("job 12"), link_of("2.25.1234"), link_of("version 3"), link_of("pacs")
+    >>> link_of("job 12, study 2.25.1"), link_of("2.25.1234"), link_of("version 3"), link_of("pacs")
     ('/jobs/12', '/jobs?q=2.25.1234', '/settings/versions/3', '')
     """
     if found := _JOB.fullmatch(about):

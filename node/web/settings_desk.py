@@ -4,13 +4,14 @@ import re
 import threading
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from fastapi import Request
 
 from config.activation import Activation, ActiveFile
 from config.differences import Change, changes, masked
 from config.errors import SettingsError
-from config.settings import environment
+from config.settings import Settings, environment
 from config.source import Source
 from config.unmasking import unmasked
 from config.versions import Version, digest_of
@@ -150,7 +151,7 @@ def standing_of(desk: Desk) -> StandingShown:
     """Return how the node stands to its settings file; errors as in `settings_of`."""
     active, running = _active(desk), desk.watched.version()
     try:
-        wanted = usable(Source.read(active.path, environment()))
+        wanted = _usable(desk, Source.read(active.path, environment()))
     except SettingsError as error:
         return StandingShown(0, running, str(error), ())
     version = active.current()
@@ -165,7 +166,7 @@ def checked(desk: Desk, text: str) -> Checked:
     present = _basis(active, _text(active))
     try:
         source = _source(active, text, present)
-        wanted = usable(source)
+        wanted = _usable(desk, source)
     except SettingsError as error:
         found = _LINE.search(str(error))
         return Checked(str(error), int(found[1]) if found else 0)
@@ -181,7 +182,7 @@ def tried_out(desk: Desk, text: str, last: int) -> DryRunShown:
         ConflictError: Another dry run is under way.
     """
     active = _active(desk)
-    wanted = usable(_source(active, text, _basis(active, _text(active))))
+    wanted = _usable(desk, _source(active, text, _basis(active, _text(active))))
     if not _ONE_DRY_RUN.acquire(blocking=False):
         raise ConflictError("another dry run is under way: try again when it is done")
     try:
@@ -224,7 +225,7 @@ def activate(desk: Desk, request: Request, visitor: Visitor, wish: Wish) -> Acti
                 "written; look at what is there now, and put your change into that"
             )
         source = _source(active, wish.text, _basis(active, present))
-        usable(source)
+        active.examine(source)
         desk.note(request, visitor, Act.ACTIVATE, f"settings {digest_of(source.text)[:12]}", wish.why)
         return active.activate_source(source, visitor.name, wish.why)
 
@@ -263,10 +264,15 @@ def differences(desk: Desk, before: int, after: int) -> tuple[Change, ...]:
     return changes(*(Source.parsed(active.path.name, text, {}) for text in texts))
 
 
+def _usable(desk: Desk, source: Source) -> Settings:
+    """Return settings that this process can go by: one that does not segment needs no model bundle."""
+    return usable(source, with_model=desk.watched.parts().model is not None)
+
+
 def _active(desk: Desk) -> ActiveFile:
     if desk.settings_file is None:
         raise NotThereError("the node was started without a settings file (--config): there is none to edit")
-    return ActiveFile(desk.settings_file, usable)
+    return ActiveFile(desk.settings_file, partial(_usable, desk))
 
 
 def _text(active: ActiveFile) -> str:

@@ -23,34 +23,49 @@ function ask(event) {
   if (words && !confirm(words)) { event.preventDefault(); }
 }
 
-/** Sends a form as one of its buttons would, and puts the part of the page with that id in the place of ours. */
+/** Sends a form as one of its buttons would, and puts the parts of the page that it names in the place of ours. */
 async function part(form, button) {
-  const here = document.getElementById(button.dataset.part);
+  const parts = button.dataset.part.split(" ").map((id) => document.getElementById(id));
   const body = new FormData(form, button), had = document.activeElement === button;
-  here.setAttribute("aria-busy", "true");
+  parts.forEach((each) => each.setAttribute("aria-busy", "true"));
   button.disabled = true;
   try {
     const answer = await fetch(button.getAttribute("formaction") ?? form.action, { method: "POST", body });
     const found = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const there = found.getElementById(button.dataset.part) ?? found.querySelector("main");
-    here.replaceChildren(...there.childNodes);
+    const isOurs = parts.every((each) => found.getElementById(each.id));
+    parts.forEach((each, at) => {
+      const there = isOurs ? found.getElementById(each.id) : at === 0 && found.querySelector("main");
+      each.replaceChildren(...(there ? there.childNodes : []));
+    });
   } catch {
-    here.textContent = "The node does not answer. Try again.";
+    parts[0].textContent = "The node does not answer. Try again.";
   } finally {
-    here.removeAttribute("aria-busy");
+    parts.forEach((each) => each.removeAttribute("aria-busy"));
     button.disabled = false;
     if (had) { button.focus(); }
   }
-  return here;
 }
 
 /** Numbers the lines of the text in an editor, marks the one that is wrong, and checks while somebody types. */
 function edit(form) {
   const text = form.elements.text, numbers = document.createElement("pre");
-  const check = form.querySelector("[data-part]:not([formaction])");
+  const check = form.querySelector("[data-part]");
   let timer = 0, asked = 0;
+  const show = (line) => {
+    const from = text.value.split("\n").slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
+    const to = text.value.indexOf("\n", from);
+    text.focus();
+    text.setSelectionRange(from, to < 0 ? text.value.length : to);
+    text.scrollTop = (line - 1) * (text.scrollHeight / numbers.childElementCount) - text.clientHeight / 2;
+  };
   const number = () => {
-    const wrong = Number(form.querySelector("[data-line]")?.dataset.line ?? 0);
+    const problem = form.querySelector("[data-line]"), wrong = Number(problem?.dataset.line ?? 0);
+    if (wrong && !problem.querySelector("button")) {
+      const button = document.createElement("button");
+      Object.assign(button, { type: "button", className: "plain", textContent: `Show line ${wrong}` });
+      button.addEventListener("click", () => show(wrong));
+      problem.append(" ", button);
+    }
     const lines = text.value.split("\n").map((_, at) => {
       const each = document.createElement(at + 1 === wrong ? "b" : "span");
       each.textContent = `${at + 1}\n`;
@@ -96,9 +111,8 @@ document.addEventListener("submit", async (event) => {
   const button = event.submitter;
   if (!button?.dataset.part) { return; }
   event.preventDefault();
-  const form = event.target, here = await part(form, button);
-  form.dispatchEvent(new Event("parted"));
-  if (!here.closest("form")) { here.focus(); }
+  await part(event.target, button);
+  event.target.dispatchEvent(new Event("parted"));
 });
 document.querySelectorAll("[data-editor]").forEach(edit);
 document.querySelectorAll("[data-drop]").forEach(drop);

@@ -65,15 +65,15 @@ def test_api_examines_one_at_a_time(operator: Browser) -> None:
 def test_audit_shows_who_did_what_page_by_page(admin: Browser, operator: Browser, node: Node) -> None:
     store = DeedStore(node.engine, utc_now)
     for number in range(101):
-        store.write("<eve>", "192.0.2.1", Act.RETRY, f"job {number}", "it\0 worked")
+        store.write("<eve>", "192.0.2.1", Act.RETRY, f"job {number}, study 2.25.{number}", "it\0 worked")
 
     page = admin.get("/deeds", params={"who": "<eve>"}).text
-    assert '<a href="/jobs/100">job 100</a>' in page
-    assert "job 0<" not in page
+    assert '<a href="/jobs/100">job 100, study 2.25.100</a>' in page
+    assert "study 2.25.0<" not in page
     assert "<eve>" not in page
     oldest = admin.get("/api/v1/deeds", params={"who": "<eve>"}).json()[-1]["id"]
     older = admin.get("/deeds", params={"who": "<eve>", "before": oldest}).text
-    assert "job 0<" in older
+    assert "study 2.25.0<" in older
     assert "older</a>" not in older
     assert "log in" in admin.get("/deeds", params={"before": oldest}).text
     assert [operator.get(path).status_code for path in ("/deeds", "/api/v1/deeds")] == [403, 403]

@@ -7,7 +7,7 @@ PROOF = $(if $(SIZE),--size $(SIZE)) $(if $(SEED),--seed $(SEED))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test lint format gates crash faults fuzz soak files conformance statement sbom audit encoder viewers browser \
-	bench projector quickstart clean
+	bench image playground service projector quickstart clean
 .DEFAULT_GOAL := help
 
 help: ## list the chores
@@ -74,6 +74,15 @@ browser: .venv/.all-installed ## drive the console in Chromium and fuzz its API 
 
 bench: .venv/.node-installed ## time and memory of one image, stage by stage
 	@$(BIN)/paxnode segment $(if $(DICOM),'$(DICOM)',node/sample/radiograph.dcm) --out out/bench --force --times
+
+image: .venv/.all-installed ## the Dockerfile built on a clean Debian by Podman, and run (root; CUDA=1 takes the other target, too)
+	@$(BIN)/python -m tests.deployment.image $(if $(CUDA),--cuda)
+
+playground: .venv/.all-installed ## what docker-compose.yml describes, with this machine's Orthanc, nginx and npm (root)
+	@$(BIN)/python -m tests.deployment.playground
+
+service: .venv/.all-installed ## the units under a systemd of their own, installed there without a network (root)
+	@$(BIN)/python -m tests.deployment.service
 
 projector: .venv/.all-installed ## the projector beside a NumPy sum (CASE=folder, DIFFDRR=python with diffdrr)
 	@$(BIN)/python benchmarks/projector.py $(if $(CASE),--case '$(CASE)') $(if $(DIFFDRR),--diffdrr-python '$(DIFFDRR)')

@@ -40,6 +40,8 @@ def start_session(
     Raises:
         BundleError: If it does not load.
     """
+    if CUDA in providers:
+        onnxruntime.preload_dlls()  # finds CUDA where pip has installed it
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _LOG_ERRORS_ONLY
     options.intra_op_num_threads = threads

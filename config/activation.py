@@ -70,7 +70,10 @@ class ActiveFile:
         Raises:
             SettingsError: It cannot be used, or something cannot be written; the active file is as it was.
         """
-        source = Source.read(candidate, environment())
+        return self.activate_source(Source.read(candidate, environment()), who, why)
+
+    def activate_source(self, source: Source, who: str, why: str = "") -> Activation:
+        """Let a text that was read already be the active one; arguments and errors as in `activate`."""
         self.examine(source)
         return self._put(source.text, who, why)
 

@@ -19,7 +19,7 @@ HIDDEN = "***"
 NAMES = ("name", "ae_title")
 """What a table that may be repeated is known by: the first of these keys that it has."""
 
-_COMMENTED = re.compile(rf"(#.*?\b(?:{'|'.join(sorted(SECRET_KEYS))})\s*=).*$", re.MULTILINE)
+COMMENTED = re.compile(rf"(#.*?\b(?:{'|'.join(sorted(SECRET_KEYS))})\s*=).*$", re.MULTILINE)
 _ABSENT = object()
 
 
@@ -56,12 +56,12 @@ def masked(text: str) -> str:
     """Return a settings file's text, also one in comments, with stars for what is secret."""
     document = tomlkit.parse(text)
     _mask(document)
-    return _COMMENTED.sub(rf'\1 "{HIDDEN}"', tomlkit.dumps(document))
+    return COMMENTED.sub(rf'\1 "{HIDDEN}"', tomlkit.dumps(document))
 
 
 def _section(section: str, before: Any, after: Any) -> Iterator[Change]:
     if isinstance(before, list) or isinstance(after, list):
-        yield from _tables(section, _named(before), _named(after))
+        yield from _tables(section, named(before), named(after))
     else:
         was, now = _as_table(before), _as_table(after)
         defaults = _as_table(_defaults().get(section))
@@ -113,7 +113,8 @@ def _whole(table: Any) -> str:
     return "not there" if table is None else _toml("", table)
 
 
-def _named(tables: Any) -> dict[str, Any]:
+def named(tables: Any) -> dict[str, Any]:
+    """Return tables that may be repeated by what they are known by: a name, or their number."""
     found: dict[str, Any] = {}
     for number, table in enumerate(tables if isinstance(tables, list) else (), start=1):
         known = (str(table[key]) for key in NAMES if key in table) if isinstance(table, dict) else iter(())

@@ -48,7 +48,7 @@ class Source:
         """Return a text with what stands in it; SettingsError when it is no TOML."""
         try:
             return cls(name, text, tomllib.loads(text), environment)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # numbers of many digits, lists of many lists
             raise SettingsError(f"{name}: is not TOML: {error}") from error
 
     def check_keys(self, known: Mapping[str, Iterable[str]]) -> None:

@@ -24,6 +24,7 @@ from node.doors import listening_socket
 from node.errors import NodeError, TlsError
 from node.model import load_segmenter
 from node.options import options_of
+from node.probe import reached_at
 from node.rule_trial import kinds_of
 from node.spool import others_may
 from node.tls import client_context, server_context
@@ -181,11 +182,6 @@ def _speaks_tls(host: str, tls: TlsSettings) -> bool:
         return ssl.PEM_cert_to_DER_cert(shown) == first_in(Path(tls.certificate))
     except (OSError, ValueError, TlsError):
         return False
-
-
-def reached_at(host: str) -> str:
-    """Return where this machine reaches a socket that listens there."""
-    return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
 def _answers_as_node(settings: NodeSettings) -> bool:

@@ -11,7 +11,7 @@ from config.source import Source
 from node.cli_jobs import print_rows
 from node.clock import clock_for
 from node.database import existing_engine, is_current, shown_url
-from node.dry_run import Candidates, Comparison, Fate, dry_run
+from node.dry_run import Candidates, Comparison, dry_run, in_words
 from node.errors import StorageError
 from node.job_store import JobStore
 from node.spool import Spool
@@ -50,16 +50,6 @@ def dry_run_of(
 
 
 def _row(each: Comparison) -> tuple[str, ...]:
-    was = each.job.state.value if each.done is None else _words(each.done)
-    would = "its file is gone" if each.would is None else _words(each.would)
+    was = each.job.state.value if each.done is None else in_words(each.done)
+    would = "its file is gone" if each.would is None else in_words(each.would)
     return str(each.job.id), each.job.calling_ae_title, was, would, "; ".join(each.differences)
-
-
-def _words(fate: Fate) -> str:
-    if fate.put_aside:
-        return f"put aside: {fate.put_aside}"
-    shares = (
-        f"{each.destination}{f' ({each.profile})' if each.profile else ''}: {', '.join(each.kinds)}"
-        for each in fate.shares
-    )
-    return f"{fate.priority.name.lower()}; {'; '.join(shares) or 'nothing'}"

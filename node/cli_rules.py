@@ -9,18 +9,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from config.conditions import Condition, Operator
 from config.settings import load_settings
 from node.cli_jobs import PIPED_WIDTH
 from node.errors import NodeError
 from node.logs import configure_logs
-from node.rule_facts import Found, Titles
+from node.rule_facts import Titles
 from node.rule_trial import Trial, try_rules
+from node.rule_words import found_words, wanted_words
 from node.rules import RuleRead
 
 rules = typer.Typer(help="What the rules do with images.", no_args_is_help=True)
 
-NOTHING = "nothing"
 EXIT_FAILED = 1
 
 
@@ -79,22 +78,3 @@ def _table(read: Sequence[RuleRead]) -> Table:
             holds = "yes" if each.holds else "no"
             table.add_row(*head, Text(wanted_words(each.condition)), Text(found_words(each.found)), holds)
     return table
-
-
-def wanted_words(condition: Condition) -> str:
-    """Return a condition as a person reads it, such as "Modality is DX"."""
-    operator = str(condition.operator).replace("_", " ")
-    values = ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in condition.wanted)
-    if condition.operator is Operator.EXISTS:
-        return f"{condition.attribute} {'exists' if condition.wanted[0] else 'does not exist'}"
-    return f"{condition.attribute} {operator} {values}"
-
-
-def found_words(found: Found) -> str:
-    """Return what an image has as a person reads it, without what would command a terminal."""
-    shown = (f"{value:g}" if isinstance(value, float) else _printable(value) for value in found)
-    return ", ".join(shown) or NOTHING
-
-
-def _printable(value: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in value)

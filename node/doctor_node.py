@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 from sqlalchemy import Engine, false, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,7 +15,6 @@ from ai.errors import AiError
 from ai.onnx_segmenter import OnnxSegmenter
 from ai.radiograph import Radiograph
 from ai.segmenter import Segmenter
-from config.network import WebSettings
 from config.settings import DEFAULT_FILE, Settings
 from node.certificates import EXPIRES_SOON_DAYS, days_left
 from node.check import (
@@ -26,7 +24,6 @@ from node.check import (
     check_port,
     check_tls,
     check_tls_port,
-    reached_at,
 )
 from node.check_peers import CheckResult
 from node.database import existing_engine, is_current, jobs, queue_identity, reading, translated, writing
@@ -35,6 +32,7 @@ from node.doctor_steps import Finding, Step, Task, carried_out, failed, not_aske
 from node.doors import listening_socket
 from node.errors import NodeError, TlsError
 from node.model import load_segmenter
+from node.probe import told_by_node
 from node.reader import read_radiograph
 from node.spool import MEGABYTE
 
@@ -204,7 +202,7 @@ class NodeExamination:
                 return passed(f"{place} is free")
         except OSError as error:
             why = (error.strerror or str(error)).partition(" (while")[0]
-        problems = _told_by_node(web)
+        problems = told_by_node(web, timeout_s=STEP_TIMEOUT_S)
         if problems is None:
             return failed(
                 f"cannot listen on {place}: {why}", "stop the other program, or set another [web] port"
@@ -261,17 +259,6 @@ class NodeExamination:
 
         self._in_database(look)
         return found[0] if found else None
-
-
-def _told_by_node(web: WebSettings) -> tuple[str, ...] | None:
-    """Return what a running node says is wrong; None where whatever has the port is none."""
-    host = reached_at(web.host)
-    url = f"http://{f'[{host}]' if ':' in host else host}:{web.port}/readyz"
-    try:
-        told = httpx.get(url, timeout=STEP_TIMEOUT_S, trust_env=False).json()
-        return tuple(f"{each['part']}: {each['reason']}" for each in told["problems"])
-    except (httpx.HTTPError, ValueError, LookupError, TypeError):
-        return None
 
 
 def _taken_over(found: CheckResult, if_failed: str, if_passed: str = "") -> Finding:

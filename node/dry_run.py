@@ -127,6 +127,17 @@ def dry_run(candidates: Candidates, store: JobStore, spool: Spool, last: int) ->
     return DryRun(tuple(_compared(candidates, store, spool, job) for job in store.jobs(limit=last)))
 
 
+def in_words(fate: Fate) -> str:
+    """Return what was done with an image, or would be, for a person."""
+    if fate.put_aside:
+        return f"put aside: {fate.put_aside}"
+    shares = (
+        f"{each.destination}{f' ({each.profile})' if each.profile else ''}: {', '.join(each.kinds)}"
+        for each in fate.shares
+    )
+    return f"{fate.priority.name.lower()}; {'; '.join(shares) or 'nothing'}"
+
+
 def _compared(candidates: Candidates, store: JobStore, spool: Spool, job: Job) -> Comparison:
     done = _done(store, job)
     header, reason = _header(spool, job)

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from pydicom import Dataset
 
@@ -53,10 +54,21 @@ def try_rules(settings: Settings, path: Path, titles: Titles) -> Trial:
     """
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_OBJECT_BYTES + 1)
+            return try_file(settings, path, file, titles)
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror}") from error
-    header = parse(content)
+
+
+def try_file(settings: Settings, path: Path, file: BinaryIO, titles: Titles) -> Trial:
+    """Return what the node would do with an open file; as `try_rules`, which opens it.
+
+    Args:
+        settings: Those that are tried.
+        path: What it is called.
+        file: Read to its end, but no further than an object may be long.
+        titles: Who would send it, and whom they would call.
+    """
+    header = parse(file.read(MAX_OBJECT_BYTES + 1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of pydicom, about values that break rules: they count as they are
         return _tried(settings, path, header, titles)

@@ -13,22 +13,47 @@ from starlette.exceptions import HTTPException
 from ai.errors import AiError
 from config.errors import SettingsError
 from node.errors import NodeError, NotThereError, StorageError, TransitionError
-from node.web import api_jobs, api_status, pages_jobs, pages_login, pages_status
+from node.web import (
+    api_deeds,
+    api_jobs,
+    api_peers,
+    api_rules,
+    api_settings,
+    api_status,
+    pages_deeds,
+    pages_jobs,
+    pages_login,
+    pages_peers,
+    pages_rules,
+    pages_settings,
+    pages_status,
+    pages_versions,
+)
 from node.web.desk import Desk
-from node.web.errors import AccountError, NotAllowedError, NotLoggedInError
+from node.web.errors import AccountError, ConflictError, NotAllowedError, NotLoggedInError
 from node.web.guard import Guard
 from node.web.image_shown import ShownImages
 from node.web.rendering import STATIC, page
 
 API = "/api/"
-PAGES = (pages_login, pages_status, pages_jobs)
-APIS = (api_status, api_jobs)
+PAGES = (
+    pages_login,
+    pages_status,
+    pages_jobs,
+    pages_rules,
+    pages_settings,
+    pages_versions,
+    pages_peers,
+    pages_deeds,
+)
+APIS = (api_status, api_jobs, api_rules, api_settings, api_peers, api_deeds)
 
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (NotLoggedInError, 401),
     (NotAllowedError, 403),
     (NotThereError, 404),
     (TransitionError, 409),
+    (ConflictError, 409),
     (AccountError, 422),
     (SettingsError, 422),
     (StorageError, 503),
@@ -53,7 +78,10 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem, "description": "Nobody is logged in."},
     403: {"model": Problem, "description": "The role is not enough, or the request is not from our page."},
     404: {"model": Problem, "description": "There is no such thing."},
-    409: {"model": Problem, "description": "Its state does not allow it."},
+    409: {
+        "model": Problem,
+        "description": "Its state does not allow it, or somebody else has changed it since.",
+    },
     422: {"model": Problem, "description": "The request is not understood, or cannot be done."},
     503: {"model": Problem, "description": "The database or the data folder is away."},
 }

@@ -13,3 +13,7 @@ class NotLoggedInError(NodeError):
 
 class NotAllowedError(NodeError):
     """Who asks has not the role for it, or the request does not come from a page of ours."""
+
+
+class ConflictError(NodeError):
+    """Somebody else has done something since, or does it now; nothing was changed."""

@@ -1,0 +1,215 @@
+"""The settings as pages and over the API: a real node, its file, its versions."""
+
+import html
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ai.stand_in import StandInSegmenter
+from config.home import versions_of
+from config.settings import load_settings
+from node.assembly import build_node
+from node.job_rows import utc_now
+from node.service import Node
+from node.uptake import Uptake, beginning
+from node.usable import usable
+from node.web.accounts import AccountStore
+from node.web.deeds import Act, DeedStore
+from node.web.roles import Role
+from tests.node.web.conftest import PASSWORD, SETTINGS, Browser
+
+SECRETS = """
+[database]
+url = "sqlite:///{data}/canary.db"
+[[web_destination]]
+name = "cloud"
+url = "http://127.0.0.1:1/dicom-web"
+user = "paxnode"
+password = "canary-password" # password = "canary-old"
+# token = "canary-comment"
+"""
+
+
+@pytest.fixture
+def settings_file(tmp_path: Path) -> Path:
+    path = tmp_path / "node.toml"
+    (tmp_path / "data").mkdir(mode=0o700)
+    text = SETTINGS.replace("port = 0\ndata_dir", "port = 0\nmax_associations = 25\ndata_dir") + SECRETS
+    path.write_text(text.format(data=tmp_path / "data"))
+    return path
+
+
+@pytest.fixture
+def uptake(node: Node, settings_file: Path) -> Iterator[Uptake]:
+    """Who lets the node take up what its file says."""
+    watch = Uptake(settings_file, node, beginning(settings_file, usable), usable)
+    watch.start()
+    yield watch
+    watch.stop()
+
+
+def _form(browser: Browser) -> dict[str, str]:
+    """Return the editor's fields as the page shows them."""
+    page = browser.get("/settings").text
+    text = re.search(r"<textarea[^>]*>\n(.*?)</textarea>", page, re.DOTALL)
+    began = re.search(r'name="began" value="(\w+)"', page)
+    assert text
+    assert began
+    return {"text": html.unescape(text[1]), "began": began[1]}
+
+
+def _with(fields: dict[str, str], before: str, after: str) -> dict[str, str]:
+    assert before in fields["text"]
+    return {**fields, "text": fields["text"].replace(before, after).replace("\n", "\r\n")}  # as browsers do
+
+
+def _goes_by(node: Node, uptake: Uptake, associations: int) -> bool:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if node.settings.node.max_associations == associations:
+            return True
+        uptake.ask()
+        time.sleep(0.05)
+    return False
+
+
+def test_wrong_key_is_told_with_its_line_and_changes_nothing(
+    admin: Browser, uptake: Uptake, settings_file: Path
+) -> None:
+    before = settings_file.read_bytes()
+    wrong = _with(_form(admin), "max_associations", "max_asociations")
+
+    told = [admin.submit(f"/settings/{act}", **wrong) for act in ("check", "dry-run", "activate")]
+
+    assert [answer.status_code for answer in told] == [200, 200, 422]
+    for answer in told:
+        problem = (
+            "node.toml, line 5: unknown key 'max_asociations' in [node]; did you mean 'max_associations'?"
+        )
+        assert problem in html.unescape(answer.text)
+        assert 'data-line="5"' in answer.text
+        assert "max_asociations = 25" in answer.text  # what was typed stays
+    assert settings_file.read_bytes() == before
+    assert len(versions_of(settings_file).all()) == 1
+
+
+def test_settings_are_activated_and_rolled_back_and_keep_their_secrets(
+    admin: Browser, node: Node, uptake: Uptake, settings_file: Path
+) -> None:
+    seen: list[str] = []
+    admin.event_hooks["response"] = [lambda answer: seen.append(answer.read().decode())]
+    before = settings_file.read_text()
+    form = _form(admin)
+    wanted = _with(form, "max_associations = 25", "max_associations = 7")
+
+    page = admin.submit("/settings/check", **wanted).text
+    assert "[node] max_associations" in page
+    assert "<code>25</code></td><td><code>7</code>" in page
+    assert admin.submit("/settings/dry-run", **wanted, last="5").status_code == 200
+    assert admin.submit("/settings/activate", **wanted, why="fewer <at once>").status_code == 303
+
+    assert settings_file.read_text() == before.replace("max_associations = 25", "max_associations = 7")
+    assert _goes_by(node, uptake, 7)
+    assert "and the node goes by it" in admin.get("/settings").text
+    latest = versions_of(settings_file).latest()
+    assert latest is not None
+    assert (latest.number, latest.who, latest.why) == (2, "admin", "fewer <at once>")
+
+    late = admin.submit("/settings/activate", **_with(form, "max_associations = 25", "max_associations = 9"))
+    assert late.status_code == 409
+    assert "(version 2, by admin): nothing was written" in late.text
+    assert "max_associations = 9" in late.text
+
+    for path in ("versions", "versions/1", "versions?before=1&after=2", "standing"):
+        assert admin.get(f"/settings/{path}").status_code == 200
+    assert admin.submit("/settings/versions/1/roll-back", why="too few").status_code == 303
+    assert settings_file.read_text() == before
+    assert _goes_by(node, uptake, 25)
+
+    deeds = DeedStore(node.engine, utc_now).latest(2)
+    assert [(deed.who, deed.what, deed.detail) for deed in deeds] == [
+        ("admin", Act.ROLL_BACK, "too few"),
+        ("admin", Act.ACTIVATE, "fewer <at once>"),
+    ]
+    assert len(seen) > 15
+    assert not [text for text in seen if "canary" in text or "<at once>" in text]
+
+
+def test_api_does_the_same(admin: Browser, uptake: Uptake, settings_file: Path) -> None:
+    admin.headers["x-csrf-token"] = admin.csrf
+    shown = admin.get("/api/v1/settings").json()
+    text = shown["text"].replace("max_associations = 25", "max_associations = 7")
+    at = "/api/v1/settings"
+
+    told = admin.post(f"{at}/check", json={"text": text.replace("[web]", "[wbe]")}).json()
+    assert (told["line"], told["changes"]) == (8, [])
+    assert "did you mean 'web'?" in told["problem"]
+    told = admin.post(f"{at}/check", json={"text": text}).json()
+    assert [each["place"] for each in told["changes"]] == ["[node] max_associations"]
+    assert admin.post(f"{at}/dry-run", json={"text": text, "last": 201}).status_code == 422
+    assert admin.post(f"{at}/dry-run", json={"text": text}).json()["images"] == []
+    body = {"text": text, "sha256": shown["sha256"], "why": "less"}
+    assert admin.post(f"{at}/activate", json={**body, "sha256": "0" * 64}).status_code == 409
+    assert admin.post(f"{at}/activate", json=body).json() == {"version": 2}
+    assert admin.get(f"{at}/diff?before=2&after=1").json()[0]["after"] == "25"
+    assert admin.post(f"{at}/rollback", json={"version": 1}).json() == {"version": 3}
+    assert [each["is_active"] for each in admin.get(f"{at}/versions").json()] == [True, False, False]
+    assert "canary" not in admin.get(f"{at}/versions/1").text
+    assert "canary-password" in settings_file.read_text()
+    assert admin.get(f"{at}/versions/9").status_code == 404
+    assert admin.post(f"{at}/rollback", json={"version": 9}).status_code == 404
+    for bad in (b'{"text": "\\ud800"}', b'{"text": "\\u0000"}', b"[]", b"{", b'{"text": null}'):
+        answer = admin.post(f"{at}/check", content=bad, headers={"content-type": "application/json"})
+        assert answer.status_code in {200, 422}, bad
+
+
+def test_only_admins_change_settings(viewer: Browser, operator: Browser, settings_file: Path) -> None:
+    before = settings_file.read_bytes()
+    for browser in (viewer, operator):
+        page = browser.get("/settings").text
+        assert "password = &#34;***&#34; # password = &#34;***&#34;" in page
+        assert "<textarea" not in page
+        csrf = browser.csrf
+        for path in ("check", "dry-run", "activate", "versions/1/roll-back"):
+            assert browser.post(f"/settings/{path}", data={"csrf": csrf, "text": ""}).status_code == 403
+        for path in ("check", "dry-run", "activate", "rollback"):
+            headers = {"x-csrf-token": csrf}
+            answer = browser.post(
+                f"/api/v1/settings/{path}", json={"text": "", "sha256": "", "version": 1}, headers=headers
+            )
+            assert answer.status_code == 403
+    assert settings_file.read_bytes() == before
+
+
+def test_broken_file_can_be_mended_in_the_console(
+    admin: Browser, node: Node, uptake: Uptake, settings_file: Path
+) -> None:
+    settings_file.write_text(settings_file.read_text().replace("[node]", "[node"))
+
+    assert "The file cannot be used" in admin.get("/settings").text
+    form = _with(_form(admin), "max_associations = 25", "max_associations = 8")
+    assert admin.submit("/settings/activate", **form).status_code == 303
+
+    assert _goes_by(node, uptake, 8)
+    assert "canary-password" in settings_file.read_text()
+
+
+def test_node_without_a_settings_file_says_so(settings_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PAXNODE_WEB__ENABLED")
+    node = build_node(load_settings(settings_file), segmenter=StandInSegmenter())
+    AccountStore(node.engine, utc_now).add("admin", PASSWORD, Role.ADMIN)
+    node.start()
+    try:
+        assert node.web is not None
+        with Browser(base_url=f"http://127.0.0.1:{node.web.port}", trust_env=False, timeout=60) as browser:
+            browser.log_in("admin")
+            assert "started without a settings file" in browser.get("/settings").text
+            assert [browser.get(path).status_code for path in ("/settings/versions", "/api/v1/settings")] == [
+                404, 404
+            ]  # fmt: skip
+            assert browser.submit("/settings/activate", text="", began="").status_code == 404
+    finally:
+        node.stop()

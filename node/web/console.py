@@ -75,6 +75,7 @@ class Problem:
 
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "The body is no text of UTF-8."},
     401: {"model": Problem, "description": "Nobody is logged in."},
     403: {"model": Problem, "description": "The role is not enough, or the request is not from our page."},
     404: {"model": Problem, "description": "There is no such thing."},

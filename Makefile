@@ -6,8 +6,8 @@ BIN := .venv/bin
 PROOF = $(if $(SIZE),--size $(SIZE)) $(if $(SEED),--seed $(SEED))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint format gates crash faults fuzz soak files conformance statement sbom audit encoder viewers browser \
-	bench image playground service projector quickstart clean
+.PHONY: help demo test lint format gates crash faults fuzz soak files conformance statement commands docs sbom audit \
+	encoder viewers browser bench image playground service projector quickstart clean
 .DEFAULT_GOAL := help
 
 help: ## list the chores
@@ -54,6 +54,14 @@ conformance: .venv/.all-installed ## every profile on every kind of source, look
 statement: .venv/.all-installed ## write docs/conformance_statement.md anew from the code
 	@$(BIN)/python -m tests.house.conformance_statement
 
+commands: .venv/.all-installed ## write docs/commands.md anew from the programs
+	@$(BIN)/python -m tests.house.command_reference
+
+docs: .venv/.node-installed ## build the documentation as a site in site/; a broken link or anchor fails it
+	@$(INSTALL) --editable '.[docs]'
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "docs: site/index.html"
+
 sbom: .venv/.all-installed ## write a CycloneDX bill of materials of the installed node, and tell the licences
 	@$(BIN)/python -m tests.house.sbom out/sbom.json
 	@$(BIN)/python -m tests.house.sbom --licences > out/licences.txt
@@ -91,7 +99,7 @@ quickstart: .venv/.all-installed ## phantoms to an evaluated model bundle, minut
 	@$(BIN)/paxnode-train quickstart --out out/quickstart
 
 clean: ## remove what the chores made, .venv included
-	@rm -rf .venv build demo out *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf .venv build demo out site *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 .venv/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \

@@ -48,6 +48,7 @@ from node.states import PUT_ASIDE, State
 from tests.faults.count import Count, told
 from tests.faults.mutations import Specimen, mutated
 from tests.faults.parts import HOST, LONGEST_WAIT_S, NodeProcess, free_port, until_it_listens
+from tests.faults.watch import Watch
 
 SENDERS = 3
 OBJECTS_PER_ASSOCIATION = 50
@@ -147,6 +148,8 @@ class Sender:
     numbers: Sequence[int]
     answers: Counter[str] = field(default_factory=Counter)
     acknowledged: dict[str, str] = field(default_factory=dict)  # digest to what was done
+    silent: list[str] = field(default_factory=list)  # what was done to those that got no answer
+    slowest_s: float = 0.0
 
     def run(self) -> None:
         """Send everything."""
@@ -161,8 +164,12 @@ class Sender:
             if not association.is_established:
                 self.answers["association ended"] += 1
                 association = self._associate(contexts)
-            answer = store(association, mutant, f"2.25.{self.seed}{number:09}")
+            begun = time.monotonic()
+            answer = store(association, mutant, f"2.25.{self.seed}{number:09}", number)
             self.answers[answer] += 1
+            self.slowest_s = max(self.slowest_s, time.monotonic() - begun)
+            if answer == "none":
+                self.silent.append(f"{number}: {what}, {len(mutant.sent)} bytes of {mutant.syntax.name}")
             if answer == "0x0000":
                 digest = hashlib.sha256(f"{mutant.syntax}\n".encode() + padded(mutant.sent)).hexdigest()
                 self.acknowledged[digest] = what
@@ -176,6 +183,7 @@ class Sender:
     def _associate(self, contexts: set[tuple[str, UID]]) -> Association:
         ae = AE("FUZZER")
         ae.maximum_pdu_size = 0
+        ae.dimse_timeout = SLOWEST_S
         for sop_class, syntax in contexts:
             ae.add_requested_context(sop_class, syntax)
         while not (association := ae.associate(HOST, self.port, ae_title="PAXNODE")).is_established:
@@ -188,63 +196,34 @@ def padded(content: bytes) -> bytes:
     return content + b"\0" * (len(content) % 2) or b"\0\0"
 
 
-def store(association: Association, mutant: Specimen, uid: str) -> str:
-    """Send the bytes as they are; return the status, or that there was none."""
+def store(association: Association, mutant: Specimen, uid: str, number: int) -> str:
+    """Send the bytes as they are; return the status, or that there was none in time."""
     context = next(
         each
         for each in association.accepted_contexts
         if (each.abstract_syntax, each.transfer_syntax[0]) == (mutant.sop_class, mutant.syntax)
     )
     request = C_STORE()
-    request.MessageID, request.Priority = 1, 2
+    request.MessageID, request.Priority = number % 65_535 + 1, 2
     request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = mutant.sop_class, uid
     request.DataSet = io.BytesIO(padded(mutant.sent))
     association._reactor_checkpoint.clear()
     while not association._is_paused:
         time.sleep(0.0001)
     association.dimse.send_msg(request, context.context_id or 0)
-    _, answer = association.dimse.get_msg(block=True)
+    answer = _answer(association, request.MessageID)
     association._reactor_checkpoint.set()
-    return f"0x{answer.Status:04X}" if isinstance(answer, C_STORE) and answer.Status is not None else "none"
+    return "none" if answer is None or answer.Status is None else f"0x{answer.Status:04X}"
 
 
-@dataclass
-class Watch:
-    """Looks at the node from outside, several times a second.
-
-    Attributes:
-        node_mb: Resident memory of the node, oldest first.
-        decoder_mb: The same of the largest of its children.
-        threads: Most threads that it had.
-    """
-
-    pid: int
-    node_mb: list[float] = field(default_factory=list)
-    decoder_mb: list[float] = field(default_factory=list)
-    threads: int = 0
-    done: threading.Event = field(default_factory=threading.Event)
-
-    def run(self) -> None:
-        """Look until it is done."""
-        while not self.done.wait(0.2):
-            with suppress(OSError, ValueError):
-                self._look()
-
-    def _look(self) -> None:
-        mine = _status(self.pid)
-        self.node_mb.append(mine["VmRSS"])
-        self.threads = max(self.threads, int(mine["Threads"]))
-        tasks = Path(f"/proc/{self.pid}/task").glob("*/children")
-        children = [int(word) for task in tasks for word in task.read_text().split()]
-        self.decoder_mb.append(max((_status(child)["VmRSS"] for child in children), default=0.0))
-
-
-def _status(pid: int) -> dict[str, float]:
-    """Return memory in MB, and the number of threads."""
-    lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    wanted = {"VmRSS:": 1024.0, "Threads:": 1.0}
-    found = {words[0].strip(":"): int(words[1]) / wanted[words[0]] for words in lines if words[0] in wanted}
-    return {"VmRSS": 0.0, "Threads": 0.0} | found
+def _answer(association: Association, number: int) -> C_STORE | None:
+    """Return the answer to a message; one that comes too late is not taken for that of the next."""
+    while True:
+        _, answer = association.dimse.get_msg(block=True)
+        if not isinstance(answer, C_STORE):
+            return None
+        if answer.MessageIDBeingRespondedTo == number:
+            return answer
 
 
 def prove(size: int, seed: int, console: Console, folder: Path | None = None) -> list[Count]:
@@ -327,6 +306,8 @@ def _tell_failures(log: Path, database: Path, senders: Sequence[Sender], console
     )
     for words, count in places.most_common():
         console.print(f"{count} x {words}", markup=False, highlight=False)
+    for words in (words for sender in senders for words in sender.silent):
+        console.print(f"no answer to {words}", markup=False, highlight=False)
     done = {digest: what for sender in senders for digest, what in sender.acknowledged.items()}
     for _, state, digest, reason in _jobs(database):
         if state == State.FAILED:
@@ -341,6 +322,8 @@ def _of_answers(senders: Sequence[Sender], jobs: Sequence[tuple[Any, ...]], size
     for answer, count in sorted(answers.items()):
         yield Count(f"C-STORE answered {answer}", count)
     yield Count.equal("objects with an answer", sum(answers[each] for each in answers if "x" in each), size)
+    slowest = max(sender.slowest_s for sender in senders)
+    yield Count("slowest answer, s", round(slowest, 1), f"less than {SLOWEST_S:g}", slowest < SLOWEST_S)
     yield Count.none("answers 0xA700 (an error of the node)", answers["0xA700"])
     known = {job[2] for job in jobs}
     lost = sum(digest not in known for sender in senders for digest in sender.acknowledged)

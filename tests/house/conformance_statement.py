@@ -105,7 +105,7 @@ def _contents(page: str) -> str:
     lines = []
     for marks, heading in re.findall(r"^(##|###) (.+)$", page, re.MULTILINE):
         anchor = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-        lines.append(f"{'  ' * (len(marks) - 2)}* [{heading}](#{anchor})")
+        lines.append(f"{'    ' * (len(marks) - 2)}* [{heading}](#{anchor})")
     return "\n".join(lines)
 
 

@@ -59,6 +59,34 @@ def function(body: str, signature: str = "planted(x: int) -> int") -> str:
 
 
 VIOLATIONS = (
+    Planted(
+        "commands in the documentation exist",
+        "docs/faults.md",
+        "\n```sh\npaxnode sreve --config node.toml\n```\n",
+        (*PYTEST, "tests/house/test_doc_commands.py"),
+        "'sreve' is no command of paxnode",
+    ),
+    Planted(
+        "every event of the log is documented",
+        "node/planted.py",
+        module('from node.logs import get_logger\n\nget_logger().info("planted here")'),
+        (*PYTEST, "tests/house/test_log_reference.py"),
+        "planted here",
+    ),
+    Planted(
+        "every page is in the menu of the site",
+        "docs/planted.md",
+        "# Planted\n",
+        (*PYTEST, "tests/house/test_site.py"),
+        "planted.md",
+    ),
+    Planted(
+        "links lead to headings that are there",
+        "docs/faults.md",
+        "\nSee [nothing](proof.md#nowhere).\n",
+        (*PYTEST, "tests/house/test_site.py"),
+        "anchor='nowhere'",
+    ),
     Planted("no print", "node/planted.py", function("    print(x)"), (*RUFF, "node/planted.py"), "T201"),
     Planted(
         "no broad except",

@@ -26,7 +26,7 @@ from config.profiles import Profile, shipped_profiles
 from config.rules import Rule
 from config.settings import Destination, Peer, Settings, WebDestination
 from config.terms import MEASUREMENTS
-from node import codes, statuses
+from node import codes, commitment_statuses, statuses
 from node.formats import Format
 from node.gate import RULES
 from node.measurements_table import COLUMNS
@@ -133,6 +133,14 @@ def test_dimse_status_has_a_row(name: str) -> None:
 
     if isinstance(value, int):
         assert f"| `0x{value:04X}` |" in text("operations.md"), f"{name} is not in docs/operations.md"
+
+
+@pytest.mark.parametrize("name", [name for name in vars(commitment_statuses) if name.isupper()])
+def test_status_of_storage_commitment_is_told(name: str) -> None:
+    value = getattr(commitment_statuses, name)
+
+    if isinstance(value, int) and value > commitment_statuses.SOME_FAILED:  # beside them are types of action
+        assert f"0x{value:04X}" in text("operations.md") + text("proof.md"), f"{name} is told nowhere"
 
 
 @pytest.mark.parametrize(("package", "name"), sorted(set(error_classes())))

@@ -30,13 +30,6 @@ from node.web.sessions import Visitor
 
 
 @dataclass(frozen=True)
-class Told:
-    """Why something was not done."""
-
-    error: str
-
-
-@dataclass(frozen=True)
 class To:
     """To whom results are sent again: the name of a destination; empty: to everybody who was to have them."""
 
@@ -58,26 +51,10 @@ class Stands:
     state: State
 
 
-Responses = dict[int | str, dict[str, Any]]
-REFUSED: Responses = {
-    401: {"model": Told, "description": "Who asks is not known."},
-    403: {"model": Told, "description": "Who asks may not do this."},
-    422: {"model": Told, "description": "The request is malformed."},
-    503: {"model": Told, "description": "The database or the data folder is away."},
-}
-ABSENT: Responses = {404: {"model": Told, "description": "There is no such job, or its files are gone."}}
-CONFLICT: Responses = {409: {"model": Told, "description": "The state of the job does not allow it."}}
-UNREADABLE: Responses = {422: {"model": Told, "description": "It cannot be decoded; the error says why."}}
-PICTURE: Responses = {200: {"content": {"image/png": {}}, "description": "A PNG."}}
+PNG = "image/png"
+PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {PNG: {}}, "description": "A PNG."}}
 
-
-class Png(Response):
-    """A picture."""
-
-    media_type = "image/png"
-
-
-router = APIRouter(tags=["images"], responses=REFUSED)
+router = APIRouter(tags=["images"])
 
 
 @router.get("/jobs")
@@ -95,45 +72,45 @@ def list_jobs(
     return found
 
 
-@router.get("/jobs/{job}", responses=ABSENT)
+@router.get("/jobs/{job}")
 def show_job(request: Request, desk: TheDesk, shown: Shown, visitor: Viewer, job: JobNumber) -> JobDetails:
     """Return an image with its timeline, deliveries, proofs and measurements."""
     desk.note(request, visitor, Act.LOOK, about(job_view(desk.store, job).job))
     return job_details(desk.store, desk.spool, job, shown.reading)
 
 
-@router.get("/jobs/{job}/masks", responses=ABSENT | UNREADABLE)
+@router.get("/jobs/{job}/masks")
 def list_masks(shown: Shown, visitor: Viewer, job: JobNumber) -> Structures:
     """Return the structures that were found."""
     return structures_of(shown.masks(job))
 
 
-@router.get("/jobs/{job}/picture.png", response_class=Png, responses=ABSENT | UNREADABLE | PICTURE)
+@router.get("/jobs/{job}/picture.png", responses=PICTURE)
 def show_picture(request: Request, desk: TheDesk, shown: Shown, visitor: Viewer, job: JobNumber) -> Response:
     """Return the radiograph: bone is bright, at most 1024 pixels a side, as its stored pixels lie."""
     desk.note(request, visitor, Act.LOOK, about(job_view(desk.store, job).job), "the radiograph")
-    return Png(shown.picture(job).png)
+    return Response(shown.picture(job).png, media_type=PNG)
 
 
-@router.get("/jobs/{job}/masks/{number}.png", response_class=Png, responses=ABSENT | UNREADABLE | PICTURE)
+@router.get("/jobs/{job}/masks/{number}.png", responses=PICTURE)
 def show_mask(shown: Shown, visitor: Viewer, job: JobNumber, number: MaskNumber) -> Response:
     """Return the mask of a structure, as large as the radiograph's picture, transparent where it is not."""
-    return Png(shown.mask(job, number).png)
+    return Response(shown.mask(job, number).png, media_type=PNG)
 
 
-@router.post("/jobs/{job}/retry", responses=ABSENT | CONFLICT)
+@router.post("/jobs/{job}/retry")
 def retry(request: Request, desk: TheDesk, visitor: Operator, job: JobNumber) -> Stands:
     """Queue an image again that was put aside, or send now what waits or is parked."""
     return _do(request, desk, visitor, job, Asked(Order.RETRY))
 
 
-@router.post("/jobs/{job}/rerun", responses=ABSENT | CONFLICT)
+@router.post("/jobs/{job}/rerun")
 def rerun(request: Request, desk: TheDesk, visitor: Operator, job: JobNumber) -> Stands:
     """Queue an image again that has results, for another model or other settings."""
     return _do(request, desk, visitor, job, Asked(Order.RERUN))
 
 
-@router.post("/jobs/{job}/resend", responses=ABSENT | CONFLICT)
+@router.post("/jobs/{job}/resend")
 def resend(
     request: Request, desk: TheDesk, visitor: Operator, job: JobNumber, to: To | None = None
 ) -> Stands:
@@ -141,7 +118,7 @@ def resend(
     return _do(request, desk, visitor, job, Asked(Order.RESEND, "" if to is None else to.destination))
 
 
-@router.post("/jobs/{job}/cancel", responses=ABSENT | CONFLICT)
+@router.post("/jobs/{job}/cancel")
 def cancel(
     request: Request, desk: TheDesk, visitor: Operator, job: JobNumber, why: Why | None = None
 ) -> Stands:

@@ -42,6 +42,8 @@ class Lately(Generic[T]):
             return self._kept.get(key)
 
     def _keep(self, key: Hashable, made: T) -> None:
+        if self._size(made) > self._most_bytes:
+            return
         with self._lock:
             self._kept[key] = made
             self._bytes += self._size(made)

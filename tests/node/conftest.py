@@ -187,9 +187,9 @@ def finished(make_received: MakeReceived, results: list[StoredResult]) -> Finish
     return finish
 
 
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    """What is logged while a test runs; everything is put back afterwards."""
+@contextmanager
+def logged() -> Iterator[io.StringIO]:
+    """Let what is logged meanwhile be read; everything is put back afterwards."""
     root, before = logging.getLogger(), logging.getLogger().handlers[:]
     level, pynetdicom_level = root.level, logging.getLogger("pynetdicom").level
     out = io.StringIO()
@@ -200,6 +200,13 @@ def lines() -> Iterator[io.StringIO]:
     root.handlers, root.level = before, level
     logging.getLogger("pynetdicom").setLevel(pynetdicom_level)
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """What is logged while a test runs."""
+    with logged() as out:
+        yield out
 
 
 class Running:

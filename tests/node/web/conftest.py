@@ -78,7 +78,8 @@ def stranger(node: Node) -> Iterator[Browser]:
         yield browser
 
 
-def _logged_in(node: Node, role: Role) -> Browser:
+def logged_in(node: Node, role: Role) -> Browser:
+    """Return the browser of somebody who has logged in."""
     assert node.web is not None
     browser = Browser(base_url=f"http://127.0.0.1:{node.web.port}", trust_env=False, timeout=60)
     assert browser.log_in(role.value).status_code == 303
@@ -88,19 +89,19 @@ def _logged_in(node: Node, role: Role) -> Browser:
 @pytest.fixture
 def viewer(node: Node) -> Iterator[Browser]:
     """Somebody who may look."""
-    with closing(_logged_in(node, Role.VIEWER)) as browser:
+    with closing(logged_in(node, Role.VIEWER)) as browser:
         yield browser
 
 
 @pytest.fixture
 def operator(node: Node) -> Iterator[Browser]:
     """Somebody who may send again."""
-    with closing(_logged_in(node, Role.OPERATOR)) as browser:
+    with closing(logged_in(node, Role.OPERATOR)) as browser:
         yield browser
 
 
 @pytest.fixture
 def admin(node: Node) -> Iterator[Browser]:
     """Somebody who may change settings."""
-    with closing(_logged_in(node, Role.ADMIN)) as browser:
+    with closing(logged_in(node, Role.ADMIN)) as browser:
         yield browser

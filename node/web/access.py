@@ -19,6 +19,9 @@ from node.web.sessions import Visitor
 
 COOKIE = "paxnode_session"
 CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
+REFRESH_HEADER = "x-refresh"
+"""Sent by pages that ask again by themselves: nobody need be there."""
+
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """RFC 9110 9.2.1."""
 
@@ -36,9 +39,10 @@ async def visitor_of(
 ) -> Visitor:
     """Return who asks; NotLoggedInError for nobody, NotAllowedError for a form that is not ours."""
     if bearer is not None:
-        found = await run_in_threadpool(desk.sessions.visitor, bearer.credentials, is_token=True)
+        found = await run_in_threadpool(desk.sessions.owner_of_token, bearer.credentials)
     else:
-        found = await run_in_threadpool(desk.sessions.visitor, cookie or "", is_token=False)
+        is_seen = REFRESH_HEADER not in request.headers
+        found = await run_in_threadpool(desk.sessions.visitor, cookie or "", is_seen=is_seen)
     if found is None:
         raise NotLoggedInError("log in first")
     if request.method not in SAFE_METHODS and not found.is_program:

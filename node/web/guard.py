@@ -9,8 +9,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from node.limits import MAX_OBJECT_BYTES
 from node.web.access import SAFE_METHODS
 
-MOST_IN_A_FORM = MAX_OBJECT_BYTES + 65_536
-"""Bytes of a request: one DICOM object, and the fields beside it."""
+MOST_BYTES = 1_000_000
+"""Of a request: a settings file, and the fields beside it."""
+
+UPLOADS = frozenset({"/rules/try", "/api/v1/rules/try"})
+MOST_UPLOADED_BYTES = MAX_OBJECT_BYTES + 65_536
+"""Of a request to one of `UPLOADS`: one DICOM object, and the fields beside it."""
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -64,8 +68,9 @@ def _refusal(scope: Scope) -> JSONResponse | None:
     if "transfer-encoding" in headers:
         return _told(411, "the length of the request must be told")
     length = headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > MOST_IN_A_FORM:
-        return _told(413, f"a request has at most {MOST_IN_A_FORM} bytes")
+    most = MOST_UPLOADED_BYTES if scope["path"] in UPLOADS else MOST_BYTES
+    if not length.isdecimal() or int(length) > most:
+        return _told(413, f"a request has at most {most} bytes here")
     origin = headers.get("origin")
     is_elsewhere = origin is not None and urlsplit(origin).netloc != headers.get("host", "")
     if scope["method"] not in SAFE_METHODS and is_elsewhere:

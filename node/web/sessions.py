@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Engine, Row, delete, insert, select, update
 
@@ -72,28 +73,37 @@ class SessionStore:
         """Return a token for a program that acts as an account."""
         return self._begin(account, lifetime, is_token=True)
 
-    def visitor(self, secret: str, *, is_token: bool) -> Visitor | None:
-        """Return whose session or token it is; None where it is none, or is over."""
-        now = self._clock()
-        query = select(sessions, accounts.c.role).join(accounts, accounts.c.name == sessions.c.account)
-        query = query.where(sessions.c.digest == _digest(secret), sessions.c.is_token == is_token)
-        with reading(self._engine) as connection:
-            row = connection.execute(query).one_or_none()
-        if row is None or row.ends_at <= now or self._is_idle(row, now):
+    def visitor(self, secret: str, *, is_seen: bool = True) -> Visitor | None:
+        """Return whose session it is; None where it is none, or is over.
+
+        Args:
+            secret: What the browser shows.
+            is_seen: Whether somebody is there: pages that ask again by themselves keep no session alive.
+        """
+        now, row = self._clock(), self._row(secret, is_token=False)
+        if row is None or now - row.seen_at > self._lifetimes().idle:
             return None
-        if now - row.seen_at > SEEN_EVERY:
+        if is_seen and now - row.seen_at > SEEN_EVERY:
             with writing(self._engine, durable=False) as connection:
                 mine = sessions.c.digest == row.digest
                 connection.execute(update(sessions).where(mine).values(seen_at=now))
-        return Visitor(row.account, Role(row.role), "" if is_token else row.csrf, is_token)
+        return Visitor(row.account, Role(row.role), row.csrf)
+
+    def owner_of_token(self, secret: str) -> Visitor | None:
+        """Return as whom a program with a token acts; None where it is none, or is over."""
+        row = self._row(secret, is_token=True)
+        return None if row is None else Visitor(row.account, Role(row.role), is_program=True)
 
     def end(self, secret: str) -> None:
         """End a session."""
         with writing(self._engine) as connection:
             connection.execute(delete(sessions).where(sessions.c.digest == _digest(secret)))
 
-    def _is_idle(self, row: Row[tuple[object, ...]], now: datetime) -> bool:
-        return not row.is_token and now - row.seen_at > self._lifetimes().idle
+    def _row(self, secret: str, *, is_token: bool) -> Row[Any] | None:
+        query = select(sessions, accounts.c.role).join(accounts, accounts.c.name == sessions.c.account)
+        query = query.where(sessions.c.digest == _digest(secret), sessions.c.is_token == is_token)
+        with reading(self._engine) as connection:
+            return connection.execute(query.where(sessions.c.ends_at > self._clock())).one_or_none()
 
     def _begin(self, account: str, lifetime: timedelta, *, is_token: bool) -> str:
         secret, now = secrets.token_urlsafe(32), self._clock()

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_settings_of_the_installation_page_are_read(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "installation.md").read_text(encoding="utf-8")
-    [block] = [text for text in re.findall(r"```\n(.*?)```", page, re.DOTALL) if "[node]" in text]
+    [block] = [text for text in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "[node]" in text]
     file = tmp_path / "node.toml"
     file.write_text(block, encoding="utf-8")
     settings = load_settings(file)

@@ -6,7 +6,7 @@ function refresh(element) {
   const again = async () => {
     if (!document.hidden && !element.contains(document.activeElement)) {
       try {
-        const answer = await fetch(element.dataset.refresh, { redirect: "manual" });
+        const answer = await fetch(element.dataset.refresh, { redirect: "manual", headers: { "X-Refresh": "1" } });
         if (answer.ok) { element.innerHTML = await answer.text(); }
         else { location.reload(); return; } // the session is over: the page says so
         element.classList.remove("stale");

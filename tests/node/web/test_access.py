@@ -94,32 +94,45 @@ def test_session_ends_when_nobody_is_there(
     secret = sessions.begin("ada")
     for _ in range(3):
         clock.now += timedelta(minutes=29)
-        found = sessions.visitor(secret, is_token=False)
+        found = sessions.visitor(secret)
         assert found is not None
         assert (found.name, found.role) == ("ada", Role.OPERATOR)
 
     clock.now += timedelta(minutes=31)
 
-    assert sessions.visitor(secret, is_token=False) is None
+    assert sessions.visitor(secret) is None
+
+
+def test_page_that_refreshes_itself_keeps_no_session_alive(
+    accounts: AccountStore, sessions: SessionStore, clock: Clock
+) -> None:
+    secret = sessions.begin("ada")
+    for _ in range(2):
+        clock.now += timedelta(minutes=14)
+        assert sessions.visitor(secret, is_seen=False) is not None
+
+    clock.now += timedelta(minutes=3)
+
+    assert sessions.visitor(secret, is_seen=False) is None
 
 
 def test_session_ends_in_any_case(accounts: AccountStore, sessions: SessionStore, clock: Clock) -> None:
     secret = sessions.begin("ada")
     for _ in range(25):
         clock.now += timedelta(minutes=28)
-        assert sessions.visitor(secret, is_token=False) is not None
+        assert sessions.visitor(secret) is not None
 
     clock.now += timedelta(minutes=28)
 
-    assert sessions.visitor(secret, is_token=False) is None
+    assert sessions.visitor(secret) is None
 
 
 def test_token_is_no_cookie_and_a_cookie_no_token(accounts: AccountStore, sessions: SessionStore) -> None:
     secret, token = sessions.begin("ada"), sessions.make_token("ada", timedelta(days=1))
 
-    assert sessions.visitor(token, is_token=True) is not None
-    assert sessions.visitor(token, is_token=False) is None
-    assert sessions.visitor(secret, is_token=True) is None
+    assert sessions.owner_of_token(token) is not None
+    assert sessions.visitor(token) is None
+    assert sessions.owner_of_token(secret) is None
 
 
 def test_another_password_or_role_ends_sessions_and_tokens(
@@ -127,12 +140,12 @@ def test_another_password_or_role_ends_sessions_and_tokens(
 ) -> None:
     secret, token = sessions.begin("ada"), sessions.make_token("ada", timedelta(days=1))
     accounts.set_role("ada", Role.VIEWER)
-    assert sessions.visitor(secret, is_token=False) is None
-    assert sessions.visitor(token, is_token=True) is None
+    assert sessions.visitor(secret) is None
+    assert sessions.owner_of_token(token) is None
 
     secret = sessions.begin("ada")
     accounts.set_password("ada", "another password")
-    assert sessions.visitor(secret, is_token=False) is None
+    assert sessions.visitor(secret) is None
     accounts.remove("ada")
     assert accounts.all() == ()
 
@@ -227,7 +240,7 @@ def test_every_answer_tells_browsers_to_trust_nothing_else(stranger: Browser) ->
 
 
 def test_request_of_unknown_or_great_length_is_not_read(stranger: Browser) -> None:
-    for header, status in (("Transfer-Encoding: chunked", "411"), ("Content-Length: 999999999999", "413")):
+    for header, status in (("Transfer-Encoding: chunked", "411"), ("Content-Length: 1000001", "413")):
         with socket.create_connection((stranger.base_url.host, stranger.base_url.port or 0), 30) as raw:
             raw.sendall(f"POST /login HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n".encode())
 

@@ -66,7 +66,7 @@ def _lines(drawings: Sequence[Drawing]) -> list[Figure]:
     for drawing in drawings:
         outline = drawing.points + drawing.points[:1] if drawing.closed else drawing.points
         points = tuple((round(column, DECIMALS), round(row, DECIMALS)) for column, row in thinned(outline))
-        if last and _is_level(last) and _is_level(drawing) and last.points[-1][0] == points[0][0]:
+        if last and _is_level(last) and _is_level(drawing) and lines[-1].points[-1][0] == points[0][0]:
             lines[-1].points += points
             lines[-1].names.append(drawing.name)
         else:

@@ -19,6 +19,17 @@ def test_lines_that_meet_on_a_column_become_one_stepped_line() -> None:
     assert len(figure.points) not in RECTANGLE_POINTS
 
 
+def test_lines_that_meet_between_columns_become_one_stepped_line_too() -> None:
+    middle = 531.7795174349023  # has more decimals than Graphic Data keeps
+    right = Drawing("right part", ((380.0, 509.0), (middle, 509.0)))
+    left = Drawing("left part", ((middle, 583.5), (845.0, 583.5)))
+
+    (figure,) = figures([_measurement("heart width", right, left)])
+
+    assert (figure.points[0], figure.points[-1]) == ((380.0, 509.0), (845.0, 583.5))
+    assert len(figure.measurements) == 1
+
+
 def test_a_line_that_several_measurements_share_is_drawn_once_with_all_their_values() -> None:
     ratio = _measurement("ratio", RIGHT, LEFT, THORAX)
     found = figures([ratio, _measurement("heart width", RIGHT, LEFT), _measurement("thoracic width", THORAX)])

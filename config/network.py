@@ -152,11 +152,12 @@ class AuditSettings(Section):
 
 
 class WebSettings(Section):
-    """`[web]`: health and metrics over HTTP, for whoever watches the node."""
+    """`[web]`: health and metrics over HTTP, for whoever watches the node, and the console."""
 
     enabled: bool = True
     host: str = "127.0.0.1"
     port: Annotated[Whole, Field(ge=0, le=65_535)] = 11180
+    trusted_proxies: tuple[Addresses, ...] = ()
 
 
 class ConsoleSettings(Section):
@@ -165,6 +166,7 @@ class ConsoleSettings(Section):
     enabled: bool = True
     idle_minutes: Annotated[Whole, Field(ge=1, le=1440)] = 30
     session_hours: Annotated[Whole, Field(ge=1, le=168)] = 12
+    allow_http: bool = False
 
 
 class RetentionSettings(Section):

@@ -16,6 +16,7 @@ BOUND = (
     ("web", "enabled"),
     ("web", "host"),
     ("web", "port"),
+    ("web", "trusted_proxies"),
     ("console", "enabled"),
 )
 """Section and key of what takes effect after a restart."""

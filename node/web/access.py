@@ -22,6 +22,9 @@ CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
 REFRESH_HEADER = "x-refresh"
 """Sent by pages that ask again by themselves: nobody need be there."""
 
+MOST_FIELDS = 16
+"""Of a form of ours."""
+
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """RFC 9110 9.2.1."""
 
@@ -67,6 +70,6 @@ Admin = Annotated[Visitor, Depends(_at_least(Role.ADMIN))]
 async def _check_csrf(request: Request, visitor: Visitor) -> None:
     shown: object = request.headers.get(CSRF_HEADER)
     if shown is None and "form" in request.headers.get("content-type", ""):
-        shown = (await request.form()).get(CSRF_FIELD)
+        shown = (await request.form(max_files=1, max_fields=MOST_FIELDS)).get(CSRF_FIELD)
     if not isinstance(shown, str) or not hmac.compare_digest(shown.encode(), visitor.csrf.encode()):
         raise NotAllowedError("this form is not from this session; load the page again")

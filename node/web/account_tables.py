@@ -10,8 +10,6 @@ accounts = Table(
     Column("name", String, primary_key=True),
     Column("password_hash", String, nullable=False),  # argon2id, PHC string format
     Column("role", String, nullable=False),
-    Column("failures", Integer, nullable=False),  # wrong passwords since the last right one
-    Column("barred_until", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
 )
 

@@ -4,7 +4,7 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -21,12 +21,6 @@ SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 256
 
 HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 """Passes, KiB and lanes of argon2id: what OWASP's Password Storage Cheat Sheet asks for at least."""
-
-FREE_FAILURES = 5
-"""So many wrong passwords cost no time."""
-
-LONGEST_BAR_S = 300
-"""Nobody is barred for longer by wrong passwords: an account must not be closed by whoever knows its name."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _HASHING_AT_ONCE = threading.Semaphore(2)
@@ -68,7 +62,7 @@ class AccountStore:
         """
         if not _NAME.fullmatch(name):
             raise AccountError("a name has 1 to 64 letters, digits, '.', '_', '@' and '-', no others first")
-        values = {"name": name, "password_hash": self._made(password), "role": role, "failures": 0}
+        values = {"name": name, "password_hash": self._made(password), "role": role}
         try:
             with writing(self._engine) as connection:
                 connection.execute(insert(accounts).values(**values, created_at=self._clock()))
@@ -78,7 +72,7 @@ class AccountStore:
     def set_password(self, name: str, password: str) -> None:
         """Give an account another password, and end its sessions. Arguments and errors as in `add`."""
         hashed = self._made(password)
-        self._change(name, {"password_hash": hashed, "failures": 0, "barred_until": None})
+        self._change(name, {"password_hash": hashed})
 
     def set_role(self, name: str, role: Role) -> None:
         """Give an account another role, and end its sessions."""
@@ -98,35 +92,13 @@ class AccountStore:
     def verified(self, name: str, password: str) -> Account | None:
         """Return the account if the password is right; None for a wrong one and for a name that is not known.
 
-        Both take the same time. After `FREE_FAILURES` wrong ones, each bars the account for a while.
-
-        Raises:
-            AccountError: It is barred now; the message says until when.
+        Both take the same time.
         """
         known = name if _NAME.fullmatch(name) else ""
         with reading(self._engine) as connection:
             row = connection.execute(select(accounts).where(accounts.c.name == known)).one_or_none()
-        if row is not None and row.barred_until is not None and row.barred_until > self._clock():
-            left = int((row.barred_until - self._clock()).total_seconds()) + 1
-            raise AccountError(f"too many wrong passwords; try again in {left} s")
         is_right = self._fits(self._nobodys if row is None else row.password_hash, password)
-        if row is None:
-            return None
-        self._note(name, is_right=is_right)
-        return Account(row.name, Role(row.role), row.created_at) if is_right else None
-
-    def _note(self, name: str, *, is_right: bool) -> None:
-        with writing(self._engine) as connection:
-            theirs = accounts.c.name == name
-            if is_right:
-                connection.execute(update(accounts).where(theirs).values(failures=0, barred_until=None))
-                return
-            more = update(accounts).where(theirs).values(failures=accounts.c.failures + 1)
-            failures = connection.execute(more.returning(accounts.c.failures)).scalar_one()
-            if failures > FREE_FAILURES:
-                seconds = min(2.0 ** min(failures - FREE_FAILURES, 20), LONGEST_BAR_S)
-                until = self._clock() + timedelta(seconds=seconds)
-                connection.execute(update(accounts).where(theirs).values(barred_until=until))
+        return Account(row.name, Role(row.role), row.created_at) if row is not None and is_right else None
 
     def _change(self, name: str, values: dict[str, object]) -> None:
         with writing(self._engine) as connection:

@@ -93,7 +93,7 @@ def add_console(app: FastAPI, desk: Desk) -> None:
     """Let an application serve the console."""
     app.state.desk = desk
     app.state.shown = ShownImages(desk.store, desk.spool)
-    app.add_middleware(Guard)
+    app.add_middleware(Guard, allow_http=lambda: desk.settings.console.allow_http)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     for module in PAGES:
         app.include_router(module.router, include_in_schema=False)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import cast
 
@@ -12,6 +13,7 @@ from node.job_store import JobStore
 from node.spool import Spool
 from node.watched import Watched
 from node.web.accounts import AccountStore
+from node.web.attempts import Attempts
 from node.web.deeds import Act, DeedStore
 from node.web.sessions import Lifetimes, SessionStore, Visitor
 
@@ -27,6 +29,7 @@ class Desk:
         accounts: Who may log in.
         sessions: Who is logged in.
         deeds: Who did what.
+        attempts: Who tries to log in.
     """
 
     watched: Watched
@@ -35,6 +38,7 @@ class Desk:
     accounts: AccountStore
     sessions: SessionStore
     deeds: DeedStore
+    attempts: Attempts
 
     @property
     def settings(self) -> Settings:
@@ -65,6 +69,7 @@ def desk_for(watched: Watched, store: JobStore, settings_file: Path | None) -> D
         AccountStore(watched.engine, watched.clock),
         SessionStore(watched.engine, watched.clock, lifetimes),
         DeedStore(watched.engine, watched.clock),
+        Attempts(watched.clock),
     )
 
 
@@ -74,5 +79,8 @@ def desk_of(request: Request) -> Desk:
 
 
 def address_of(request: Request) -> str:
-    """Return the IP address that a request comes from, as the server saw it."""
-    return "" if request.client is None else request.client.host
+    """Return the IP address that a request comes from; "unknown" where a proxy passes on what is none."""
+    try:
+        return str(ip_address(request.client.host if request.client else ""))
+    except ValueError:
+        return "unknown"

@@ -10,12 +10,13 @@ from node.web.access import COOKIE, TheDesk, Viewer
 from node.web.accounts import LONGEST_PASSWORD
 from node.web.deeds import Act
 from node.web.desk import Desk, address_of
-from node.web.errors import AccountError
 from node.web.rendering import page
 
 router = APIRouter()
 
-WRONG = "name or password is wrong"
+WRONG = "name or password is wrong, or too many were: wait some minutes"
+NOBODY = "(no account)"
+"""Written down in the place of a name that no account has: people type passwords there."""
 
 
 def login_url(request: Request) -> str:
@@ -41,14 +42,15 @@ def log_in(
 ) -> Response:
     """Begin a session, and lead to the page that was asked for."""
     address = address_of(request)
-    try:
-        account = desk.accounts.verified(name, password[: LONGEST_PASSWORD + 1])
-    except AccountError as error:
-        desk.deeds.write(name, address, Act.FAIL_TO_LOG_IN, detail="barred")
-        return _form(request, desk, next, str(error), 429)
-    if account is None:
-        desk.deeds.write(name, address, Act.FAIL_TO_LOG_IN)
+    if not desk.attempts.begin(name, address):
         return _form(request, desk, next, WRONG, 401)
+    account = desk.accounts.verified(name, password[: LONGEST_PASSWORD + 1])
+    if account is None:
+        who = name if name in {each.name for each in desk.accounts.all()} else NOBODY
+        desk.deeds.write(who, address, Act.FAIL_TO_LOG_IN)
+        return _form(request, desk, next, WRONG, 401)
+    desk.attempts.succeeded(name, address)
+    desk.sessions.end(request.cookies.get(COOKIE, ""))
     desk.deeds.write(account.name, address, Act.LOG_IN)
     answer = RedirectResponse(_inside(next), 303)
     secret, secure = desk.sessions.begin(account.name), request.url.scheme == "https"

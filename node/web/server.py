@@ -43,6 +43,8 @@ class WebServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=list(settings.trusted_proxies),
                 limit_concurrency=MOST_AT_ONCE,
                 timeout_graceful_shutdown=STOP_GRACE_S,
             )

@@ -14,8 +14,6 @@ def upgrade() -> None:
     op.create_table(
         "accounts",
         *(sa.Column(name, sa.String, nullable=False) for name in ("name", "password_hash", "role")),
-        sa.Column("failures", sa.Integer, nullable=False),
-        sa.Column("barred_until", sa.DateTime(timezone=True)),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_accounts"),
     )

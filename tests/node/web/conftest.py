@@ -25,6 +25,7 @@ data_dir = "{data}"
 disk_reserve_mb = 0
 [web]
 port = 0
+trusted_proxies = ["127.0.0.1"]
 [model]
 bundle = "stand-in"
 """

@@ -4,14 +4,23 @@ import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from sqlalchemy import Engine
 
+from ai.stand_in import StandInSegmenter
+from config.settings import load_settings
+from node.assembly import build_node
+from node.database import engine_for
+from node.job_rows import utc_now
 from node.service import Node
 from node.web.access import COOKIE
-from node.web.accounts import FREE_FAILURES, AccountStore
+from node.web.accounts import AccountStore
+from node.web.attempts import FREE_FOR_A_NAME, FREE_FOR_AN_ADDRESS, Attempts
 from node.web.deeds import Act, DeedStore
 from node.web.errors import AccountError
+from node.web.pages_login import NOBODY
+from node.web.rendering import STATIC
 from node.web.roles import Role
 from node.web.sessions import Lifetimes, SessionStore
 from tests.node.web.conftest import PASSWORD, Browser
@@ -60,19 +69,24 @@ def test_wrong_name_or_password_is_nobody(accounts: AccountStore, name: str, pas
     assert accounts.verified(name, password) is None
 
 
-def test_many_wrong_passwords_bar_the_account_for_a_while(accounts: AccountStore, clock: Clock) -> None:
-    for _ in range(FREE_FAILURES + 1):
-        assert accounts.verified("ada", "wrong password") is None
+def test_many_wrong_passwords_bar_the_address_for_a_while_and_no_other(clock: Clock) -> None:
+    attempts = Attempts(clock)
+    assert all(attempts.begin("ada", "192.0.2.1") for _ in range(FREE_FOR_A_NAME + 1))
 
-    with pytest.raises(AccountError, match="try again in"):
-        accounts.verified("ada", PASSWORD)
+    assert not attempts.begin("ada", "192.0.2.1")
+    assert attempts.begin("ada", "192.0.2.2")
+    clock.now += timedelta(seconds=3)
+    assert attempts.begin("ada", "192.0.2.1")
+    attempts.succeeded("ada", "192.0.2.1")
+    assert all(attempts.begin("ada", "192.0.2.1") for _ in range(FREE_FOR_A_NAME + 1))
 
-    clock.now += timedelta(seconds=10)
-    found = accounts.verified("ada", PASSWORD)
-    assert found is not None
-    assert found.role is Role.OPERATOR
-    assert accounts.verified("ada", "wrong password") is None  # counted anew
-    assert accounts.verified("ada", PASSWORD) is not None
+
+def test_address_that_tries_many_names_is_barred_too(clock: Clock) -> None:
+    attempts = Attempts(clock)
+
+    begun = [attempts.begin(f"name-{number}", "192.0.2.1") for number in range(2 * FREE_FOR_AN_ADDRESS)]
+
+    assert sum(begun) == FREE_FOR_AN_ADDRESS + 1
 
 
 @pytest.mark.parametrize("name", ["", "a b", "-a", "a" * 65, "ä"])
@@ -186,12 +200,77 @@ def test_cookie_goes_over_tls_only_where_a_proxy_says_so(stranger: Browser) -> N
 
 
 def test_wrong_password_is_told_and_written_down(stranger: Browser, node: Node) -> None:
-    answer = stranger.log_in("viewer", "wrong password")
+    for name in ("viewer", "typed instead: correct horse"):
+        answer = stranger.log_in(name, "wrong password")
 
+        assert answer.status_code == 401
+        assert "name or password is wrong" in answer.text
+    deeds = DeedStore(node.engine, utc_now).latest(2)
+    assert {(deed.who, deed.what, deed.address) for deed in deeds} == {
+        ("viewer", Act.FAIL_TO_LOG_IN, "127.0.0.1"),
+        (NOBODY, Act.FAIL_TO_LOG_IN, "127.0.0.1"),
+    }
+
+
+def test_barred_account_and_unknown_name_are_answered_alike(stranger: Browser) -> None:
+    answers = [stranger.log_in("viewer", "wrong password") for _ in range(FREE_FOR_A_NAME + 2)]
+    answers.append(stranger.log_in("nobody", "wrong password"))
+
+    assert {answer.status_code for answer in answers} == {401}
+    assert len({answer.text for answer in answers}) == 1
+
+
+def test_logging_in_again_ends_the_session_before(viewer: Browser) -> None:
+    before = viewer.cookies[COOKIE]
+    viewer.log_in("viewer")
+    assert viewer.cookies[COOKIE] != before
+
+    viewer.cookies.clear()
+    viewer.cookies.set(COOKIE, before)
+
+    assert viewer.get("/").status_code == 303
+
+
+def test_other_machine_without_tls_is_refused_but_for_health(stranger: Browser) -> None:
+    stranger.headers["X-Forwarded-For"] = "192.0.2.7"
+
+    assert stranger.get("/login").status_code == 403
+    assert stranger.get("/livez").status_code == 200
+    stranger.headers["X-Forwarded-Proto"] = "https"
+    assert stranger.get("/login").status_code == 200
+
+
+def test_proxy_that_nobody_named_is_not_believed(
+    settings_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PAXNODE_WEB__ENABLED")
+    settings_file.write_text(settings_file.read_text().replace('trusted_proxies = ["127.0.0.1"]', ""))
+    node = build_node(load_settings(settings_file), segmenter=StandInSegmenter())
+    node.start()
+    try:
+        assert node.web is not None
+        headers = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
+        url = f"http://127.0.0.1:{node.web.port}/login"
+        answer = httpx.post(url, data={"name": "viewer"}, headers=headers, trust_env=False, timeout=60)
+    finally:
+        node.stop()
     assert answer.status_code == 401
-    assert "name or password is wrong" in answer.text
-    deed = DeedStore(node.engine, lambda: datetime.now(UTC)).latest(1)[0]
-    assert (deed.who, deed.what, deed.address) == ("viewer", Act.FAIL_TO_LOG_IN, "127.0.0.1")
+    engine = engine_for("", settings_file.parent / "data")
+    assert DeedStore(engine, utc_now).latest(1)[0].address == "127.0.0.1"
+    engine.dispose()
+
+
+@pytest.mark.parametrize("origin", ["http://[", "null", "https://evil.example"])
+def test_strange_origin_is_refused(stranger: Browser, origin: str) -> None:
+    assert stranger.post("/login", data={"name": "x"}, headers={"Origin": origin}).status_code == 403
+
+
+@pytest.mark.parametrize("charset", ["unicode_escape", "utf-7", "idna"])
+def test_form_in_another_charset_is_refused(stranger: Browser, charset: str) -> None:
+    kind = f"multipart/form-data; boundary=x; charset={charset}"
+    body = b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\n\\x\r\n--x--\r\n'
+
+    assert stranger.post("/login", content=body, headers={"Content-Type": kind}).status_code == 415
 
 
 def test_logging_out_ends_the_session(viewer: Browser) -> None:
@@ -221,9 +300,7 @@ def test_form_of_another_site_does_nothing(viewer: Browser) -> None:
 
 def test_program_shows_its_token(stranger: Browser, node: Node) -> None:
     lifetimes = Lifetimes(timedelta(1), timedelta(1))
-    token = SessionStore(node.engine, lambda: datetime.now(UTC), lambda: lifetimes).make_token(
-        "viewer", timedelta(1)
-    )
+    token = SessionStore(node.engine, utc_now, lambda: lifetimes).make_token("viewer", timedelta(1))
 
     answer = stranger.get("/api/v1/status", headers={"Authorization": f"Bearer {token}"})
 
@@ -254,6 +331,7 @@ def test_page_escapes_what_it_shows(stranger: Browser) -> None:
     assert "&lt;script&gt;alert" in page
 
 
-def test_file_outside_the_static_folder_is_not_served(stranger: Browser, tmp_path: Path) -> None:
-    for path in ("/static/../web/app.py", "/static/%2e%2e/app.py", "/static//etc/passwd"):
+def test_file_outside_the_static_folder_is_not_served(stranger: Browser) -> None:
+    assert (STATIC.parent / "app.py").is_file()
+    for path in ("/static/%2e%2e/app.py", "/static/..%2fapp.py", "/static//etc/passwd"):
         assert stranger.get(path).status_code == 404

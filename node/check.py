@@ -18,7 +18,7 @@ from ai.onnx_segmenter import OnnxSegmenter
 from config.network import TlsSettings
 from config.settings import AnyDestination, Destination, ModelSettings, NodeSettings, Settings
 from node.certificates import EXPIRES_SOON_DAYS, days_left, first_in
-from node.check_peers import CheckResult, check_destination, check_web_destination, classes_of
+from node.check_peers import CheckResult, check_destination, check_web_destination, classes_of, unheard
 from node.database import existing_engine, is_current, shown_url
 from node.doors import listening_socket
 from node.errors import NodeError, TlsError
@@ -65,7 +65,9 @@ def check_peer(settings: Settings, destination: AnyDestination) -> CheckResult:
     except AiError:  # the check of its profile tells
         sop_classes = ()
     syntaxes = [SYNTAXES[word] for word in profile.transfer_syntaxes]
-    return check_destination(settings.node.ae_title, destination, settings.tls, sop_classes, syntaxes)
+    found = check_destination(settings.node.ae_title, destination, settings.tls, sop_classes, syntaxes)
+    problem = unheard(settings.node, destination)
+    return replace(found, passed=False, words=f"{found.words}; {problem}") if problem else found
 
 
 def check_profile(settings: Settings, destination: AnyDestination) -> CheckResult:

@@ -15,7 +15,7 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
-from config.network import TlsSettings, WebDestination
+from config.network import NodeSettings, TlsSettings, WebDestination
 from config.settings import Destination
 from node.contexts import LABEL_MAP_STORAGE
 from node.doctor_dicom import STEP_TIMEOUT_S, DicomExamination, Wanted
@@ -49,6 +49,18 @@ def classes_of(options: OutputOptions) -> tuple[UID, ...]:
         SecondaryCaptureImageStorage: options.secondary_capture,
     }
     return tuple(sop_class for sop_class, made in wanted.items() if made)
+
+
+def unheard(node: NodeSettings, destination: Destination) -> str:
+    """Return why a destination's answers to storage commitment are not heard; empty: they are.
+
+    It may send them on an association of its own (PS3.4 J.3.3), by which it is a sender like any other.
+    """
+    if not destination.commitment or not node.calling_ae_titles:
+        return ""
+    if destination.ae_title in node.calling_ae_titles:
+        return ""
+    return f"{destination.ae_title} is not in node.calling_ae_titles: what it commits itself to is not heard"
 
 
 def wanted_of(destination: Destination, sop_classes: Sequence[UID], syntaxes: Sequence[UID]) -> Wanted:

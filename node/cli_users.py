@@ -104,6 +104,8 @@ def _database(settings: Settings) -> tuple[Engine, Callable[[], datetime]]:
 def _password(*, from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\n")
+    if not sys.stdin.isatty():
+        raise AccountError("there is no terminal to ask for the password: use --password-stdin")
     return str(typer.prompt("password", hide_input=True, confirmation_prompt=True))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from ai.errors import AiError
 from config.errors import SettingsError
 from config.settings import AnyDestination, Destination, Peer, Settings, WebDestination
-from node.check_peers import classes_of, wanted_of
+from node.check_peers import classes_of, unheard, wanted_of
 from node.doctor_dicom import STEP_TIMEOUT_S, DicomExamination, Wanted
 from node.doctor_node import UNTOLD, NodeExamination, Told
 from node.doctor_steps import Examination, Step, StepState, Subject
@@ -112,13 +112,15 @@ def _wanted(settings: Settings, destination: Destination) -> Wanted:
     return wanted_of(destination, sop_classes, [SYNTAXES[word] for word in profile.transfer_syntaxes])
 
 
-def _profile(settings: Settings, destination: Destination) -> tuple[Step, ...]:
-    """Return a failed step where the profile cannot be used; none where it can."""
+def _profile(settings: Settings, destination: Destination) -> Iterator[Step]:
+    """Yield a failed step where the settings themselves keep a destination from working."""
     try:
         options_of(settings.profile_named(destination.profile), settings.results)
     except AiError as error:
-        return (Step("profile", StepState.FAILED, str(error), "correct the [[profile]]"),)
-    return ()
+        yield Step("profile", StepState.FAILED, str(error), "correct the [[profile]]")
+    if problem := unheard(settings.node, destination):
+        advice = f"add {destination.ae_title!r} to calling_ae_titles"
+        yield Step("answers", StepState.FAILED, problem, advice)
 
 
 def _check_names(names: Collection[str], known: Collection[str]) -> None:

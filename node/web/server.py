@@ -65,6 +65,7 @@ class WebServer:
             log.error("health and metrics are not served", port=self._settings.port, reason=why)
             return
         self._thread.start()
+        log.info("health, metrics and console are served", address=self._settings.host, port=self.port)
 
     def stop(self) -> None:
         """End the answers on their way, and close the port."""

@@ -18,7 +18,7 @@ from node.check import (
     check_tls_port,
     run_checks,
 )
-from node.check_peers import check_destination
+from node.check_peers import check_destination, unheard
 from node.database import engine_for, upgrade, writing
 from node.model import STAND_IN
 from tests.authority import Authority
@@ -162,6 +162,15 @@ def _with_profile(tmp_path: Path, structures: str) -> Settings:
         '[[destination]]\nname = "pacs"\nae_title = "PACS"\nhost = "h"\nport = 104\nprofile = "mine"\n'
     )
     return load_settings(file)
+
+
+@pytest.mark.parametrize(("senders", "is_heard"), [([], True), (["CR1", "ARCHIVE"], True), (["CR1"], False)])
+def test_destination_whose_commitment_is_not_let_in_is_told(senders: list[str], is_heard: bool) -> None:
+    node = NodeSettings(calling_ae_titles=senders)
+    place = Destination(name="a", ae_title="ARCHIVE", host="127.0.0.1", port=104, commitment=True)
+
+    assert (unheard(node, place) == "") is is_heard
+    assert unheard(node, place.model_copy(update={"commitment": False})) == ""
 
 
 def test_what_a_destination_gets_is_told(tmp_path: Path) -> None:

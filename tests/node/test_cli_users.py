@@ -23,10 +23,8 @@ def run(settings_file: Path, *words: str, typed: str = "") -> Result:
 @pytest.fixture
 def with_ada(settings_file: Path) -> AccountStore:
     """The accounts of a node that has never run, with one that was made at the command line."""
-    assert (
-        run(settings_file, "add", "ada", "--role", "operator", typed=f"{PASSWORD}\n{PASSWORD}\n").exit_code
-        == 0
-    )
+    words = ("add", "ada", "--role", "operator", "--password-stdin")
+    assert run(settings_file, *words, typed=f"{PASSWORD}\n").exit_code == 0
     return AccountStore(engine_for("", load_settings(settings_file).node.data_dir), utc_now)
 
 
@@ -48,6 +46,14 @@ def test_password_comes_from_standard_input_where_that_is_asked_for(
     assert done.exit_code == 0
     assert with_ada.verified("ada", "another password") is not None
     assert with_ada.verified("ada", PASSWORD) is None
+
+
+def test_password_is_not_asked_for_where_there_is_no_terminal(settings_file: Path) -> None:
+    done = run(settings_file, "add", "eve", typed=f"{PASSWORD}\n{PASSWORD}\n")
+
+    assert isinstance(done.exception, AccountError)
+    assert "--password-stdin" in str(done.exception)
+    assert run(settings_file, "list").output == ""
 
 
 def test_role_changes_and_an_account_goes(settings_file: Path, with_ada: AccountStore) -> None:

@@ -166,7 +166,7 @@ def _with_profile(tmp_path: Path, structures: str) -> Settings:
 
 @pytest.mark.parametrize(("senders", "is_heard"), [([], True), (["CR1", "ARCHIVE"], True), (["CR1"], False)])
 def test_destination_whose_commitment_is_not_let_in_is_told(senders: list[str], is_heard: bool) -> None:
-    node = NodeSettings(calling_ae_titles=senders)
+    node = NodeSettings(calling_ae_titles=tuple(senders))
     place = Destination(name="a", ae_title="ARCHIVE", host="127.0.0.1", port=104, commitment=True)
 
     assert (unheard(node, place) == "") is is_heard

@@ -10,7 +10,7 @@ from pydicom import Dataset
 from node.errors import NotThereError, StorageError
 from node.job_store import JobStore
 from node.jobs import DeliveryState, Identifiers
-from node.proofs import ProofKind, asked_of
+from node.proofs import ProofKind, Said, asked_of
 from node.states import Event
 from node.study_reading import Reading, reading_of
 from node.study_view import job_view
@@ -75,6 +75,8 @@ def test_view_has_results_identifiers_and_what_was_said_since_the_last_sending(b
     assert (sent.said.found, sent.said.committed) == (None, None)
 
     bench.store.resend(1)
+    waits, _ = job_view(bench.store, 1).deliveries
+    assert waits.said == Said(None, None, None)
     bench.resend(destination)
     again, _ = job_view(bench.store, 1).deliveries
     assert again.said.stored is not None

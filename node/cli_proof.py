@@ -85,7 +85,7 @@ def print_proof(settings: Settings, study: str, job: int | None, *, as_json: boo
 def _lines_of(store: JobStore, job: Job) -> Iterator[ProofLine]:
     deliveries, proofs = store.deliveries(job_id=job.id), store.proofs(job.id)
     for delivery in deliveries:
-        yield _line(delivery, [proof for proof in proofs if proof.delivery_id == delivery.id])
+        yield _line(delivery, proofs)
     if not deliveries or job.state in IN_WORK:
         proven = job.state not in IN_WORK
         yield ProofLine(
@@ -94,7 +94,7 @@ def _lines_of(store: JobStore, job: Job) -> Iterator[ProofLine]:
 
 
 def _line(delivery: Delivery, proofs: Sequence[Proof]) -> ProofLine:
-    heard = said(proofs)
+    heard = said(delivery, proofs)
     return ProofLine(
         job=delivery.job_id,
         kind=delivery.result.kind,

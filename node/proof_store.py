@@ -105,8 +105,8 @@ class ProofStore(DeliveryStore):
     ) -> None:
         """Record what a destination answered to a storage commitment, all or nothing.
 
-        That something was committed counts whenever it comes; that it was not counts only when it was asked
-        for after the object was last sent.
+        It says something of the last sending alone when it was asked for after that: what came late about an
+        earlier one says nothing. While the object was not sent again it counts whenever it comes.
 
         Args:
             transaction: Which one; what it did not ask about is not touched.
@@ -119,8 +119,9 @@ class ProofStore(DeliveryStore):
             sendings = _sendings(connection, transaction.delivery_ids)
             for row in rows:
                 uid = row.sop_instance_uid
-                is_newer = sendings.get(row.id, 0) <= transaction.newest_proof
-                current = row.state == DeliveryState.SENT and is_newer  # asks about the last sending
+                if sendings.get(row.id, 0) > transaction.newest_proof:  # it was sent again since
+                    continue
+                current = row.state == DeliveryState.SENT
                 if uid in answer.committed:
                     self._hold(connection, row.id, ProofKind.COMMITMENT, f"transaction {transaction.uid}")
                 elif uid in answer.failed and current:

@@ -62,10 +62,18 @@ class Said:
     found: Proof | None
 
 
-def said(proofs: Sequence[Proof]) -> Said:
-    """Return what the proofs of one delivery, the oldest first, say of its last sending."""
-    places = [place for place, proof in enumerate(proofs) if proof.kind is ProofKind.STORE and proof.holds]
-    since = proofs[places[-1] :] if places else ()
+def said(delivery: Delivery, proofs: Sequence[Proof]) -> Said:
+    """Return what is said of the last sending of a delivery; nothing before a new one that a person asked for.
+
+    Args:
+        delivery: Which.
+        proofs: The oldest first; those of other deliveries are left out.
+    """
+    if delivery.sent_at is None:
+        return Said(None, None, None)
+    heard = [proof for proof in proofs if proof.delivery_id == delivery.id]
+    places = [place for place, proof in enumerate(heard) if proof.kind is ProofKind.STORE and proof.holds]
+    since = heard[places[-1] :] if places else []
     return Said(
         since[0] if since else None, _last(since, ProofKind.COMMITMENT), _last(since, ProofKind.QUERY)
     )

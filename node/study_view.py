@@ -46,14 +46,10 @@ def job_view(store: JobStore, job_id: int) -> JobView:
     if job is None:
         raise NotThereError(f"there is no job {job_id}")
     deliveries, proofs = store.deliveries(job_id), store.proofs(job_id)
-    views = (
-        DeliveryView(each, said([proof for proof in proofs if proof.delivery_id == each.id]))
-        for each in deliveries
-    )
     return JobView(
         job=job,
         identifiers=store.identifiers_of([job_id]).get(job_id, Identifiers()),
         timeline=timeline(job, store.history(job_id), deliveries, proofs),
         results=tuple(store.results(job_id)),
-        deliveries=tuple(views),
+        deliveries=tuple(DeliveryView(each, said(each, proofs)) for each in deliveries),
     )

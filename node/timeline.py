@@ -62,7 +62,7 @@ def timeline(
         job: Whose.
         events: Its history.
         deliveries: Of its results.
-        proofs: What destinations said of them.
+        proofs: What destinations said of them; those of deliveries that came meanwhile are left out.
     """
     received = Moment(job.created_at, "received", f"from {job.calling_ae_title}")
     told = [received, *_of_job(events), *_of_results(deliveries, proofs)]
@@ -77,6 +77,7 @@ def _of_job(events: Sequence[JobEvent]) -> Iterator[Moment]:
 def _of_results(deliveries: Sequence[Delivery], proofs: Sequence[Proof]) -> Iterator[Moment]:
     by_id = {delivery.id: delivery for delivery in deliveries}
     for proof in proofs:
-        delivery = by_id[proof.delivery_id]
-        words = SAID[proof.kind, proof.holds]
-        yield Moment(proof.at, f"{delivery.result.kind} {words} {delivery.destination}", proof.reason)
+        delivery = by_id.get(proof.delivery_id)
+        if delivery is not None:
+            words = SAID[proof.kind, proof.holds]
+            yield Moment(proof.at, f"{delivery.result.kind} {words} {delivery.destination}", proof.reason)

@@ -13,7 +13,7 @@ from node.errors import TransitionError
 from node.job_store import JobStore
 from node.jobs import NO_FILE, Admission, DeliveryState
 from node.keeping_store import KeepingStore
-from node.proofs import CommitmentAnswer, asked_of
+from node.proofs import CommitmentAnswer, ProofKind, Transaction, asked_of
 from node.states import State
 from tests.node.proving import BACKOFF, DELIVERED, SENT, UIDS, Bench, at
 
@@ -215,6 +215,47 @@ def test_late_proof_of_the_earlier_sending_is_none_of_the_new_one(bench: Bench) 
     bench.store.record_answer(again, late, asked, BACKOFF)
     assert bench.states == DELIVERED
     assert bench.store.jobs()[0].state is State.DONE
+
+
+def test_late_commitment_to_the_earlier_sending_is_none_to_the_new_one(bench: Bench) -> None:
+    destination = at(1)
+    bench.send(destination)
+    ids = [d.id for d in bench.store.deliveries()]
+    earlier = begun(bench, "2.25.77", ids)
+    bench.store.resend(1)
+    bench.resend(destination)
+
+    answer(bench, earlier)
+    assert bench.states == SENT
+    assert (ProofKind.COMMITMENT, True) not in bench.kinds()
+
+    answer(bench, begun(bench, "2.25.78", ids))
+    assert bench.states == DELIVERED
+
+
+def test_late_commitment_counts_after_another_try_that_sent_nothing_again(bench: Bench) -> None:
+    bench.send(at(1))
+    ids = [d.id for d in bench.store.deliveries()]
+    earlier = begun(bench, "2.25.77", ids)
+    bench.store.retry(1)
+    begun(bench, "2.25.78", ids)
+
+    answer(bench, earlier)
+    assert bench.states == DELIVERED
+
+
+def begun(bench: Bench, uid: str, ids: list[int]) -> Transaction:
+    """Return a storage commitment that was asked for now."""
+    bench.store.begin_transaction(uid, "pacs", ids)
+    transaction = bench.store.transaction(uid)
+    assert transaction is not None
+    return transaction
+
+
+def answer(bench: Bench, transaction: Transaction) -> None:
+    """Let the archive commit itself to all."""
+    committed = CommitmentAnswer(frozenset(UIDS))
+    bench.store.record_answer(transaction, committed, asked_of(at(1)), BACKOFF)
 
 
 def test_what_waits_for_proofs_is_taken_from_its_prover(bench: Bench) -> None:

@@ -10,11 +10,11 @@ from pydicom import Dataset
 from node.errors import NotThereError, StorageError
 from node.job_store import JobStore
 from node.jobs import DeliveryState, Identifiers
-from node.proofs import ProofKind, asked_of
+from node.proofs import ProofKind, Said, asked_of
 from node.states import Event
 from node.study_reading import Reading, reading_of
 from node.study_view import job_view
-from node.timeline import SAID, WORDS
+from node.timeline import SAID, WORDS, timeline
 from tests.node.proving import BACKOFF, Bench, at
 from tests.node.worked_study import JOB, WorkedStudy
 from tests.node.written_profiles import SOURCES, understood
@@ -48,6 +48,16 @@ def test_timeline_tells_of_job_and_proofs_by_time(bench: Bench) -> None:
     assert [moment.at for moment in view.timeline] == sorted(moment.at for moment in view.timeline)
 
 
+def test_timeline_leaves_out_what_was_said_of_results_that_came_while_it_was_read(bench: Bench) -> None:
+    bench.send(at(1))
+    store = bench.store
+    job, [first, _] = store.job(1), store.deliveries(1)
+    assert job is not None
+
+    told = timeline(job, [], [first], store.proofs(1))
+    assert [moment.what for moment in told] == ["received", "SEG stored at pacs"]
+
+
 def test_view_has_results_identifiers_and_what_was_said_since_the_last_sending(bench: Bench) -> None:
     destination = at(1, commitment=False, query=True)
     bench.send(destination)
@@ -65,6 +75,8 @@ def test_view_has_results_identifiers_and_what_was_said_since_the_last_sending(b
     assert (sent.said.found, sent.said.committed) == (None, None)
 
     bench.store.resend(1)
+    waits, _ = job_view(bench.store, 1).deliveries
+    assert waits.said == Said(None, None, None)
     bench.resend(destination)
     again, _ = job_view(bench.store, 1).deliveries
     assert again.said.stored is not None

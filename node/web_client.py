@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Generator
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -61,6 +62,12 @@ def web_place(destination: WebDestination) -> tuple[str, int]:
     return url.host, url.port or (443 if url.scheme == "https" else 80)
 
 
+def web_host(destination: WebDestination) -> str:
+    """Return scheme, host and port of a destination's url: its path may be a secret."""
+    parts = urlsplit(destination.url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def web_peer(destination: WebDestination) -> str:
-    """Return what a destination is called in sentences for the admin."""
-    return f"{destination.name} at {destination.url}"
+    """Return what a destination is called in sentences, which are also logged and shown to viewers."""
+    return f"{destination.name} at {web_host(destination)}"

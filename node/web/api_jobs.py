@@ -76,7 +76,7 @@ def list_jobs(
 def show_job(request: Request, desk: TheDesk, shown: Shown, visitor: Viewer, job: JobNumber) -> JobDetails:
     """Return an image with its timeline, deliveries, proofs and measurements."""
     desk.note(request, visitor, Act.LOOK, about(job_view(desk.store, job).job))
-    return job_details(desk.store, desk.spool, job, shown.reading)
+    return job_details(desk.store, shown, job)
 
 
 @router.get("/jobs/{job}/masks")

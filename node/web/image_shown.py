@@ -4,18 +4,22 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from node.canvas import Canvas
 from node.errors import NotThereError
 from node.job_store import JobStore
 from node.kept_results import job_with_files
 from node.spool import Spool
 from node.stored_picture import picture_of
 from node.study_masks import MaskPicture, Masks, masks_of
-from node.study_pictures import RadiographPicture
+from node.study_pictures import RadiographPicture, canvas_of
 from node.study_reading import Reading, reading_of
 from node.web.lately import Lately
 
 MOST_BYTES = 32_000_000
 """Of radiographs that are kept, and again of masks."""
+
+MOST_CANVASES = 10_000
+"""Two numbers each."""
 
 READING_BYTES = 100_000
 """What a reading takes, roughly: some hundred points and sentences."""
@@ -37,12 +41,17 @@ class ShownImages:
         self._store = store
         self._spool = spool
         self._pictures = Lately[RadiographPicture](MOST_BYTES, lambda picture: len(picture.png))
+        self._canvases = Lately[Canvas](MOST_CANVASES, lambda _canvas: 1)
         self._masks = Lately[Masks](MOST_BYTES, lambda masks: sum(len(each.png) for each in masks.pictures))
         self._readings = Lately[Reading](MOST_BYTES, lambda _reading: READING_BYTES)
 
     def picture(self, job_id: int) -> RadiographPicture:
         """Return the picture of a job's image, as `node.stored_picture.picture_of` does."""
         return self._pictures.get(self._version(job_id), lambda: picture_of(self._store, self._spool, job_id))
+
+    def canvas(self, job_id: int) -> Canvas:
+        """Return how its picture is scaled, as `node.study_pictures.canvas_of` does."""
+        return self._canvases.get(self._version(job_id), lambda: canvas_of(self._store, self._spool, job_id))
 
     def masks(self, job_id: int) -> Masks:
         """Return its masks, as `node.study_masks.masks_of` does."""

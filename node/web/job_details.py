@@ -1,20 +1,18 @@
 """One image and everything that is known of it, as its page shows it and programs are told."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydicom.uid import UID
 
 from ai.measurement import Measurement, Measurements
-from node.canvas import Canvas
 from node.errors import NodeError
 from node.job_store import JobStore
 from node.jobs import Job
-from node.spool import Spool
 from node.states import State
-from node.study_pictures import Line, canvas_of, lines_of
+from node.study_pictures import Line, lines_of
 from node.study_reading import Reading
 from node.study_view import JobView, job_view
+from node.web.image_shown import ShownImages
 from node.web.job_orders import Order, possible_orders
 
 
@@ -109,33 +107,32 @@ class JobDetails:
     film: Film
 
 
-def job_details(store: JobStore, spool: Spool, job_id: int, read: Callable[[int], Reading]) -> JobDetails:
+def job_details(store: JobStore, shown: ShownImages, job_id: int) -> JobDetails:
     """Return what is known of a job; what cannot be read is told in its place.
 
     Args:
         store: The queue.
-        spool: Where files lie.
+        shown: Gives what was measured, and how the picture is scaled.
         job_id: Which.
-        read: Gives what was measured, as `node.study_reading.reading_of` does.
 
     Raises:
         NotThereError: There is no such job.
     """
     view = job_view(store, job_id)
-    reading = _reading(read, job_id)
+    reading = _reading(shown, job_id)
     return JobDetails(
         view=view,
         sop_class=UID(view.job.sop_class_uid).name,
         siblings=tuple(_sibling(job) for job in store.study(view.job.study_instance_uid) if job.id != job_id),
         orders=possible_orders(view),
         measured=_measured(reading),
-        film=_film(store, spool, job_id, reading),
+        film=_film(shown, job_id, reading),
     )
 
 
-def _reading(read: Callable[[int], Reading], job_id: int) -> Reading:
+def _reading(shown: ShownImages, job_id: int) -> Reading:
     try:
-        return read(job_id)
+        return shown.reading(job_id)
     except NodeError as error:
         return Reading(missing=str(error))
 
@@ -158,9 +155,9 @@ def _values(measurements: Measurements) -> tuple[Value, ...]:
     )
 
 
-def _film(store: JobStore, spool: Spool, job_id: int, reading: Reading) -> Film:
+def _film(shown: ShownImages, job_id: int, reading: Reading) -> Film:
     try:
-        canvas: Canvas = canvas_of(store, spool, job_id)
+        canvas = shown.canvas(job_id)
     except NodeError as error:
         return Film(0, 0, (), str(error))
     width, height = canvas.size

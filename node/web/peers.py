@@ -15,6 +15,7 @@ from node.web.deeds import Act
 from node.web.desk import Desk
 from node.web.errors import ConflictError
 from node.web.sessions import Visitor
+from node.web_client import web_host
 
 _ONE_AT_A_TIME = threading.Lock()
 """An examination may take a minute, and peers need not answer two."""
@@ -73,7 +74,8 @@ def examined(desk: Desk, request: Request, visitor: Visitor, name: str) -> tuple
 def _destination(settings: Settings, each: AnyDestination, breakers: dict[str, str]) -> PeerShown:
     profile = each.profile or settings.results.profile
     if isinstance(each, WebDestination):
-        return PeerShown(each.name, Subject.WEB_DESTINATION, each.url, profile, breakers.get(each.name, ""))
+        breaker = breakers.get(each.name, "")
+        return PeerShown(each.name, Subject.WEB_DESTINATION, web_host(each), profile, breaker)
     place = f"{each.ae_title} at {each.host}:{each.port}{', TLS' if each.tls else ''}"
     return PeerShown(each.name, Subject.DESTINATION, place, profile, breakers.get(each.name, ""))
 

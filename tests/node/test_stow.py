@@ -218,7 +218,7 @@ def test_peer_that_is_down_leaves_every_object_unsent(made: Made) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         place = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        outcomes = list(StowTransport().send(WebDestination(name="web", url=place), made(2)))
+        outcomes = list(StowTransport().send(WebDestination(name="web", url=f"{place}/key"), made(2)))
     assert [o.verdict for o in outcomes] == [Verdict.UNSENT] * 2
     assert outcomes[0].reason == f"no connection to web at {place} (Connection refused)"
 

@@ -19,6 +19,7 @@ from ai.stand_in import StandInSegmenter
 from config.settings import load_settings
 from node.archive import Archive
 from node.assembly import build_node
+from node.decode import parse
 from node.job_rows import utc_now
 from node.job_store import JobStore
 from node.jobs import ReceivedObject
@@ -169,6 +170,20 @@ def test_page_tells_everything_about_an_image(site: Site) -> None:
     for words in ("cardiothoracic ratio", "not computed", '<polyline points="', f'href="/jobs/{SIDE}"'):
         assert words in text
     assert NAME.partition("^")[0] not in text
+
+
+def test_image_is_not_parsed_at_every_look(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[bytes] = []
+
+    def counted(content: bytes) -> Dataset:
+        parsed.append(content)
+        return parse(content)
+
+    monkeypatch.setattr("node.study_pictures.parse", counted)
+    for path in (f"/jobs/{CHEST}", f"/api/v1/jobs/{CHEST}", f"/jobs/{CHEST}"):
+        assert site.viewer.get(path).status_code == 200
+
+    assert len(parsed) <= 1  # none where another test has looked before
 
 
 def test_program_is_told_the_same(site: Site) -> None:

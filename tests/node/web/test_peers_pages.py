@@ -16,6 +16,9 @@ name = "pacs"
 ae_title = "ARCHIVE"
 host = "127.0.0.1"
 port = 1
+[[web_destination]]
+name = "cloud"
+url = "http://127.0.0.1:1/tenant-key/dicom-web"
 [[peer]]
 ae_title = "CR 1/A"
 host = "127.0.0.1"
@@ -49,7 +52,12 @@ def test_doctor_is_asked_by_a_button(operator: Browser, viewer: Browser, node: N
 
 def test_api_examines_one_at_a_time(operator: Browser) -> None:
     operator.headers["x-csrf-token"] = operator.csrf
-    assert [each["name"] for each in operator.get("/api/v1/peers").json()] == ["node", "pacs", "CR 1/A"]
+    assert [each["name"] for each in operator.get("/api/v1/peers").json()] == [
+        "node",
+        "pacs",
+        "cloud",
+        "CR 1/A",
+    ]
 
     told = operator.post("/api/v1/peers/pacs/examine").json()
 
@@ -60,6 +68,16 @@ def test_api_examines_one_at_a_time(operator: Browser) -> None:
         answer = operator.post("/api/v1/peers/pacs/examine")
         assert (answer.status_code, "under way" in answer.json()["error"]) == (409, True)
         assert "under way" in operator.submit("/peers/examine", name="pacs").text
+
+
+def test_path_of_a_url_is_shown_to_nobody(viewer: Browser, operator: Browser) -> None:
+    shown = [viewer.get("/peers"), viewer.get("/api/v1/peers")]
+    shown.append(operator.submit("/peers/examine", name="cloud"))
+
+    for answer in shown:
+        assert answer.status_code == 200
+        assert "http://127.0.0.1:1" in answer.text
+        assert "tenant-key" not in answer.text
 
 
 def test_audit_shows_who_did_what_page_by_page(admin: Browser, operator: Browser, node: Node) -> None:

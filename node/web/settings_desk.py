@@ -10,7 +10,7 @@ from fastapi import Request
 
 from config.activation import Activation, ActiveFile
 from config.differences import Change, changes, masked
-from config.errors import SettingsError
+from config.errors import SettingsChangedError, SettingsError
 from config.settings import Settings, environment
 from config.source import Source
 from config.unmasking import unmasked
@@ -44,12 +44,14 @@ class StandingShown:
         running: That the node goes by; 0: versions are not kept.
         refused: Why the file cannot be used; empty: it can.
         waiting: What of it takes effect after a restart, such as "node.port".
+        is_writable: Whether the node can write the file, so that another text can be activated here.
     """
 
     version: int
     running: int
     refused: str
     waiting: tuple[str, ...]
+    is_writable: bool
 
 
 @dataclass(frozen=True)
@@ -153,11 +155,10 @@ def standing_of(desk: Desk) -> StandingShown:
     try:
         wanted = _usable(desk, Source.read(active.path, environment()))
     except SettingsError as error:
-        return StandingShown(0, running, str(error), ())
+        return StandingShown(0, running, str(error), (), active.is_writable)
     version = active.current()
-    return StandingShown(
-        0 if version is None else version.number, running, "", waiting(desk.settings, wanted)
-    )
+    number = 0 if version is None else version.number
+    return StandingShown(number, running, "", waiting(desk.settings, wanted), active.is_writable)
 
 
 def checked(desk: Desk, text: str) -> Checked:
@@ -220,14 +221,14 @@ def activate(desk: Desk, request: Request, visitor: Visitor, wish: Wish) -> Acti
     with _ONE_AT_A_TIME:
         present = _text(active)
         if digest_of(present) != wish.began:
-            raise ConflictError(
-                f"the settings were changed since this text was begun{_by_whom(active)}: nothing was "
-                "written; look at what is there now, and put your change into that"
-            )
+            raise _changed_since(active)
         source = _source(active, wish.text, _basis(active, present))
         active.examine(source)
         desk.note(request, visitor, Act.ACTIVATE, f"settings {digest_of(source.text)[:12]}", wish.why)
-        return active.activate_source(source, visitor.name, wish.why)
+        try:
+            return active.activate_source(source, visitor.name, wish.why, wish.began)
+        except SettingsChangedError as error:  # by another process, since we looked
+            raise _changed_since(active) from error
 
 
 def roll_back(desk: Desk, request: Request, visitor: Visitor, number: int, why: str) -> Activation:
@@ -301,9 +302,13 @@ def _source(active: ActiveFile, text: str, basis: str) -> Source:
     return Source.parsed(name, unmasked(text, basis, name), environment())
 
 
-def _by_whom(active: ActiveFile) -> str:
+def _changed_since(active: ActiveFile) -> ConflictError:
     version = active.current()
-    return "" if version is None else f" (version {version.number}, by {version.who})"
+    who = "" if version is None else f" (version {version.number}, by {version.who})"
+    return ConflictError(
+        f"the settings were changed since this text was begun{who}: nothing was written; look at what is "
+        "there now, and put your change into that"
+    )
 
 
 def _numbered(active: ActiveFile, number: int) -> Version:

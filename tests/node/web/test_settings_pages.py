@@ -1,6 +1,7 @@
 """The settings as pages and over the API: a real node, its file, its versions."""
 
 import html
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -195,6 +196,32 @@ def test_broken_file_can_be_mended_in_the_console(
 
     assert _goes_by(node, uptake, 8)
     assert "canary-password" in settings_file.read_text()
+
+
+def test_file_that_cannot_be_written_is_told_before_and_leaves_no_version(
+    admin: Browser, uptake: Uptake, settings_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "The node may not write this file"
+    assert told not in admin.get("/settings").text
+    access, rename, folder = os.access, os.rename, settings_file.parent
+
+    def cannot(source: Path, target: Path) -> None:
+        if target == settings_file:
+            raise OSError(30, "Read-only file system")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "access", lambda place, mode: place != folder and access(place, mode))
+    monkeypatch.setattr(os, "rename", cannot)
+    form = _form(admin)
+    assert told in admin.get("/settings").text
+    assert admin.get("/api/v1/settings/standing").json()["is_writable"] is False
+    answer = admin.submit(
+        "/settings/activate", **_with(form, "max_associations = 25", "max_associations = 7")
+    )
+
+    assert answer.status_code == 422
+    assert "Read-only file system" in answer.text
+    assert [each.number for each in versions_of(settings_file).all()] == [1]
 
 
 def test_node_without_a_settings_file_says_so(settings_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

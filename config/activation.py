@@ -70,7 +70,7 @@ class ActiveFile:
 
     @property
     def is_writable(self) -> bool:
-        """Whether another text can be put in its place: it can be written and its folder, too."""
+        """Whether another text can be put in its place: neither folder nor mount forbids it."""
         real = self.path.resolve()
         if not os.access(real.parent, os.W_OK | os.X_OK):
             return False

@@ -1,11 +1,12 @@
 """The active settings file: putting another text in its place, and going back."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from config.durable import write_file
-from config.errors import SettingsError
+from config.errors import SettingsChangedError, SettingsError
 from config.home import versions_of
 from config.settings import environment
 from config.source import Source, text_of
@@ -37,6 +38,16 @@ class Activation:
 
 
 @dataclass(frozen=True)
+class _Wish:
+    """Who wants another text, why, the version that it is a copy of, and what it was made from."""
+
+    who: str
+    why: str
+    origin: int = 0
+    began: str = ""
+
+
+@dataclass(frozen=True)
 class ActiveFile:
     """A settings file and its versions.
 
@@ -57,6 +68,14 @@ class ActiveFile:
         """Return its text; None where there is no such file. SettingsError when it cannot be read."""
         return text_of(self.path) if self.path.exists() else None
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether another text can be put in its place: neither folder nor mount forbids it."""
+        real = self.path.resolve()
+        if not os.access(real.parent, os.W_OK | os.X_OK):
+            return False
+        return not real.exists() or not os.statvfs(real).f_flag & os.ST_RDONLY
+
     def activate(self, candidate: Path, who: str, why: str = "") -> Activation:
         """Let the text of another file be the active one, if it can be used.
 
@@ -72,10 +91,20 @@ class ActiveFile:
         """
         return self.activate_source(Source.read(candidate, environment()), who, why)
 
-    def activate_source(self, source: Source, who: str, why: str = "") -> Activation:
-        """Let a text that was read already be the active one; arguments and errors as in `activate`."""
+    def activate_source(self, source: Source, who: str, why: str = "", began: str = "") -> Activation:
+        """Let a text that was read already be the active one; arguments and errors as in `activate`.
+
+        Args:
+            source: The text.
+            who: Who wants it.
+            why: In words.
+            began: The sha256 of the text that it was made from, hexadecimal; empty: whatever is there.
+
+        Raises:
+            SettingsChangedError: The active file is another than `began` by now.
+        """
         self.examine(source)
-        return self._put(source.text, who, why)
+        return self._put(source.text, _Wish(who, why, began=began))
 
     def roll_back(self, who: str, number: int | None = None, why: str = "") -> Activation:
         """Let the text of a version be the active one again; it is kept as a new version.
@@ -93,7 +122,7 @@ class ActiveFile:
         version = self._step_back(versions) if number is None else versions.numbered(number)
         text = versions.text(version)
         self.examine(Source.parsed(str(versions.path(version)), text, environment()))
-        return self._put(text, who, why or f"back to version {version.number}", version.number)
+        return self._put(text, _Wish(who, why or f"back to version {version.number}", version.number))
 
     def current(self) -> Version | None:
         """Return the version that the active file holds; None where it holds none."""
@@ -115,23 +144,44 @@ class ActiveFile:
             raise SettingsError(f"{self.path}: version {number} is the first one; name the version to go to")
         return known[number - 1]
 
-    def _put(self, text: str, who: str, why: str, origin: int = 0) -> Activation:
-        before, set_aside = self._save_present(who)
-        version = self.versions.keep(text, who, why, origin)
-        write_file(self.path.resolve(), text.encode("utf-8"), like=self.path)
+    def _put(self, text: str, wish: _Wish) -> Activation:
+        """Write the file, and then keep it as a version: what was never the active text is none.
+
+        Where a crash comes between, the node that takes the file up keeps it. No other writer comes between.
+        """
+        versions = self.versions
+        with versions.alone():
+            present = self.text()
+            if wish.began and wish.began != digest_of(present or ""):
+                raise SettingsChangedError(f"{self.path}: was changed meanwhile; nothing was written")
+            before, set_aside = self._save_present(present, versions, wish.who)
+            self._write(text)
+            try:
+                version = versions.keep_alone(text, wish.who, wish.why, wish.origin)
+            except SettingsError:
+                self._take_back(present)
+                raise
         return Activation(version, before, set_aside)
 
-    def _save_present(self, who: str) -> tuple[Version | None, Path | None]:
+    def _write(self, text: str) -> None:
+        write_file(self.path.resolve(), text.encode("utf-8"), like=self.path)
+
+    def _take_back(self, present: str | None) -> None:
+        if present is None:
+            self.path.unlink(missing_ok=True)
+        else:
+            self._write(present)
+
+    def _save_present(
+        self, text: str | None, versions: Versions, who: str
+    ) -> tuple[Version | None, Path | None]:
         """Keep what the active file holds: as a version if it can be used, else beside the versions."""
-        text, versions = self.text(), self.versions
         if text is None:
             return None, None
         try:
             self.examine(Source.parsed(str(self.path), text, environment()))
         except SettingsError:
             place = versions.folder / REPLACED
-            if versions.folder.is_dir():
-                write_file(place, text.encode("utf-8"), like=versions.folder)
-                return None, place
-            return None, None
-        return self.current() or versions.keep(text, who, FOUND), None
+            write_file(place, text.encode("utf-8"), like=versions.folder)
+            return None, place
+        return self.current() or versions.keep_alone(text, who, FOUND), None

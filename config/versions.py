@@ -121,22 +121,29 @@ class Versions:
         Raises:
             SettingsError: It cannot be written.
         """
-        content, digest = text.encode("utf-8"), digest_of(text)
-        with self._alone():
-            known = self.all()
-            if known and known[-1].sha256 == digest:
-                return known[-1]
-            number = known[-1].number + 1 if known else 1
-            at = datetime.now(UTC).replace(microsecond=0)
-            made = Version(number, at, _words(who), digest, _words(why), origin)
-            write_file(self.path(made), content, like=self.folder)
-            lines = "".join(f"{_line(version)}\n" for version in (*known, made))
-            write_file(self.folder / INDEX, lines.encode("utf-8"), like=self.folder)
+        with self.alone():
+            return self.keep_alone(text, who, why, origin)
+
+    def keep_alone(self, text: str, who: str, why: str = "", origin: int = 0) -> Version:
+        """Do what `keep` does, for a caller who is `alone` already."""
+        known, digest = self.all(), digest_of(text)
+        if known and known[-1].sha256 == digest:
+            return known[-1]
+        number = known[-1].number + 1 if known else 1
+        at = datetime.now(UTC).replace(microsecond=0)
+        made = Version(number, at, _words(who), digest, _words(why), origin)
+        write_file(self.path(made), text.encode("utf-8"), like=self.folder)
+        lines = "".join(f"{_line(version)}\n" for version in (*known, made))
+        write_file(self.folder / INDEX, lines.encode("utf-8"), like=self.folder)
         return made
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the folder, which is made if need be, for one writer at a time."""
+    def alone(self) -> Iterator[None]:
+        """Hold the folder, which is made if need be, for one writer at a time, of all processes.
+
+        Raises:
+            SettingsError: It cannot be written.
+        """
         try:
             _make(self.folder)
             descriptor = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)

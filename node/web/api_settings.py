@@ -99,7 +99,7 @@ class VersionText:
 @router.get("/settings")
 def settings(desk: TheDesk, visitor: Viewer) -> SettingsShown:
     """Return the settings file, and whether the node goes by it; 404 where it has none."""
-    return settings_of(desk)
+    return settings_of(desk, visitor)
 
 
 @router.get("/settings/standing")
@@ -136,14 +136,14 @@ def back(request: Request, desk: TheDesk, visitor: Admin, wish: RollBackWish) ->
 @router.get("/settings/versions")
 def versions(desk: TheDesk, visitor: Viewer) -> tuple[VersionShown, ...]:
     """Return every version, the newest first."""
-    return versions_of(desk)
+    return versions_of(desk, visitor)
 
 
 @router.get("/settings/versions/{number}")
 def version(desk: TheDesk, visitor: Viewer, number: Number) -> VersionText:
     """Return one version."""
     text = version_text(desk, number)
-    return VersionText(next(each for each in versions_of(desk) if each.number == number), text)
+    return VersionText(next(each for each in versions_of(desk, visitor) if each.number == number), text)
 
 
 @router.get("/settings/diff")

@@ -92,7 +92,7 @@ def _page(
     **more: object,
 ) -> Response:
     try:
-        shown = settings_of(desk)
+        shown = settings_of(desk, visitor)
     except (SettingsError, NodeError) as error:
         return page(request, "settings_none.html", visitor, 422, problem=str(error))
     wish = wish or Wish(shown.text, shown.sha256)

@@ -19,7 +19,7 @@ Side = Annotated[int, Query(ge=0, le=MOST)]
 @router.get("/settings/versions")
 def versions(request: Request, desk: TheDesk, visitor: Viewer, before: Side = 0, after: Side = 0) -> Response:
     """List the versions, and what differs between two of them where two are asked for."""
-    known = versions_of(desk)
+    known = versions_of(desk, visitor)
     return page(
         request,
         "versions.html",
@@ -36,7 +36,7 @@ def versions(request: Request, desk: TheDesk, visitor: Viewer, before: Side = 0,
 def version(request: Request, desk: TheDesk, visitor: Viewer, number: Number) -> Response:
     """Show one version."""
     text = version_text(desk, number)
-    shown = next(each for each in versions_of(desk) if each.number == number)
+    shown = next(each for each in versions_of(desk, visitor) if each.number == number)
     return page(request, "version.html", visitor, shown=shown, text=text)
 
 

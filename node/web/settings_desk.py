@@ -2,7 +2,7 @@
 
 import re
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -10,7 +10,7 @@ from fastapi import Request
 
 from config.activation import Activation, ActiveFile
 from config.differences import Change, changes, masked
-from config.errors import SettingsError
+from config.errors import SettingsChangedError, SettingsError
 from config.settings import Settings, environment
 from config.source import Source
 from config.unmasking import unmasked
@@ -22,6 +22,7 @@ from node.usable import usable
 from node.web.deeds import Act
 from node.web.desk import Desk
 from node.web.errors import ConflictError
+from node.web.roles import Role
 from node.web.sessions import Visitor
 
 LONGEST_TEXT = 100_000
@@ -44,12 +45,14 @@ class StandingShown:
         running: That the node goes by; 0: versions are not kept.
         refused: Why the file cannot be used; empty: it can.
         waiting: What of it takes effect after a restart, such as "node.port".
+        is_writable: Whether the node can write the file, so that another text can be activated here.
     """
 
     version: int
     running: int
     refused: str
     waiting: tuple[str, ...]
+    is_writable: bool
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,10 @@ class SettingsShown:
     """The settings file.
 
     Attributes:
-        text: Its secrets as stars; of the last good version where the file itself is no TOML.
+        text: Its secrets as stars; of the last good version where the file itself is no TOML, or where it
+            cannot be used and is shown to others than admins.
         sha256: Of the file as it is now, hexadecimal: who activates another text tells which one they began
-            with.
+            with. Empty for others than admins: from it one could find out what the stars stand for.
         standing: How the node stands to it.
     """
 
@@ -126,7 +130,7 @@ class VersionShown:
         at: When it was kept, UTC.
         who: By whom.
         why: In their words.
-        sha256: Of its text, hexadecimal.
+        sha256: Of its text, hexadecimal; empty for others than admins.
         origin: The version that it is a copy of; 0: of none.
         is_active: Whether the settings file holds it.
     """
@@ -140,11 +144,13 @@ class VersionShown:
     is_active: bool
 
 
-def settings_of(desk: Desk) -> SettingsShown:
+def settings_of(desk: Desk, visitor: Visitor) -> SettingsShown:
     """Return the settings file; NotThereError where the node has none, SettingsError where it is away."""
-    active = _active(desk)
+    active, standing = _active(desk), standing_of(desk)
     text = _text(active)
-    return SettingsShown(masked(_basis(active, text)), digest_of(text), standing_of(desk))
+    if visitor.role.may(Role.ADMIN):
+        return SettingsShown(masked(_basis(active, text)), digest_of(text), standing)
+    return SettingsShown(masked(_last_good(active) if standing.refused else text), "", standing)
 
 
 def standing_of(desk: Desk) -> StandingShown:
@@ -153,11 +159,10 @@ def standing_of(desk: Desk) -> StandingShown:
     try:
         wanted = _usable(desk, Source.read(active.path, environment()))
     except SettingsError as error:
-        return StandingShown(0, running, str(error), ())
+        return StandingShown(0, running, str(error), (), active.is_writable)
     version = active.current()
-    return StandingShown(
-        0 if version is None else version.number, running, "", waiting(desk.settings, wanted)
-    )
+    number = 0 if version is None else version.number
+    return StandingShown(number, running, "", waiting(desk.settings, wanted), active.is_writable)
 
 
 def checked(desk: Desk, text: str) -> Checked:
@@ -220,14 +225,14 @@ def activate(desk: Desk, request: Request, visitor: Visitor, wish: Wish) -> Acti
     with _ONE_AT_A_TIME:
         present = _text(active)
         if digest_of(present) != wish.began:
-            raise ConflictError(
-                f"the settings were changed since this text was begun{_by_whom(active)}: nothing was "
-                "written; look at what is there now, and put your change into that"
-            )
+            raise _changed_since(active)
         source = _source(active, wish.text, _basis(active, present))
         active.examine(source)
-        desk.note(request, visitor, Act.ACTIVATE, f"settings {digest_of(source.text)[:12]}", wish.why)
-        return active.activate_source(source, visitor.name, wish.why)
+        desk.note(request, visitor, Act.ACTIVATE, "settings", wish.why)
+        try:
+            return active.activate_source(source, visitor.name, wish.why, wish.began)
+        except SettingsChangedError as error:  # by another process, since we looked
+            raise _changed_since(active) from error
 
 
 def roll_back(desk: Desk, request: Request, visitor: Visitor, number: int, why: str) -> Activation:
@@ -244,11 +249,12 @@ def roll_back(desk: Desk, request: Request, visitor: Visitor, number: int, why: 
         return active.roll_back(visitor.name, number, why)
 
 
-def versions_of(desk: Desk) -> tuple[VersionShown, ...]:
+def versions_of(desk: Desk, visitor: Visitor) -> tuple[VersionShown, ...]:
     """Return every version, the newest first."""
     active = _active(desk)
-    current = active.current()
-    return tuple(_shown(each, current) for each in reversed(active.versions.all()))
+    current, is_admin = active.current(), visitor.role.may(Role.ADMIN)
+    found = tuple(_shown(each, current) for each in reversed(active.versions.all()))
+    return found if is_admin else tuple(replace(each, sha256="") for each in found)
 
 
 def version_text(desk: Desk, number: int) -> str:
@@ -287,11 +293,17 @@ def _basis(active: ActiveFile, text: str) -> str:
     try:
         Source.parsed(active.path.name, text, {})
     except SettingsError:
-        version = active.versions.latest()
-        if version is None:
+        if active.versions.latest() is None:
             raise
-        return active.versions.text(version)
+        return _last_good(active)
     return text
+
+
+def _last_good(active: ActiveFile) -> str:
+    version = active.versions.latest()
+    if version is None:
+        raise SettingsError(f"{active.path.name}: cannot be used, and has no version that could be shown")
+    return active.versions.text(version)
 
 
 def _source(active: ActiveFile, text: str, basis: str) -> Source:
@@ -301,9 +313,13 @@ def _source(active: ActiveFile, text: str, basis: str) -> Source:
     return Source.parsed(name, unmasked(text, basis, name), environment())
 
 
-def _by_whom(active: ActiveFile) -> str:
+def _changed_since(active: ActiveFile) -> ConflictError:
     version = active.current()
-    return "" if version is None else f" (version {version.number}, by {version.who})"
+    who = "" if version is None else f" (version {version.number}, by {version.who})"
+    return ConflictError(
+        f"the settings were changed since this text was begun{who}: nothing was written; look at what is "
+        "there now, and put your change into that"
+    )
 
 
 def _numbered(active: ActiveFile, number: int) -> Version:

@@ -1,6 +1,7 @@
 """The settings as pages and over the API: a real node, its file, its versions."""
 
 import html
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from ai.stand_in import StandInSegmenter
 from config.home import versions_of
 from config.settings import load_settings
+from config.versions import digest_of
 from node.assembly import build_node
 from node.job_rows import utc_now
 from node.service import Node
@@ -130,9 +132,9 @@ def test_settings_are_activated_and_rolled_back_and_keep_their_secrets(
     assert _goes_by(node, uptake, 25)
 
     deeds = DeedStore(node.engine, utc_now).latest(2)
-    assert [(deed.who, deed.what, deed.detail) for deed in deeds] == [
-        ("admin", Act.ROLL_BACK, "too few"),
-        ("admin", Act.ACTIVATE, "fewer <at once>"),
+    assert [(deed.who, deed.what, deed.about, deed.detail) for deed in deeds] == [
+        ("admin", Act.ROLL_BACK, "version 1", "too few"),
+        ("admin", Act.ACTIVATE, "settings", "fewer <at once>"),
     ]
     assert len(seen) > 15
     assert not [text for text in seen if "canary" in text or "<at once>" in text]
@@ -184,6 +186,28 @@ def test_only_admins_change_settings(viewer: Browser, operator: Browser, setting
     assert settings_file.read_bytes() == before
 
 
+def test_digests_from_which_secrets_can_be_guessed_are_for_admins(
+    admin: Browser, viewer: Browser, uptake: Uptake, settings_file: Path
+) -> None:
+    paths = ("/settings", "/settings/versions", "/settings/versions/1")
+    digest = digest_of(settings_file.read_text())[:12]
+    for path in (*paths, *(f"/api/v1{path}" for path in paths)):
+        assert digest in admin.get(path).text
+        assert digest not in viewer.get(path).text
+
+
+def test_file_that_cannot_be_used_is_for_admins(
+    admin: Browser, viewer: Browser, uptake: Uptake, settings_file: Path
+) -> None:
+    settings_file.write_text(settings_file.read_text() + '[cluod]\nkey = "unheard-of"\n')
+    for path in ("/settings", "/api/v1/settings"):
+        assert "unheard-of" in admin.get(path).text
+        shown = viewer.get(path).text
+        assert "unknown section [cluod]" in html.unescape(shown)
+        assert "max_associations = 25" in shown
+        assert "unheard-of" not in shown
+
+
 def test_broken_file_can_be_mended_in_the_console(
     admin: Browser, node: Node, uptake: Uptake, settings_file: Path
 ) -> None:
@@ -195,6 +219,32 @@ def test_broken_file_can_be_mended_in_the_console(
 
     assert _goes_by(node, uptake, 8)
     assert "canary-password" in settings_file.read_text()
+
+
+def test_file_that_cannot_be_written_is_told_before_and_leaves_no_version(
+    admin: Browser, uptake: Uptake, settings_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "The node may not write this file"
+    assert told not in admin.get("/settings").text
+    access, rename, folder = os.access, os.rename, settings_file.parent
+
+    def cannot(source: Path, target: Path) -> None:
+        if target == settings_file:
+            raise OSError(30, "Read-only file system")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "access", lambda place, mode: place != folder and access(place, mode))
+    monkeypatch.setattr(os, "rename", cannot)
+    form = _form(admin)
+    assert told in admin.get("/settings").text
+    assert admin.get("/api/v1/settings/standing").json()["is_writable"] is False
+    answer = admin.submit(
+        "/settings/activate", **_with(form, "max_associations = 25", "max_associations = 7")
+    )
+
+    assert answer.status_code == 422
+    assert "Read-only file system" in answer.text
+    assert [each.number for each in versions_of(settings_file).all()] == [1]
 
 
 def test_node_without_a_settings_file_says_so(settings_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """One image and everything that is known of it, as its page shows it and programs are told."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from pydicom.uid import UID
@@ -15,7 +15,7 @@ from node.states import State
 from node.study_pictures import Line, canvas_of, lines_of
 from node.study_reading import Reading
 from node.study_view import JobView, job_view
-from node.web.job_orders import Order, possible_orders
+from node.web.job_orders import Order, possible_orders, recipients_of
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,7 @@ class JobDetails:
         sop_class: The name of its SOP Class.
         siblings: The other images of its study, the oldest first.
         orders: What its state allows a person to ask.
+        recipients: To whom results may be sent again: who was to have any, and is in the settings still.
         measured: What was measured.
         film: Its picture.
     """
@@ -105,11 +106,14 @@ class JobDetails:
     sop_class: str
     siblings: tuple[Sibling, ...]
     orders: tuple[Order, ...]
+    recipients: tuple[str, ...]
     measured: Measured
     film: Film
 
 
-def job_details(store: JobStore, spool: Spool, job_id: int, read: Callable[[int], Reading]) -> JobDetails:
+def job_details(
+    store: JobStore, spool: Spool, job_id: int, read: Callable[[int], Reading], known: Collection[str]
+) -> JobDetails:
     """Return what is known of a job; what cannot be read is told in its place.
 
     Args:
@@ -117,6 +121,7 @@ def job_details(store: JobStore, spool: Spool, job_id: int, read: Callable[[int]
         spool: Where files lie.
         job_id: Which.
         read: Gives what was measured, as `node.study_reading.reading_of` does.
+        known: The destinations that the settings have now.
 
     Raises:
         NotThereError: There is no such job.
@@ -127,7 +132,8 @@ def job_details(store: JobStore, spool: Spool, job_id: int, read: Callable[[int]
         view=view,
         sop_class=UID(view.job.sop_class_uid).name,
         siblings=tuple(_sibling(job) for job in store.study(view.job.study_instance_uid) if job.id != job_id),
-        orders=possible_orders(view),
+        orders=possible_orders(view, known),
+        recipients=recipients_of(view, known),
         measured=_measured(reading),
         film=_film(store, spool, job_id, reading),
     )

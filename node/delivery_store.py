@@ -229,7 +229,9 @@ class DeliveryStore(JobRows):
         theirs = [row for row in rows if destination in ("", row.destination)]
         found = [row for row in theirs if row.destination in known]
         if not theirs:
-            raise TransitionError(f"nothing of job {job_id} was for {destination or 'any destination'}")
+            raise TransitionError(
+                f"nothing of job {job_id} was for {clean(destination) or 'any destination'}"
+            )
         if not found:
             names = ", ".join(sorted({row.destination for row in theirs}))
             raise TransitionError(

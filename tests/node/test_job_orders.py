@@ -165,6 +165,8 @@ def test_refusals_say_why(store: JobStore, finished: Any, make_received: Any, cl
 
     with pytest.raises(TransitionError, match="nothing of job 1 was for archive"):
         store.resend(1, "archive", KNOWN)
+    with pytest.raises(TransitionError, match="nothing of job 1 was for pacs"):
+        store.resend(1, "pa\0cs", KNOWN)
     with pytest.raises(TransitionError, match="job 2 is queued; only what has results"):
         store.resend(2, "", KNOWN)
     with pytest.raises(TransitionError, match="there is no job 7"):

@@ -103,8 +103,12 @@ def resend_job(
     to: Annotated[str, typer.Option("--to", help="Only to this destination.")] = "",
     config: ConfigOption = None,
 ) -> None:
-    """Send the results of a job again, also what was delivered: the same objects under the same UIDs."""
-    state = _existing(config, job).resend(job, to).state
+    """Send the results of a job again, also what was delivered: the same objects under the same UIDs.
+
+    Destinations that the settings do not have any more are left out.
+    """
+    known = [destination.name for destination in load_settings(config).every_destination]
+    state = _existing(config, job).resend(job, to, known).state
     Console().print(f"the results of job {job} are sent again; it is {state} now")
 
 

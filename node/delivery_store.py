@@ -208,23 +208,35 @@ class DeliveryStore(JobRows):
         asked = update(deliveries).where(sent).values(values | {"asked_at": None})
         return connection.execute(again).rowcount + connection.execute(asked).rowcount
 
-    def send_again(self, connection: Connection, job_id: int, destination: str) -> None:
+    def send_again(
+        self, connection: Connection, job_id: int, destination: str, known: Collection[str]
+    ) -> None:
         """Make a job's deliveries wait as if they had never been sent, but those in a sender's hands.
+
+        Those to destinations that are not known any more are left as they are: nobody would send them.
 
         The storage commitment that was begun last is forgotten, so that a late answer to its request says
         nothing of the new sending; proofs from before it count no more (`node.proof_store`).
 
         Raises:
-            TransitionError: The destination (empty: anybody) was to have nothing, or no file is left.
+            TransitionError: The destination (empty: anybody) was to have nothing or is not known any more, or
+                no file is left.
         """
-        theirs = [deliveries.c.job_id == job_id]
-        theirs += [deliveries.c.destination == destination] if destination else []
-        joined = select(deliveries.c.id, results.c.path).select_from(
+        joined = select(deliveries.c.id, deliveries.c.destination, results.c.path).select_from(
             deliveries.join(results, deliveries.c.result_id == results.c.id)
         )
-        found = connection.execute(joined.where(*theirs)).all()
+        rows = connection.execute(joined.where(deliveries.c.job_id == job_id)).all()
+        theirs = [row for row in rows if destination in ("", row.destination)]
+        found = [row for row in theirs if row.destination in known]
+        if not theirs:
+            raise TransitionError(
+                f"nothing of job {job_id} was for {clean(destination) or 'any destination'}"
+            )
         if not found:
-            raise TransitionError(f"nothing of job {job_id} was for {destination or 'any destination'}")
+            names = ", ".join(sorted({row.destination for row in theirs}))
+            raise TransitionError(
+                f"results of job {job_id} cannot be sent again: not in the settings any more: {names}"
+            )
         ids = [row.id for row in found if row.path != NO_FILE]
         if not ids:
             raise TransitionError(

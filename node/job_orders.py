@@ -1,5 +1,6 @@
 """What a person says of a job: again, once more, send it again, let it go."""
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -54,7 +55,7 @@ class JobOrders(JobLookup):
             return as_job(self.move(connection, row, Event.RETRY, row.reason))
 
     @repeated
-    def resend(self, job_id: int, destination: str = "") -> Job:
+    def resend(self, job_id: int, destination: str, known: Collection[str]) -> Job:
         """Send results again that were sent before, whatever became of them: byte for byte the same objects.
 
         Whoever is asked for proofs has to give new ones; what it says of the earlier sending counts no more.
@@ -63,17 +64,18 @@ class JobOrders(JobLookup):
         Args:
             job_id: Whose results.
             destination: To whom; empty: to everybody who was to have them.
+            known: The destinations that the settings have now; what was for others is left as it is.
 
         Raises:
             TransitionError: There is no such job, it is being worked on or has no results, its files were
-                removed, or the destination was to have nothing of it.
+                removed, or the destination was to have nothing of it or is not in the settings any more.
         """
         with writing(self.engine) as connection:
             row = _existing(connection, job_id)
             if State(row.state) not in _WITH_RESULTS:
                 raise TransitionError(f"job {job_id} is {row.state}; only what has results is sent again")
             _refuse_without_files(row)
-            self.send_again(connection, job_id, destination)
+            self.send_again(connection, job_id, destination, known)
             return as_job(self.move(connection, row, Event.RESEND, row.reason))
 
     @repeated

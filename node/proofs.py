@@ -63,7 +63,7 @@ class Said:
 
 
 def said(delivery: Delivery, proofs: Sequence[Proof]) -> Said:
-    """Return what is said of the last sending of a delivery; nothing before a new one that a person asked for.
+    """Return what is said of a delivery's last sending; nothing before a new one that a person asked for.
 
     Args:
         delivery: Which.

@@ -76,7 +76,7 @@ def list_jobs(
 def show_job(request: Request, desk: TheDesk, shown: Shown, visitor: Viewer, job: JobNumber) -> JobDetails:
     """Return an image with its timeline, deliveries, proofs and measurements."""
     desk.note(request, visitor, Act.LOOK, about(job_view(desk.store, job).job))
-    return job_details(desk.store, shown, job)
+    return job_details(desk.store, shown, job, desk.destinations)
 
 
 @router.get("/jobs/{job}/masks")
@@ -114,7 +114,10 @@ def rerun(request: Request, desk: TheDesk, visitor: Operator, job: JobNumber) ->
 def resend(
     request: Request, desk: TheDesk, visitor: Operator, job: JobNumber, to: To | None = None
 ) -> Stands:
-    """Send results again, also those that were delivered: byte for byte the same objects."""
+    """Send results again, also those that were delivered: byte for byte the same objects.
+
+    Destinations that the settings do not have any more are left out.
+    """
     return _do(request, desk, visitor, job, Asked(Order.RESEND, "" if to is None else to.destination))
 
 

@@ -51,4 +51,4 @@ def note_and_carry_out(desk: Desk, request: Request, visitor: Visitor, view: Job
     known = {each.delivery.destination for each in view.deliveries}
     to = f"to {asked.destination}" if asked.destination in known else ""
     desk.note(request, visitor, ACTS[asked.order], about(view.job), to)
-    return carry_out(desk.store, view.job.id, asked)
+    return carry_out(desk.store, view.job.id, asked, desk.destinations)

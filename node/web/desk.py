@@ -50,6 +50,11 @@ class Desk:
         """Where files lie."""
         return self.watched.spool
 
+    @property
+    def destinations(self) -> frozenset[str]:
+        """The names of the destinations that the node has now."""
+        return frozenset(destination.name for destination in self.settings.every_destination)
+
     def note(self, request: Request, visitor: Visitor, act: Act, about: str = "", detail: str = "") -> None:
         """Write down what a visitor does, before it is done."""
         self.deeds.write(visitor.name, address_of(request), act, about, detail)

@@ -1,5 +1,6 @@
 """One image and everything that is known of it, as its page shows it and programs are told."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from pydicom.uid import UID
@@ -13,7 +14,7 @@ from node.study_pictures import Line, lines_of
 from node.study_reading import Reading
 from node.study_view import JobView, job_view
 from node.web.image_shown import ShownImages
-from node.web.job_orders import Order, possible_orders
+from node.web.job_orders import Order, possible_orders, recipients_of
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class JobDetails:
         sop_class: The name of its SOP Class.
         siblings: The other images of its study, the oldest first.
         orders: What its state allows a person to ask.
+        recipients: To whom results may be sent again: who was to have any, and is in the settings still.
         measured: What was measured.
         film: Its picture.
     """
@@ -103,17 +105,19 @@ class JobDetails:
     sop_class: str
     siblings: tuple[Sibling, ...]
     orders: tuple[Order, ...]
+    recipients: tuple[str, ...]
     measured: Measured
     film: Film
 
 
-def job_details(store: JobStore, shown: ShownImages, job_id: int) -> JobDetails:
+def job_details(store: JobStore, shown: ShownImages, job_id: int, known: Collection[str]) -> JobDetails:
     """Return what is known of a job; what cannot be read is told in its place.
 
     Args:
         store: The queue.
         shown: Gives what was measured, and how the picture is scaled.
         job_id: Which.
+        known: The destinations that the settings have now.
 
     Raises:
         NotThereError: There is no such job.
@@ -124,7 +128,8 @@ def job_details(store: JobStore, shown: ShownImages, job_id: int) -> JobDetails:
         view=view,
         sop_class=UID(view.job.sop_class_uid).name,
         siblings=tuple(_sibling(job) for job in store.study(view.job.study_instance_uid) if job.id != job_id),
-        orders=possible_orders(view),
+        orders=possible_orders(view, known),
+        recipients=recipients_of(view, known),
         measured=_measured(reading),
         film=_film(shown, job_id, reading),
     )

@@ -1,5 +1,6 @@
 """What a person may ask of a job on its page, and what each asking is called."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -54,8 +55,19 @@ class Asked:
     reason: str = ""
 
 
-def possible_orders(view: JobView) -> tuple[Order, ...]:
-    """Return what the state of a job allows."""
+def recipients_of(view: JobView, known: Collection[str]) -> tuple[str, ...]:
+    """Return to whom results may be sent again: who was to have any, and is known still."""
+    names = dict.fromkeys(each.delivery.destination for each in view.deliveries)
+    return tuple(name for name in names if name in known)
+
+
+def possible_orders(view: JobView, known: Collection[str]) -> tuple[Order, ...]:
+    """Return what the state of a job allows.
+
+    Args:
+        view: Of the job.
+        known: The destinations that the settings have now.
+    """
     state = view.job.state
     if state is State.QUEUED:
         return (Order.CANCEL,)
@@ -67,12 +79,18 @@ def possible_orders(view: JobView) -> tuple[Order, ...]:
         return ()
     is_open = any(each.delivery.state is not _HAS_IT for each in view.deliveries)
     retry = (Order.RETRY,) if is_open else ()
-    resend = (Order.RESEND,) if view.deliveries else ()
+    resend = (Order.RESEND,) if recipients_of(view, known) else ()
     return (*retry, Order.RERUN, *resend)
 
 
-def carry_out(store: JobStore, job_id: int, asked: Asked) -> Job:
+def carry_out(store: JobStore, job_id: int, asked: Asked, known: Collection[str]) -> Job:
     """Do what is asked, and return the job as it is then.
+
+    Args:
+        store: The queue.
+        job_id: Of which job it is asked.
+        asked: What.
+        known: The destinations that the settings have now.
 
     Raises:
         TransitionError: Its state does not allow it; the message says why.
@@ -83,6 +101,6 @@ def carry_out(store: JobStore, job_id: int, asked: Asked) -> Job:
         case Order.RERUN:
             return store.rerun(job_id)
         case Order.RESEND:
-            return store.resend(job_id, asked.destination)
+            return store.resend(job_id, asked.destination, known)
         case Order.CANCEL:
             return store.cancel(job_id, asked.reason.replace("\0", "").strip())

@@ -119,7 +119,7 @@ def _page(
     done: str = "",
     problem: str = "",
 ) -> Response:
-    details = job_details(desk.store, shown, job_id)
+    details = job_details(desk.store, shown, job_id, desk.destinations)
     told = DONE[Order(done)] if done in set(Order) else ""
     values = {"done": told, "problem": problem, "meaning": MEANINGS[details.view.job.state]}
     status = 409 if problem else 200

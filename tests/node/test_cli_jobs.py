@@ -214,9 +214,15 @@ def test_results_are_sent_again_to_whom_it_says(settings_file: Path, store: JobS
     job = receive(store, "1.2.3.1")
     store.claim("w", 60)
     result = StoredResult("SEG", SOP_CLASS, "1.2.3.9", "results/9", "00")
-    store.finish(job, "w", [AddressedResult(result, ("pacs",))])
-    [delivery] = store.claim_deliveries("pacs", "s", 60, 1)
-    store.delivered(delivery.id, 0)
+    store.finish(job, "w", [AddressedResult(result, ("pacs", "renamed"))])
+    for name in ("pacs", "renamed"):
+        [delivery] = store.claim_deliveries(name, "s", 60, 1)
+        store.delivered(delivery.id, 0)
+    with settings_file.open("a") as file:
+        file.write('[[destination]]\nname = "pacs"\nae_title = "A"\nhost = "127.0.0.1"\nport = 104\n')
+    gone = run(settings_file, "resend", str(job), "--to", "renamed").exception
+    assert isinstance(gone, TransitionError)
+    assert "not in the settings any more: renamed" in str(gone)
     output = run(settings_file, "resend", str(job), "--to", "pacs").output
 
     assert f"the results of job {job} are sent again; it is delivering now" in output

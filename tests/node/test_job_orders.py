@@ -19,6 +19,7 @@ from tests.node.proving import BACKOFF, DELIVERED, SENT, UIDS, Bench, at
 
 LEASE_S = 60.0
 WAITING = [DeliveryState.WAITING] * 2
+KNOWN = ("pacs", "archive")
 
 
 def send(store: JobStore, destination: str) -> list[int]:
@@ -99,7 +100,7 @@ def test_results_that_were_delivered_are_sent_again_to_all(store: JobStore, fini
     first = {name: send(store, name) for name in ("pacs", "archive")}
     assert store.jobs()[0].state is State.DONE
 
-    assert store.resend(1).state is State.DELIVERING
+    assert store.resend(1, "", KNOWN).state is State.DELIVERING
     assert {name: send(store, name) for name in ("pacs", "archive")} == first
     assert store.jobs()[0].state is State.DONE
 
@@ -107,10 +108,24 @@ def test_results_that_were_delivered_are_sent_again_to_all(store: JobStore, fini
 def test_results_are_sent_again_to_one_destination(store: JobStore, finished: Any) -> None:
     finished(store, "pacs", "archive")
     send(store, "pacs"), send(store, "archive")
-    store.resend(1, "archive")
+    store.resend(1, "archive", KNOWN)
 
     assert send(store, "pacs") == []
     assert len(send(store, "archive")) == 2
+    assert store.jobs()[0].state is State.DONE
+
+
+def test_what_was_for_a_destination_that_is_gone_is_left_as_it_is(store: JobStore, finished: Any) -> None:
+    finished(store, "pacs", "archive")
+    send(store, "pacs"), send(store, "archive")
+    store.resend(1, "", ("pacs",))
+
+    assert len(send(store, "pacs")) == 2
+    assert store.jobs()[0].state is State.DONE  # it does not wait for the other for ever
+    with pytest.raises(TransitionError, match="not in the settings any more: archive"):
+        store.resend(1, "archive", ("pacs",))
+    with pytest.raises(TransitionError, match="not in the settings any more: archive, pacs"):
+        store.resend(1, "", ("web",))
     assert store.jobs()[0].state is State.DONE
 
 
@@ -119,7 +134,7 @@ def test_what_is_parked_or_put_off_is_due_now_and_begins_anew(store: JobStore, f
     first, second = store.claim_deliveries("pacs", "sender", LEASE_S, 10)
     store.delivery_failed(first.id, "refused", None, 0xA900)
     store.delivery_failed(second.id, "busy", store.clock() + timedelta(hours=1), 0xA700)
-    assert store.resend(1).state is State.DELIVERING
+    assert store.resend(1, "", KNOWN).state is State.DELIVERING
 
     found = store.deliveries(1)
     assert [(d.state, d.attempts, d.status, d.reason) for d in found] == [
@@ -131,7 +146,7 @@ def test_what_is_parked_or_put_off_is_due_now_and_begins_anew(store: JobStore, f
 def test_what_a_sender_has_in_its_hands_is_left_to_it(store: JobStore, finished: Any) -> None:
     finished(store, "pacs")
     [held] = store.claim_deliveries("pacs", "sender", LEASE_S, 1)
-    store.resend(1)
+    store.resend(1, "", KNOWN)
 
     assert [d.id for d in store.claim_deliveries("pacs", "other", LEASE_S, 10)] == [held.id + 1]
     assert store.renew([held.id], "sender", LEASE_S)
@@ -140,7 +155,7 @@ def test_what_a_sender_has_in_its_hands_is_left_to_it(store: JobStore, finished:
 def test_before_anything_was_sent_the_job_stays_stored(store: JobStore, finished: Any) -> None:
     finished(store, "pacs")
 
-    assert store.resend(1).state is State.STORED
+    assert store.resend(1, "", KNOWN).state is State.STORED
 
 
 def test_refusals_say_why(store: JobStore, finished: Any, make_received: Any, clock: Any) -> None:
@@ -149,15 +164,17 @@ def test_refusals_say_why(store: JobStore, finished: Any, make_received: Any, cl
     store.add_received(make_received())
 
     with pytest.raises(TransitionError, match="nothing of job 1 was for archive"):
-        store.resend(1, "archive")
+        store.resend(1, "archive", KNOWN)
+    with pytest.raises(TransitionError, match="nothing of job 1 was for pacs"):
+        store.resend(1, "pa\0cs", KNOWN)
     with pytest.raises(TransitionError, match="job 2 is queued; only what has results"):
-        store.resend(2)
+        store.resend(2, "", KNOWN)
     with pytest.raises(TransitionError, match="there is no job 7"):
-        store.resend(7)
+        store.resend(7, "", KNOWN)
     with writing(store.engine) as connection:
         connection.execute(update(jobs).where(jobs.c.id == 1).values(files_removed_at=clock()))
     with pytest.raises(TransitionError, match="its files were removed on 2025-01-02"):
-        store.resend(1)
+        store.resend(1, "", KNOWN)
     assert store.jobs(State.DONE)[0].id == 1
 
 
@@ -168,14 +185,14 @@ def test_result_whose_file_is_gone_is_left_out_and_without_any_it_is_refused(
     first, second = send(store, "pacs")
     with writing(store.engine) as connection:
         connection.execute(update(results).where(results.c.kind == "SEG").values(path=NO_FILE))
-    store.resend(1)
+    store.resend(1, "", KNOWN)
     assert send(store, "pacs") == [second]
     assert first != second
 
     with writing(store.engine) as connection:
         connection.execute(update(results).values(path=NO_FILE))
     with pytest.raises(TransitionError, match="`paxnode jobs rerun 1` makes them once more"):
-        store.resend(1)
+        store.resend(1, "", KNOWN)
 
 
 # ---- proofs of the earlier sending
@@ -189,7 +206,7 @@ def test_late_proof_of_the_earlier_sending_is_none_of_the_new_one(bench: Bench) 
     bench.store.begin_transaction("2.25.77", "pacs", ids)
     transaction = bench.store.transaction("2.25.77")
     assert transaction is not None
-    bench.store.resend(1)
+    bench.store.resend(1, "", KNOWN)
 
     late = CommitmentAnswer(frozenset(UIDS))
     bench.store.found(ids, asked, before)
@@ -222,7 +239,7 @@ def test_late_commitment_to_the_earlier_sending_is_none_to_the_new_one(bench: Be
     bench.send(destination)
     ids = [d.id for d in bench.store.deliveries()]
     earlier = begun(bench, "2.25.77", ids)
-    bench.store.resend(1)
+    bench.store.resend(1, "", KNOWN)
     bench.resend(destination)
 
     answer(bench, earlier)
@@ -262,7 +279,7 @@ def test_what_waits_for_proofs_is_taken_from_its_prover(bench: Bench) -> None:
     destination = at(1)
     bench.send(destination)
     held = bench.store.claim_unproven("pacs", "prover", 600.0, 10)
-    bench.store.resend(1, "pacs")
+    bench.store.resend(1, "pacs", KNOWN)
 
     assert [d.id for d in bench.resend(destination)] == [each.delivery.id for each in held]
     bench.store.await_proof([each.delivery.id for each in held], bench.clock(), "awaited")

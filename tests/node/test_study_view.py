@@ -30,7 +30,7 @@ def test_timeline_tells_of_job_and_proofs_by_time(bench: Bench) -> None:
     bench.store.found([first], asked_of(destination), bench.store.newest_proof())
     bench.store.not_found([second], "lost", BACKOFF, bench.store.newest_proof())
     bench.clock.advance(60)
-    bench.store.resend(1)
+    bench.store.resend(1, "", ["pacs"])
     view = job_view(bench.store, 1)
 
     assert [(moment.what, moment.detail) for moment in view.timeline] == [
@@ -74,7 +74,7 @@ def test_view_has_results_identifiers_and_what_was_said_since_the_last_sending(b
     assert done.said.found is not None
     assert (sent.said.found, sent.said.committed) == (None, None)
 
-    bench.store.resend(1)
+    bench.store.resend(1, "", ["pacs"])
     waits, _ = job_view(bench.store, 1).deliveries
     assert waits.said == Said(None, None, None)
     bench.resend(destination)

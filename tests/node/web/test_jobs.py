@@ -14,11 +14,13 @@ import pytest
 from PIL import Image
 from pydicom import Dataset
 from pynetdicom import AE
+from sqlalchemy import update
 
 from ai.stand_in import StandInSegmenter
 from config.settings import load_settings
 from node.archive import Archive
 from node.assembly import build_node
+from node.database import deliveries, writing
 from node.decode import parse
 from node.job_rows import utc_now
 from node.job_store import JobStore
@@ -259,6 +261,21 @@ def test_results_are_sent_again_to_whom_it_is_asked(site: Site) -> None:
     assert set(site.archive.counts.values()) == {2}
     gone = post(site.operator, f"/jobs/{CHEST}/resend", destination="elsewhere")
     assert (gone.status_code, "was for elsewhere" in gone.json()["error"]) == (409, True)
+
+
+def test_results_are_not_sent_again_to_whom_the_settings_do_not_have(site: Site) -> None:
+    theirs = update(deliveries).where(deliveries.c.job_id == CHEST)
+    with writing(site.node.engine) as connection:
+        connection.execute(theirs.values(destination="renamed"))
+    page = site.operator.get(f"/jobs/{CHEST}").text
+    refused = site.operator.submit(f"/jobs/{CHEST}/resend", to="renamed")
+    with writing(site.node.engine) as connection:
+        connection.execute(theirs.values(destination="pacs"))
+
+    assert 'action="/jobs/1/resend"' not in page
+    assert (refused.status_code, "not in the settings any more: renamed" in refused.text) == (409, True)
+    assert re.findall("<option>([^<]*)<", site.operator.get(f"/jobs/{CHEST}").text) == ["pacs"]
+    assert site.store.job(CHEST).state is State.DONE  # type: ignore[union-attr]
 
 
 def test_refused_image_is_tried_again(site: Site) -> None:

@@ -13,7 +13,8 @@ from node.web.asking import (
     AnyState,
     Before,
     JobNumber,
-    MaskNumber,
+    MaskLabel,
+    MaskVersion,
     Words,
     about,
     note_and_carry_out,
@@ -81,8 +82,8 @@ def show_job(request: Request, desk: TheDesk, shown: Shown, visitor: Viewer, job
 
 @router.get("/jobs/{job}/masks")
 def list_masks(shown: Shown, visitor: Viewer, job: JobNumber) -> Structures:
-    """Return the structures that were found."""
-    return structures_of(shown.masks(job))
+    """Return the structures that were found, each with the path of its mask."""
+    return structures_of(shown.masks(job), f"/api/v1/jobs/{job}")
 
 
 @router.get("/jobs/{job}/picture.png", responses=PICTURE)
@@ -92,10 +93,10 @@ def show_picture(request: Request, desk: TheDesk, shown: Shown, visitor: Viewer,
     return Response(shown.picture(job).png, media_type=PNG)
 
 
-@router.get("/jobs/{job}/masks/{number}.png", responses=PICTURE)
-def show_mask(shown: Shown, visitor: Viewer, job: JobNumber, number: MaskNumber) -> Response:
+@router.get("/jobs/{job}/masks/{label}.png", responses=PICTURE)
+def show_mask(shown: Shown, visitor: Viewer, job: JobNumber, label: MaskLabel, of: MaskVersion) -> Response:
     """Return the mask of a structure, as large as the radiograph's picture, transparent where it is not."""
-    return Response(shown.mask(job, number).png, media_type=PNG)
+    return Response(shown.mask(job, label, of).png, media_type=PNG)
 
 
 @router.post("/jobs/{job}/retry")

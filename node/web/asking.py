@@ -18,13 +18,24 @@ LARGEST = 2**31 - 1
 """A number of a job has 32 bits in the database."""
 
 JobNumber = Annotated[int, Path(ge=1, le=LARGEST, description="The number of a job.")]
-MaskNumber = Annotated[int, Path(ge=1, le=1000, description="Of a mask, counted from 1.")]
+MaskLabel = Annotated[str, Path(max_length=64, description="The label of a structure.")]
+MaskVersion = Annotated[
+    str,
+    Query(
+        min_length=1,
+        max_length=64,
+        description="The version of the results, as in the list of the masks: 409 where they have changed.",
+    ),
+]
 Words = Annotated[
     str,
     Query(
         max_length=200,
         description="An Accession Number, Patient ID, Study or SOP Instance UID, or a sender's AE title.",
     ),
+]
+MaybeVersion = Annotated[
+    str, Query(max_length=64, description="The version of what the page shows beside; empty: any.")
 ]
 AnyState = Annotated[
     State | None,

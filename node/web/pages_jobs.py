@@ -14,7 +14,9 @@ from node.web.asking import (
     AnyState,
     Before,
     JobNumber,
-    MaskNumber,
+    MaskLabel,
+    MaskVersion,
+    MaybeVersion,
     Words,
     about,
     note_and_carry_out,
@@ -61,13 +63,15 @@ def job(
 
 
 @router.get("/jobs/{job}/structures")
-def structures(request: Request, shown: Shown, visitor: Viewer, job: JobNumber) -> Response:
+def structures(
+    request: Request, shown: Shown, visitor: Viewer, job: JobNumber, of: MaybeVersion = ""
+) -> Response:
     """Show what may be laid over the radiograph, for the page to put in its place."""
     try:
-        masks = shown.masks(job)
+        masks = shown.masks(job, of)
     except NodeError as error:
         masks = Masks((), str(error))
-    return page(request, "job_structures.html", visitor, job=job, found=structures_of(masks))
+    return page(request, "job_structures.html", visitor, found=structures_of(masks, f"/jobs/{job}"))
 
 
 @router.get("/jobs/{job}/picture.png")
@@ -77,10 +81,10 @@ def picture(request: Request, desk: TheDesk, shown: Shown, visitor: Viewer, job:
     return Response(shown.picture(job).png, media_type=PNG)
 
 
-@router.get("/jobs/{job}/masks/{number}.png")
-def mask(shown: Shown, visitor: Viewer, job: JobNumber, number: MaskNumber) -> Response:
+@router.get("/jobs/{job}/masks/{label}.png")
+def mask(shown: Shown, visitor: Viewer, job: JobNumber, label: MaskLabel, of: MaskVersion) -> Response:
     """Show the mask of a structure."""
-    return Response(shown.mask(job, number).png, media_type=PNG)
+    return Response(shown.mask(job, label, of).png, media_type=PNG)
 
 
 def asked_of(

@@ -208,9 +208,28 @@ def test_radiograph_and_masks_are_pictures_of_one_size(site: Site) -> None:
         shown = site.viewer.get(mask)
         assert size_of(shown) == (COLUMNS, ROWS)
         assert 0 < np.asarray(Image.open(BytesIO(shown.content)).convert("RGBA"))[..., 3].mean() < 255
-    groups = site.viewer.get(f"/api/v1/jobs/{CHEST}/masks").json()["groups"]
-    assert sum(len(group["structures"]) for group in groups) == len(masks)
-    assert site.viewer.get(f"/jobs/{CHEST}/masks/{len(masks) + 1}.png").status_code == 404
+    told = site.viewer.get(f"/api/v1/jobs/{CHEST}/masks").json()
+    listed = {each["label"]: each["mask"] for group in told["groups"] for each in group["structures"]}
+    assert sorted(listed.values()) == sorted(f"/api/v1{mask}" for mask in masks)
+    assert size_of(site.viewer.get(listed["heart"])) == (COLUMNS, ROWS)
+    unknown = site.viewer.get(f"/jobs/{CHEST}/masks/hart.png?of={told['version']}")
+    assert unknown.status_code == 404
+
+
+def test_masks_of_other_results_than_the_page_shows_are_not_given(site: Site) -> None:
+    [part] = re.findall(r'data-load="([^"]+)"', site.viewer.get(f"/jobs/{CHEST}").text)
+    path, _, version = part.partition("?of=")
+    assert version == site.viewer.get(f"/api/v1/jobs/{CHEST}").json()["measured"]["version"] != ""
+    assert "data-mask=" in site.viewer.get(part).text
+
+    stale = site.viewer.get(path, params={"of": "0123456789abcdef"})
+
+    assert "have changed; load the page again" in stale.text
+    assert "data-mask=" not in stale.text
+    for mask in (f"/jobs/{CHEST}/masks/heart.png", f"/api/v1/jobs/{CHEST}/masks/heart.png"):
+        refused = site.viewer.get(mask, params={"of": "0123456789abcdef"})
+        assert (refused.status_code, "have changed; load the page again" in refused.text) == (409, True)
+        assert site.viewer.get(mask).status_code == 422  # of no version: of no results
 
 
 def test_refused_image_is_shown_with_the_reason(site: Site) -> None:
@@ -225,7 +244,7 @@ def test_refused_image_is_shown_with_the_reason(site: Site) -> None:
 
 @pytest.mark.parametrize(("job", "status"), [("999", 404), ("0", 422), ("99999999999", 422), ("x", 422)])
 def test_number_of_no_job_is_told(site: Site, job: str, status: int) -> None:
-    for path in ("", "/structures", "/picture.png", "/masks/1.png"):
+    for path in ("", "/structures", "/picture.png", "/masks/heart.png?of=1"):
         is_part = path == "/structures" and status == 404  # says so in its place
         assert site.viewer.get(f"/jobs/{job}{path}").status_code == (200 if is_part else status)
     assert site.viewer.get(f"/api/v1/jobs/{job}").status_code == status

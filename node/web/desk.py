@@ -13,6 +13,7 @@ from node.spool import Spool
 from node.watched import Watched
 from node.web.accounts import AccountStore
 from node.web.deeds import Act, DeedStore
+from node.web.looks import Looks
 from node.web.sessions import Lifetimes, SessionStore, Visitor
 
 
@@ -27,6 +28,7 @@ class Desk:
         accounts: Who may log in.
         sessions: Who is logged in.
         deeds: Who did what.
+        looks: Who looked at what lately.
     """
 
     watched: Watched
@@ -35,6 +37,7 @@ class Desk:
     accounts: AccountStore
     sessions: SessionStore
     deeds: DeedStore
+    looks: Looks
 
     @property
     def settings(self) -> Settings:
@@ -65,6 +68,7 @@ def desk_for(watched: Watched, store: JobStore, settings_file: Path | None) -> D
         AccountStore(watched.engine, watched.clock),
         SessionStore(watched.engine, watched.clock, lifetimes),
         DeedStore(watched.engine, watched.clock),
+        Looks(),
     )
 
 

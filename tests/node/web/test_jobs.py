@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 from io import BytesIO, StringIO
 from typing import NamedTuple
@@ -28,6 +28,7 @@ from node.states import State
 from node.web.accounts import AccountStore
 from node.web.deeds import Act, DeedStore
 from node.web.roles import Role
+from node.web.sessions import Lifetimes, SessionStore
 from tests.node.conftest import logged
 from tests.node.web.conftest import PASSWORD, SETTINGS, Browser, logged_in
 
@@ -316,6 +317,46 @@ def test_who_looked_and_who_did_what_is_written_down(site: Site) -> None:
     assert (tried.who, tried.what, tried.about) == ("operator", Act.CANCEL, about)
     told = " ".join(f"{deed.about} {deed.detail}" for deed in deeds)
     assert not any(word in told for word in (*NAME.split("^"), PATIENT, ACCESSION, "mistake"))
+
+
+@contextmanager
+def program(site: Site, name: str) -> Iterator[Browser]:
+    """A program with a token of an account of its own."""
+    AccountStore(site.node.engine, utc_now).add(name, PASSWORD, Role.VIEWER)
+    day = timedelta(days=1)
+    token = SessionStore(site.node.engine, utc_now, lambda: Lifetimes(day, day)).make_token(name, day)
+    headers = {"Authorization": f"Bearer {token}"}
+    with Browser(base_url=site.viewer.base_url, trust_env=False, timeout=60, headers=headers) as browser:
+        yield browser
+
+
+@pytest.mark.parametrize("pictures", ["/jobs/1/structures", "/api/v1/jobs/1/masks"])
+def test_who_fetches_masks_only_is_written_down_once(site: Site, pictures: str) -> None:
+    name = f"program{len(pictures)}"
+    version = site.viewer.get("/api/v1/jobs/1/masks").json()["version"]
+    paths = [f"{root}/jobs/1/masks/heart.png?of={version}" for root in ("", "/api/v1")]
+    with program(site, name) as browser:
+        for path in (pictures, *paths, "/jobs/1/picture.png", "/api/v1/jobs/1/picture.png", pictures):
+            assert browser.get(path).status_code == 200
+
+    [deed] = DeedStore(site.node.engine, utc_now).latest(9, who=name)
+    assert (deed.what, deed.about) == (Act.LOOK, f"job 1, study {site.chest.StudyInstanceUID}")
+
+
+def test_one_mask_is_written_down(site: Site) -> None:
+    version = site.viewer.get("/api/v1/jobs/1/masks").json()["version"]
+    for root in ("", "/api/v1"):
+        with program(site, f"one{len(root)}") as browser:
+            assert browser.get(f"{root}/jobs/1/masks/heart.png?of={version}").status_code == 200
+        assert len(DeedStore(site.node.engine, utc_now).latest(9, who=f"one{len(root)}")) == 1
+
+
+def test_page_and_its_pictures_are_one_look_and_the_next_page_another(site: Site) -> None:
+    with program(site, "reader") as browser:
+        for looks in (1, 2):
+            for path in ("", "/picture.png", "/structures"):
+                assert browser.get(f"/jobs/{CHEST}{path}").status_code == 200
+            assert len(DeedStore(site.node.engine, utc_now).latest(9, who="reader")) == looks
 
 
 def test_nobody_is_named_in_the_log(site: Site) -> None:

@@ -1,5 +1,6 @@
 """Which of a job's results tell of it now: those of the weights that worked last, by destination."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -87,6 +88,17 @@ def _evidence(report: Dataset) -> Iterator[str]:
     for study in report.get(EVIDENCE, ()):
         for series in study.ReferencedSeriesSequence:
             yield from (str(sop.ReferencedSOPInstanceUID) for sop in series.ReferencedSOPSequence)
+
+
+def version_of(sets: Sequence[ResultSet]) -> str:
+    """Return what changes when other results tell of a job: 16 hexadecimal digits of their digests.
+
+    >>> version_of([ResultSet("pacs", (), None)])
+    'e3b0c44298fc1c14'
+    """
+    results = (each for one in sets for each in (*one.segmentations, *([one.report] if one.report else ())))
+    digests = sorted({f"{each.sop_instance_uid} {each.digest}" for each in results})
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()[:16]
 
 
 def none_of(sets: Sequence[ResultSet], what: str) -> str:

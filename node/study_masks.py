@@ -21,7 +21,7 @@ from node.job_store import JobStore
 from node.jobs import StoredResult
 from node.kept_results import job_with_files, read_header, read_result
 from node.read_results import ReceivedSegment, read_segments
-from node.result_sets import current_sets, none_of
+from node.result_sets import current_sets, none_of, version_of
 from node.spool import Spool
 from node.study_pictures import png_of
 
@@ -54,10 +54,12 @@ class Masks:
     Attributes:
         pictures: In the order of their Segmentations.
         missing: Why there is none; empty: there are some.
+        version: Of the results that they are read from, as `node.result_sets.version_of`.
     """
 
     pictures: tuple[MaskPicture, ...]
     missing: str = ""
+    version: str = ""
 
 
 def masks_of(store: JobStore, spool: Spool, job_id: int) -> Masks:
@@ -70,12 +72,12 @@ def masks_of(store: JobStore, spool: Spool, job_id: int) -> Masks:
     sets = current_sets(store, spool, job_with_files(store, job_id))
     chosen = max((each.segmentations for each in sets), key=lambda segs: _covered(spool, segs))
     if not chosen:
-        return Masks((), f"no masks: {none_of(sets, 'Segmentation')}")
+        return Masks((), f"no masks: {none_of(sets, 'Segmentation')}", version_of(sets))
     found: dict[str, MaskPicture] = {}
     for result in chosen:
         for picture in _pictures(read_result(spool, result)):
             found.setdefault(picture.label, picture)
-    return Masks(tuple(found.values()))
+    return Masks(tuple(found.values()), version=version_of(sets))
 
 
 def _covered(spool: Spool, segs: Sequence[StoredResult]) -> int:

@@ -6,7 +6,7 @@ from ai.measurement import Drawing, Measurements
 from node.job_store import JobStore
 from node.kept_results import job_with_files, read_result
 from node.read_results import read_drawings, read_measurements, read_notes
-from node.result_sets import current_sets, none_of
+from node.result_sets import current_sets, none_of, version_of
 from node.spool import Spool
 
 
@@ -19,12 +19,14 @@ class Reading:
         drawings: Every line, in stored pixels; several measurements may share one.
         notes: What was odd about the image, and what was repaired in the masks.
         missing: Why there is nothing of all this; empty: there is.
+        version: Of the results that it is read from, as `node.result_sets.version_of`.
     """
 
     measurements: Measurements = field(default_factory=lambda: Measurements(()))
     drawings: tuple[Drawing, ...] = ()
     notes: tuple[str, ...] = ()
     missing: str = ""
+    version: str = ""
 
 
 def reading_of(store: JobStore, spool: Spool, job_id: int) -> Reading:
@@ -37,9 +39,13 @@ def reading_of(store: JobStore, spool: Spool, job_id: int) -> Reading:
     sets = current_sets(store, spool, job_with_files(store, job_id))
     reports = dict.fromkeys(each.report for each in sets if each.report is not None)
     if not reports:
-        return Reading(missing=f"no measurements: {none_of(sets, 'report')}")
+        return Reading(missing=f"no measurements: {none_of(sets, 'report')}", version=version_of(sets))
     read = [read_result(spool, report) for report in reports]
+    version = version_of(sets)
     return max(
-        (Reading(read_measurements(r), tuple(read_drawings(r)), tuple(read_notes(r))) for r in read),
+        (
+            Reading(read_measurements(r), tuple(read_drawings(r)), tuple(read_notes(r)), version=version)
+            for r in read
+        ),
         key=lambda reading: len(reading.measurements.results),
     )

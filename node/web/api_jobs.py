@@ -13,13 +13,13 @@ from node.web.asking import (
     AnyState,
     Before,
     JobNumber,
-    MaskNumber,
+    MaskLabel,
+    MaskVersion,
     Words,
-    about,
     note_and_carry_out,
+    note_look,
     note_search,
 )
-from node.web.deeds import Act
 from node.web.desk import Desk
 from node.web.image_shown import Shown
 from node.web.job_details import JobDetails, job_details
@@ -75,27 +75,37 @@ def list_jobs(
 @router.get("/jobs/{job}")
 def show_job(request: Request, desk: TheDesk, shown: Shown, visitor: Viewer, job: JobNumber) -> JobDetails:
     """Return an image with its timeline, deliveries, proofs and measurements."""
-    desk.note(request, visitor, Act.LOOK, about(job_view(desk.store, job).job))
+    note_look(desk, request, visitor, job)
     return job_details(desk.store, shown, job, desk.destinations)
 
 
 @router.get("/jobs/{job}/masks")
-def list_masks(shown: Shown, visitor: Viewer, job: JobNumber) -> Structures:
-    """Return the structures that were found."""
-    return structures_of(shown.masks(job))
+def list_masks(request: Request, desk: TheDesk, shown: Shown, visitor: Viewer, job: JobNumber) -> Structures:
+    """Return the structures that were found, each with the path of its mask."""
+    note_look(desk, request, visitor, job, is_part=True)
+    return structures_of(shown.masks(job), f"/api/v1/jobs/{job}")
 
 
 @router.get("/jobs/{job}/picture.png", responses=PICTURE)
 def show_picture(request: Request, desk: TheDesk, shown: Shown, visitor: Viewer, job: JobNumber) -> Response:
     """Return the radiograph: bone is bright, at most 1024 pixels a side, as its stored pixels lie."""
-    desk.note(request, visitor, Act.LOOK, about(job_view(desk.store, job).job), "the radiograph")
+    note_look(desk, request, visitor, job, is_part=True)
     return Response(shown.picture(job).png, media_type=PNG)
 
 
-@router.get("/jobs/{job}/masks/{number}.png", responses=PICTURE)
-def show_mask(shown: Shown, visitor: Viewer, job: JobNumber, number: MaskNumber) -> Response:
+@router.get("/jobs/{job}/masks/{label}.png", responses=PICTURE)
+def show_mask(
+    request: Request,
+    desk: TheDesk,
+    shown: Shown,
+    visitor: Viewer,
+    job: JobNumber,
+    label: MaskLabel,
+    of: MaskVersion,
+) -> Response:
     """Return the mask of a structure, as large as the radiograph's picture, transparent where it is not."""
-    return Response(shown.mask(job, number).png, media_type=PNG)
+    note_look(desk, request, visitor, job, is_part=True)
+    return Response(shown.mask(job, label, of).png, media_type=PNG)
 
 
 @router.post("/jobs/{job}/retry")

@@ -5,11 +5,12 @@ from typing import Annotated
 from fastapi import Path, Query, Request
 from pydantic import BeforeValidator
 
+from node.errors import NotThereError
 from node.jobs import Job
 from node.states import State
 from node.study_view import JobView
 from node.web.deeds import Act
-from node.web.desk import Desk
+from node.web.desk import Desk, address_of
 from node.web.job_list import JobList
 from node.web.job_orders import ACTS, Asked, carry_out
 from node.web.sessions import Visitor
@@ -18,13 +19,24 @@ LARGEST = 2**31 - 1
 """A number of a job has 32 bits in the database."""
 
 JobNumber = Annotated[int, Path(ge=1, le=LARGEST, description="The number of a job.")]
-MaskNumber = Annotated[int, Path(ge=1, le=1000, description="Of a mask, counted from 1.")]
+MaskLabel = Annotated[str, Path(max_length=64, description="The label of a structure.")]
+MaskVersion = Annotated[
+    str,
+    Query(
+        min_length=1,
+        max_length=64,
+        description="The version of the results, as in the list of the masks: 409 where they have changed.",
+    ),
+]
 Words = Annotated[
     str,
     Query(
         max_length=200,
         description="An Accession Number, Patient ID, Study or SOP Instance UID, or a sender's AE title.",
     ),
+]
+MaybeVersion = Annotated[
+    str, Query(max_length=64, description="The version of what the page shows beside; empty: any.")
 ]
 AnyState = Annotated[
     State | None,
@@ -44,6 +56,26 @@ def note_search(desk: Desk, request: Request, visitor: Visitor, words: str, foun
     kind = "by words" if words.strip() else "all"
     more = ", there are more" if found.before else ""
     desk.note(request, visitor, Act.SEARCH, detail=f"{kind}: {len(found.lines)} found{more}")
+
+
+def note_look(desk: Desk, request: Request, visitor: Visitor, job_id: int, *, is_part: bool = False) -> None:
+    """Write down that somebody looks at an image.
+
+    Args:
+        desk: The node's.
+        request: What came.
+        visitor: Who looks.
+        job_id: The number of the image's job.
+        is_part: Whether it is a picture, or a list of them, which belongs to the look of the last minutes.
+
+    Raises:
+        NotThereError: There is no such job.
+    """
+    job = desk.store.job(job_id)
+    if job is None:
+        raise NotThereError(f"there is no job {job_id}")
+    look = (visitor.name, address_of(request), job_id)
+    desk.looks.note(look, lambda: desk.note(request, visitor, Act.LOOK, about(job)), is_part=is_part)
 
 
 def note_and_carry_out(desk: Desk, request: Request, visitor: Visitor, view: JobView, asked: Asked) -> Job:

@@ -15,6 +15,7 @@ from node.watched import Watched
 from node.web.accounts import AccountStore
 from node.web.attempts import Attempts
 from node.web.deeds import Act, DeedStore
+from node.web.looks import Looks
 from node.web.sessions import Lifetimes, SessionStore, Visitor
 
 
@@ -30,6 +31,7 @@ class Desk:
         sessions: Who is logged in.
         deeds: Who did what.
         attempts: Who tries to log in.
+        looks: Who looked at what lately.
     """
 
     watched: Watched
@@ -39,6 +41,7 @@ class Desk:
     sessions: SessionStore
     deeds: DeedStore
     attempts: Attempts
+    looks: Looks
 
     @property
     def settings(self) -> Settings:
@@ -75,6 +78,7 @@ def desk_for(watched: Watched, store: JobStore, settings_file: Path | None) -> D
         SessionStore(watched.engine, watched.clock, lifetimes),
         DeedStore(watched.engine, watched.clock),
         Attempts(watched.clock),
+        Looks(),
     )
 
 

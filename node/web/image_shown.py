@@ -13,6 +13,7 @@ from node.stored_picture import picture_of
 from node.study_masks import MaskPicture, Masks, masks_of
 from node.study_pictures import RadiographPicture, canvas_of
 from node.study_reading import Reading, reading_of
+from node.web.errors import ConflictError
 from node.web.lately import Lately
 
 MOST_BYTES = 32_000_000
@@ -53,16 +54,27 @@ class ShownImages:
         """Return how its picture is scaled, as `node.study_pictures.canvas_of` does."""
         return self._canvases.get(self._version(job_id), lambda: canvas_of(self._store, self._spool, job_id))
 
-    def masks(self, job_id: int) -> Masks:
-        """Return its masks, as `node.study_masks.masks_of` does."""
-        return self._masks.get(self._version(job_id), lambda: masks_of(self._store, self._spool, job_id))
+    def masks(self, job_id: int, of: str = "") -> Masks:
+        """Return its masks, as `node.study_masks.masks_of` does.
 
-    def mask(self, job_id: int, number: int) -> MaskPicture:
-        """Return one of its masks, counted from 1; there may not be so many."""
-        pictures = self.masks(job_id).pictures
-        if not 1 <= number <= len(pictures):
-            raise NotThereError(f"job {job_id} has no mask {number}")
-        return pictures[number - 1]
+        Args:
+            job_id: Which.
+            of: The version of the results whose masks are asked for; empty: those that there are now.
+
+        Raises:
+            ConflictError: Other results tell of the job now.
+        """
+        found = self._masks.get(self._version(job_id), lambda: masks_of(self._store, self._spool, job_id))
+        if of not in {"", found.version}:
+            raise ConflictError(f"the results of job {job_id} have changed; load the page again")
+        return found
+
+    def mask(self, job_id: int, label: str, of: str) -> MaskPicture:
+        """Return the mask of a structure, by its Segment Label, out of the results of a version."""
+        for picture in self.masks(job_id, of).pictures:
+            if picture.label == label:
+                return picture
+        raise NotThereError(f"job {job_id} has no mask of that name")
 
     def reading(self, job_id: int) -> Reading:
         """Return what was measured, as `node.study_reading.reading_of` does."""

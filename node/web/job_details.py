@@ -53,12 +53,14 @@ class Measured:
         answers: About the picture.
         notes: What was odd about the image, and what was repaired in the masks.
         missing: Why there is nothing of all this; empty: there is.
+        version: Of the results; masks of another one do not belong to these values. Empty: it is not known.
     """
 
     values: tuple[Value, ...]
     answers: tuple[Answer, ...]
     notes: tuple[str, ...]
     missing: str
+    version: str
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def _sibling(job: Job) -> Sibling:
 
 def _measured(reading: Reading) -> Measured:
     answers = tuple(Answer(each.name, each.text) for each in reading.measurements.findings)
-    return Measured(_values(reading.measurements), answers, reading.notes, reading.missing)
+    return Measured(_values(reading.measurements), answers, reading.notes, reading.missing, reading.version)
 
 
 def _values(measurements: Measurements) -> tuple[Value, ...]:

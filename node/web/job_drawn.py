@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from ai.anatomy import Group
 from node.study_masks import MaskPicture, Masks
@@ -39,18 +40,18 @@ class Structure:
     """A structure that was found.
 
     Attributes:
-        number: Of its mask, counted from 1.
         label: Its name in the label table.
         title: For people.
         group: The part of the anatomy that it belongs to.
         colour: As CSS and SVG write it.
+        mask: The path of its mask, of the results of this version only.
     """
 
-    number: int
     label: str
     title: str
     group: str
     colour: str
+    mask: str
 
 
 @dataclass(frozen=True)
@@ -68,25 +69,29 @@ class Structures:
     Attributes:
         groups: In the order of `ai.anatomy.Group`; none is empty.
         missing: Why there is nothing; empty: there is.
+        version: Of the results; other results, another version.
     """
 
     groups: tuple[StructureGroup, ...]
     missing: str = ""
+    version: str = ""
 
 
-def structures_of(masks: Masks) -> Structures:
-    """Return the structures that masks show."""
-    found = [
-        Structure(
-            number, each.label, each.title, each.group or OTHERS, f"rgb({','.join(map(str, each.rgb))})"
-        )
-        for number, each in enumerate(masks.pictures, 1)
-    ]
-    return Structures(tuple(_groups(found)), masks.missing)
+def structures_of(masks: Masks, job_path: str) -> Structures:
+    """Return the structures that masks show.
+
+    Args:
+        masks: Of a job.
+        job_path: Below which its masks are found, such as "/jobs/17".
+    """
+    found = [_structure(each, job_path, masks.version) for each in masks.pictures]
+    return Structures(tuple(_groups(found)), masks.missing, masks.version)
 
 
-def _css(picture: MaskPicture) -> str:
-    return "rgb({},{},{})".format(*picture.rgb)
+def _structure(picture: MaskPicture, job_path: str, version: str) -> Structure:
+    colour = f"rgb({','.join(map(str, picture.rgb))})"
+    mask = f"{job_path}/masks/{quote(picture.label, safe='')}.png?of={version}"
+    return Structure(picture.label, picture.title, picture.group or OTHERS, colour, mask)
 
 
 def _groups(found: Sequence[Structure]) -> Iterator[StructureGroup]:

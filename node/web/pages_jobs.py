@@ -14,13 +14,14 @@ from node.web.asking import (
     AnyState,
     Before,
     JobNumber,
-    MaskNumber,
+    MaskLabel,
+    MaskVersion,
+    MaybeVersion,
     Words,
-    about,
     note_and_carry_out,
+    note_look,
     note_search,
 )
-from node.web.deeds import Act
 from node.web.desk import Desk
 from node.web.image_shown import Shown, ShownImages
 from node.web.job_details import job_details
@@ -56,31 +57,43 @@ def job(
     request: Request, desk: TheDesk, shown: Shown, visitor: Viewer, job: JobNumber, done: str = ""
 ) -> Response:
     """Show one image."""
-    desk.note(request, visitor, Act.LOOK, about(job_view(desk.store, job).job))
+    note_look(desk, request, visitor, job)
     return _page(request, desk, shown, visitor, job, done=done)
 
 
 @router.get("/jobs/{job}/structures")
-def structures(request: Request, shown: Shown, visitor: Viewer, job: JobNumber) -> Response:
+def structures(
+    request: Request, desk: TheDesk, shown: Shown, visitor: Viewer, job: JobNumber, of: MaybeVersion = ""
+) -> Response:
     """Show what may be laid over the radiograph, for the page to put in its place."""
     try:
-        masks = shown.masks(job)
+        note_look(desk, request, visitor, job, is_part=True)
+        masks = shown.masks(job, of)
     except NodeError as error:
         masks = Masks((), str(error))
-    return page(request, "job_structures.html", visitor, job=job, found=structures_of(masks))
+    return page(request, "job_structures.html", visitor, found=structures_of(masks, f"/jobs/{job}"))
 
 
 @router.get("/jobs/{job}/picture.png")
 def picture(request: Request, desk: TheDesk, shown: Shown, visitor: Viewer, job: JobNumber) -> Response:
     """Show the radiograph."""
-    desk.note(request, visitor, Act.LOOK, about(job_view(desk.store, job).job), "the radiograph")
+    note_look(desk, request, visitor, job, is_part=True)
     return Response(shown.picture(job).png, media_type=PNG)
 
 
-@router.get("/jobs/{job}/masks/{number}.png")
-def mask(shown: Shown, visitor: Viewer, job: JobNumber, number: MaskNumber) -> Response:
+@router.get("/jobs/{job}/masks/{label}.png")
+def mask(
+    request: Request,
+    desk: TheDesk,
+    shown: Shown,
+    visitor: Viewer,
+    job: JobNumber,
+    label: MaskLabel,
+    of: MaskVersion,
+) -> Response:
     """Show the mask of a structure."""
-    return Response(shown.mask(job, number).png, media_type=PNG)
+    note_look(desk, request, visitor, job, is_part=True)
+    return Response(shown.mask(job, label, of).png, media_type=PNG)
 
 
 def asked_of(

@@ -115,7 +115,8 @@ def test_profile_without_segmentation_is_named(study: Callable[..., WorkedStudy]
     worked = study()
     worked.work({"legacy": ("old-pacs",)})
 
-    assert masks(worked) == Masks((), "no masks: the profile of old-pacs makes no Segmentation")
+    missing = "no masks: the profile of old-pacs makes no Segmentation"
+    assert masks(worked) == Masks((), missing, masks(worked).version)
 
 
 # ---- what is not there

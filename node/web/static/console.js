@@ -130,16 +130,16 @@ async function load(element) {
   } catch { element.textContent = "The node does not answer. Load the page again."; }
 }
 
-/** Says why a picture cannot be shown, in its place. */
+/** Says why a picture cannot be shown: in the place of the radiograph, below it for a mask. */
 async function why(event) {
   const image = event.target;
   if (!image.dataset?.why) { return; }
-  const place = document.querySelector("#why");
+  const place = document.querySelector("#why"), isMask = Boolean(image.closest("#masks"));
   let words = "the node does not answer";
   try { words = (await (await fetch(image.dataset.why)).json()).error; } catch { /* the words stand */ }
-  place.textContent = `The radiograph cannot be shown: ${words}.`;
+  place.textContent = `The ${isMask ? "mask" : "radiograph"} cannot be shown: ${words}.`;
   place.hidden = false;
-  image.closest(".stack").hidden = true;
+  if (!isMask) { image.closest(".stack").hidden = true; }
 }
 
 /** Shows or hides the mask or the line of a checkbox; a mask is fetched when it is first shown. */
@@ -150,6 +150,8 @@ function turn(box) {
   if (box.checked && !box.image) {
     box.image = new Image();
     box.image.alt = "";
+    box.image.dataset.why = `/api/v1${box.dataset.mask}`;
+    box.image.addEventListener("error", () => { box.checked = false; box.image.remove(); box.image = null; });
     box.image.src = box.dataset.mask;
     document.querySelector("#masks").append(box.image);
   }

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 from io import BytesIO, StringIO
 from typing import NamedTuple
@@ -30,6 +30,7 @@ from node.states import State
 from node.web.accounts import AccountStore
 from node.web.deeds import Act, DeedStore
 from node.web.roles import Role
+from node.web.sessions import Lifetimes, SessionStore
 from tests.node.conftest import logged
 from tests.node.web.conftest import PASSWORD, SETTINGS, Browser, logged_in
 
@@ -210,9 +211,28 @@ def test_radiograph_and_masks_are_pictures_of_one_size(site: Site) -> None:
         shown = site.viewer.get(mask)
         assert size_of(shown) == (COLUMNS, ROWS)
         assert 0 < np.asarray(Image.open(BytesIO(shown.content)).convert("RGBA"))[..., 3].mean() < 255
-    groups = site.viewer.get(f"/api/v1/jobs/{CHEST}/masks").json()["groups"]
-    assert sum(len(group["structures"]) for group in groups) == len(masks)
-    assert site.viewer.get(f"/jobs/{CHEST}/masks/{len(masks) + 1}.png").status_code == 404
+    told = site.viewer.get(f"/api/v1/jobs/{CHEST}/masks").json()
+    listed = {each["label"]: each["mask"] for group in told["groups"] for each in group["structures"]}
+    assert sorted(listed.values()) == sorted(f"/api/v1{mask}" for mask in masks)
+    assert size_of(site.viewer.get(listed["heart"])) == (COLUMNS, ROWS)
+    unknown = site.viewer.get(f"/jobs/{CHEST}/masks/hart.png?of={told['version']}")
+    assert unknown.status_code == 404
+
+
+def test_masks_of_other_results_than_the_page_shows_are_not_given(site: Site) -> None:
+    [part] = re.findall(r'data-load="([^"]+)"', site.viewer.get(f"/jobs/{CHEST}").text)
+    path, _, version = part.partition("?of=")
+    assert version == site.viewer.get(f"/api/v1/jobs/{CHEST}").json()["measured"]["version"] != ""
+    assert "data-mask=" in site.viewer.get(part).text
+
+    stale = site.viewer.get(path, params={"of": "0123456789abcdef"})
+
+    assert "have changed; load the page again" in stale.text
+    assert "data-mask=" not in stale.text
+    for mask in (f"/jobs/{CHEST}/masks/heart.png", f"/api/v1/jobs/{CHEST}/masks/heart.png"):
+        refused = site.viewer.get(mask, params={"of": "0123456789abcdef"})
+        assert (refused.status_code, "have changed; load the page again" in refused.text) == (409, True)
+        assert site.viewer.get(mask).status_code == 422  # of no version: of no results
 
 
 def test_refused_image_is_shown_with_the_reason(site: Site) -> None:
@@ -227,7 +247,7 @@ def test_refused_image_is_shown_with_the_reason(site: Site) -> None:
 
 @pytest.mark.parametrize(("job", "status"), [("999", 404), ("0", 422), ("99999999999", 422), ("x", 422)])
 def test_number_of_no_job_is_told(site: Site, job: str, status: int) -> None:
-    for path in ("", "/structures", "/picture.png", "/masks/1.png"):
+    for path in ("", "/structures", "/picture.png", "/masks/heart.png?of=1"):
         is_part = path == "/structures" and status == 404  # says so in its place
         assert site.viewer.get(f"/jobs/{job}{path}").status_code == (200 if is_part else status)
     assert site.viewer.get(f"/api/v1/jobs/{job}").status_code == status
@@ -314,6 +334,46 @@ def test_who_looked_and_who_did_what_is_written_down(site: Site) -> None:
     assert (tried.who, tried.what, tried.about) == ("operator", Act.CANCEL, about)
     told = " ".join(f"{deed.about} {deed.detail}" for deed in deeds)
     assert not any(word in told for word in (*NAME.split("^"), PATIENT, ACCESSION, "mistake"))
+
+
+@contextmanager
+def program(site: Site, name: str) -> Iterator[Browser]:
+    """A program with a token of an account of its own."""
+    AccountStore(site.node.engine, utc_now).add(name, PASSWORD, Role.VIEWER)
+    day = timedelta(days=1)
+    token = SessionStore(site.node.engine, utc_now, lambda: Lifetimes(day, day)).make_token(name, day)
+    headers = {"Authorization": f"Bearer {token}"}
+    with Browser(base_url=site.viewer.base_url, trust_env=False, timeout=60, headers=headers) as browser:
+        yield browser
+
+
+@pytest.mark.parametrize("pictures", ["/jobs/1/structures", "/api/v1/jobs/1/masks"])
+def test_who_fetches_masks_only_is_written_down_once(site: Site, pictures: str) -> None:
+    name = f"program{len(pictures)}"
+    version = site.viewer.get("/api/v1/jobs/1/masks").json()["version"]
+    paths = [f"{root}/jobs/1/masks/heart.png?of={version}" for root in ("", "/api/v1")]
+    with program(site, name) as browser:
+        for path in (pictures, *paths, "/jobs/1/picture.png", "/api/v1/jobs/1/picture.png", pictures):
+            assert browser.get(path).status_code == 200
+
+    [deed] = DeedStore(site.node.engine, utc_now).latest(9, who=name)
+    assert (deed.what, deed.about) == (Act.LOOK, f"job 1, study {site.chest.StudyInstanceUID}")
+
+
+def test_one_mask_is_written_down(site: Site) -> None:
+    version = site.viewer.get("/api/v1/jobs/1/masks").json()["version"]
+    for root in ("", "/api/v1"):
+        with program(site, f"one{len(root)}") as browser:
+            assert browser.get(f"{root}/jobs/1/masks/heart.png?of={version}").status_code == 200
+        assert len(DeedStore(site.node.engine, utc_now).latest(9, who=f"one{len(root)}")) == 1
+
+
+def test_page_and_its_pictures_are_one_look_and_the_next_page_another(site: Site) -> None:
+    with program(site, "reader") as browser:
+        for looks in (1, 2):
+            for path in ("", "/picture.png", "/structures"):
+                assert browser.get(f"/jobs/{CHEST}{path}").status_code == 200
+            assert len(DeedStore(site.node.engine, utc_now).latest(9, who="reader")) == looks
 
 
 def test_nobody_is_named_in_the_log(site: Site) -> None:

@@ -1,0 +1,62 @@
+"""Masks and values of a page are those of one run, whatever is worked on meanwhile."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset
+
+from node.errors import NotThereError
+from node.web.errors import ConflictError
+from node.web.image_shown import ShownImages
+from node.web.job_drawn import structures_of
+from tests.node.worked_study import JOB, WorkedStudy
+from tests.node.written_profiles import SOURCES
+
+FOR = {"standard": ("pacs",)}
+
+
+@pytest.fixture
+def study(tmp_path: Path, make_dx: Callable[..., Dataset]) -> WorkedStudy:
+    return WorkedStudy(tmp_path, make_dx(**SOURCES["aligned"]))
+
+
+def test_mask_of_results_that_have_changed_is_never_another_one(study: WorkedStudy) -> None:
+    study.work(FOR)
+    shown = ShownImages(study.store, study.spool)
+    before, version = shown.masks(JOB), shown.reading(JOB).version
+    assert version == before.version
+    assert shown.mask(JOB, "heart", version).label == "heart"
+
+    study.work_again(FOR, weights="2")  # which find no heart: each mask behind it has another number
+
+    assert len(shown.masks(JOB).pictures) < len(before.pictures)
+    for picture in before.pictures:
+        with pytest.raises(ConflictError, match="the results of job 1 have changed; load the page again"):
+            shown.mask(JOB, picture.label, version)
+    now = shown.reading(JOB).version
+    assert now == shown.masks(JOB).version != version
+    with pytest.raises(NotThereError, match="no mask of that name"):
+        shown.mask(JOB, "heart", now)
+
+
+def test_same_results_made_again_have_the_same_version(study: WorkedStudy) -> None:
+    study.work(FOR)
+    shown = ShownImages(study.store, study.spool)
+    version = shown.masks(JOB).version
+    study.store.rerun(JOB)
+    assert shown.masks(JOB, version).pictures
+
+    study.work(FOR)
+
+    assert shown.masks(JOB, version).pictures
+
+
+def test_structure_has_the_path_of_its_mask(study: WorkedStudy) -> None:
+    study.work(FOR)
+    masks = ShownImages(study.store, study.spool).masks(JOB)
+    found = structures_of(masks, "/jobs/1")
+    paths = {each.label: each.mask for group in found.groups for each in group.structures}
+
+    assert paths["heart"] == f"/jobs/1/masks/heart.png?of={masks.version}"
+    assert paths["visible lung right"].startswith("/jobs/1/masks/visible%20lung%20right.png?of=")

@@ -1,5 +1,6 @@
 """Where settings come from, and saying in plain words what is wrong with them, and where."""
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,11 @@ MAX_NAMED = 40
 
 SECRET_KEYS = {"url", "password", "token"}
 """Values of these keys are never shown."""
+
+SECRET_WORDS = r"(?:pas+w|pass|pwd|token|secret|credential|ur[li])"
+"""A key whose name holds this is not shown, either: it may be a mistyped one."""
+
+_SECRET = re.compile(SECRET_WORDS, re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,15 @@ def _unknown(location: Location, known: Mapping[str, Iterable[str]]) -> str:
     if len(location) > 1 and isinstance(key, str) and key not in known[section]:
         return f"unknown key {key!r} in [{section}]{nearest(key, known[section])}"
     return ""
+
+
+def is_secret(key: str) -> bool:
+    """Return whether the value of a key is never shown.
+
+    >>> is_secret("url"), is_secret("Password"), is_secret("tokn"), is_secret("user"), is_secret("structures")
+    (True, True, True, False, False)
+    """
+    return bool(_SECRET.search(key) or get_close_matches(key.lower(), SECRET_KEYS, n=1, cutoff=0.75))
 
 
 def text_of(path: Path) -> str:
@@ -193,5 +208,5 @@ def _rule(details: ErrorDetails) -> str:
     words = _WORDS.get(kind, details["msg"]).format(**context)
     found = details["input"]
     may_hold_secrets = isinstance(found, dict | list) or (isinstance(found, str) and kind in WHOLE)
-    hidden = kind == "missing" or may_hold_secrets or details["loc"][-1] in SECRET_KEYS
+    hidden = kind == "missing" or may_hold_secrets or any(is_secret(str(part)) for part in details["loc"])
     return words if hidden else f"{words}, found {found!r}"

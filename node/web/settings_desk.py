@@ -292,6 +292,7 @@ def _basis(active: ActiveFile, text: str) -> str:
     """Return what is shown and what stars stand for: the file; of a broken one, the last good version."""
     try:
         Source.parsed(active.path.name, text, {})
+        masked(text)
     except SettingsError:
         if active.versions.latest() is None:
             raise

@@ -86,16 +86,18 @@ class Source:
         2
         """
         lines = self.text.splitlines()
-        begin = 0
-        for end in range(1, len(lines) + 1):
-            try:
-                content = tomllib.loads("\n".join(lines[:end]))
-            except tomllib.TOMLDecodeError:  # in the middle of a statement of several lines
-                continue
+        end, content = _complete(lines, len(lines))
+        if not end or not _holds(content, location):
+            return self.line(location[:-1]) if len(location) > 1 else 0
+        begin = floor = 0  # where statements end; none that gives the value ends up to there
+        while floor < end - 1:
+            middle = (floor + end) // 2
+            found, content = _complete(lines, middle)
             if _holds(content, location):
-                return begin + 1
-            begin = end
-        return self.line(location[:-1]) if len(location) > 1 else 0
+                end = found
+            else:
+                begin, floor = found, middle
+        return begin + 1
 
     def _variable(self, location: Location) -> str | None:
         keys = [str(key) for key in location if isinstance(key, str)][:2]
@@ -144,6 +146,16 @@ def _locations(content: Mapping[str, Any]) -> Iterable[Location]:
         for index, table in tables:
             stem: Location = (section,) if index is None else (section, index)
             yield from ((*stem, key) for key in (table if isinstance(table, dict) else ()))
+
+
+def _complete(lines: list[str], most: int) -> tuple[int, Mapping[str, Any]]:
+    """Return how many of the first lines, at most so many, hold whole statements, and what they say."""
+    for end in range(most, 0, -1):
+        try:
+            return end, tomllib.loads("\n".join(lines[:end]))
+        except tomllib.TOMLDecodeError:  # in the middle of a statement of several lines
+            continue
+    return 0, {}
 
 
 def _holds(content: Any, location: Location) -> bool:

@@ -3,15 +3,17 @@
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import tomlkit
+from tomlkit.exceptions import TOMLKitError
 
+from config.errors import SettingsError
 from config.settings import DEFAULT_FILE
-from config.source import SECRET_KEYS, Source
+from config.source import SECRET_WORDS, Source, is_secret
 
 HIDDEN = "***"
 """Shown in the place of a secret."""
@@ -19,7 +21,11 @@ HIDDEN = "***"
 NAMES = ("name", "ae_title")
 """What a table that may be repeated is known by: the first of these keys that it has."""
 
-COMMENTED = re.compile(rf"(#.*?\b(?:{'|'.join(sorted(SECRET_KEYS))})\s*=).*$", re.MULTILINE)
+_KEY = rf"""\b(?=\w*{SECRET_WORDS})\w++["']?[ \t]*(?:[=:]|is\b)"""
+_USER = rf"""://[^\s:/@]*:(?=[^\s/@]*@|[ ]"{re.escape(HIDDEN)}"$)"""
+COMMENTED = re.compile(rf"(\#.*?(?:{_KEY}|{_USER})).*$|\#.*$", re.MULTILINE | re.IGNORECASE)
+"""A comment; its first group is there if a secret may follow it: after a key, or in the userinfo of a URL."""
+
 _ABSENT = object()
 
 
@@ -53,14 +59,26 @@ def changes(before: Source, after: Source) -> tuple[Change, ...]:
 
 
 def masked(text: str) -> str:
-    """Return a settings file's text, also one in comments, with stars for what is secret."""
-    document = tomlkit.parse(text)
-    _mask(document)
-    return COMMENTED.sub(rf'\1 "{HIDDEN}"', tomlkit.dumps(document))
+    """Return a settings file's text with stars for what is secret, also in comments.
+
+    Raises:
+        SettingsError: It is no TOML, or such that secrets cannot be told from it for sure.
+    """
+    try:
+        document = tomlkit.parse(text)
+        _mask(document)
+    except (TOMLKitError, RecursionError) as error:  # it is stricter than tomllib here and there
+        raise SettingsError(f"cannot be shown without its secrets: {error}") from error
+    return COMMENTED.sub(
+        lambda found: found[0] if found[1] is None else f'{found[1]} "{HIDDEN}"', tomlkit.dumps(document)
+    )
 
 
 def _section(section: str, before: Any, after: Any) -> Iterator[Change]:
-    if isinstance(before, list) or isinstance(after, list):
+    if is_secret(section):
+        if before != after:
+            yield Change(f"[{section}]", *(_whole(each, section) for each in (before, after)))
+    elif isinstance(before, list) or isinstance(after, list):
         yield from _tables(section, named(before), named(after))
     else:
         was, now = _as_table(before), _as_table(after)
@@ -98,7 +116,7 @@ def _shown(key: str, value: object, default: object) -> str:
 
 def _toml(key: str, value: object) -> str:
     """Return a value in one line, as TOML would have it; what is secret as stars, unless it is empty."""
-    if key in SECRET_KEYS and value != "":
+    if is_secret(key) and value != "":
         return HIDDEN
     if isinstance(value, Mapping):
         return f"{{ {', '.join(f'{name} = {_toml(name, each)}' for name, each in value.items())} }}"
@@ -109,8 +127,8 @@ def _toml(key: str, value: object) -> str:
     return str(value)
 
 
-def _whole(table: Any) -> str:
-    return "not there" if table is None else _toml("", table)
+def _whole(table: Any, key: str = "") -> str:
+    return "not there" if table is None else _toml(key, table)
 
 
 def named(tables: Any) -> dict[str, Any]:
@@ -132,13 +150,12 @@ def _defaults() -> Mapping[str, Any]:
     return tomllib.loads(DEFAULT_FILE.read_text(encoding="utf-8"))
 
 
-def _mask(table: Any) -> None:
-    values: Sequence[Any] = list(table.items()) if isinstance(table, Mapping) else []
-    for key, value in values:
-        if key in SECRET_KEYS and not isinstance(value, Mapping | list) and value != "":
-            table[key] = HIDDEN
-        elif isinstance(value, Mapping):
-            _mask(value)
-        elif isinstance(value, list):
-            for each in value:
-                _mask(each)
+def _mask(container: Any, within_secret: bool = False) -> None:
+    """Put stars in the place of what is secret in a table or list; all that lies in a secret one is."""
+    values = container.items() if isinstance(container, Mapping) else enumerate(container)
+    for key, value in list(values):
+        hides = within_secret or is_secret(str(key))
+        if isinstance(value, Mapping | list):
+            _mask(value, hides)
+        elif hides and value != "":
+            container[key] = HIDDEN

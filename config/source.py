@@ -1,5 +1,6 @@
 """Where settings come from, and saying in plain words what is wrong with them, and where."""
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,11 @@ MAX_NAMED = 40
 
 SECRET_KEYS = {"url", "password", "token"}
 """Values of these keys are never shown."""
+
+SECRET_WORDS = r"(?:pas+w|pass|pwd|token|secret|credential|ur[li])"
+"""A key whose name holds this is not shown, either: it may be a mistyped one."""
+
+_SECRET = re.compile(SECRET_WORDS, re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -80,16 +86,18 @@ class Source:
         2
         """
         lines = self.text.splitlines()
-        begin = 0
-        for end in range(1, len(lines) + 1):
-            try:
-                content = tomllib.loads("\n".join(lines[:end]))
-            except tomllib.TOMLDecodeError:  # in the middle of a statement of several lines
-                continue
+        end, content = _complete(lines, len(lines))
+        if not end or not _holds(content, location):
+            return self.line(location[:-1]) if len(location) > 1 else 0
+        begin = floor = 0  # where statements end; none that gives the value ends up to there
+        while floor < end - 1:
+            middle = (floor + end) // 2
+            found, content = _complete(lines, middle)
             if _holds(content, location):
-                return begin + 1
-            begin = end
-        return self.line(location[:-1]) if len(location) > 1 else 0
+                end = found
+            else:
+                begin, floor = found, middle
+        return begin + 1
 
     def _variable(self, location: Location) -> str | None:
         keys = [str(key) for key in location if isinstance(key, str)][:2]
@@ -105,6 +113,15 @@ def _unknown(location: Location, known: Mapping[str, Iterable[str]]) -> str:
     if len(location) > 1 and isinstance(key, str) and key not in known[section]:
         return f"unknown key {key!r} in [{section}]{nearest(key, known[section])}"
     return ""
+
+
+def is_secret(key: str) -> bool:
+    """Return whether the value of a key is never shown.
+
+    >>> is_secret("url"), is_secret("Password"), is_secret("tokn"), is_secret("user"), is_secret("structures")
+    (True, True, True, False, False)
+    """
+    return bool(_SECRET.search(key) or get_close_matches(key.lower(), SECRET_KEYS, n=1, cutoff=0.75))
 
 
 def text_of(path: Path) -> str:
@@ -129,6 +146,16 @@ def _locations(content: Mapping[str, Any]) -> Iterable[Location]:
         for index, table in tables:
             stem: Location = (section,) if index is None else (section, index)
             yield from ((*stem, key) for key in (table if isinstance(table, dict) else ()))
+
+
+def _complete(lines: list[str], most: int) -> tuple[int, Mapping[str, Any]]:
+    """Return how many of the first lines, at most so many, hold whole statements, and what they say."""
+    for end in range(most, 0, -1):
+        try:
+            return end, tomllib.loads("\n".join(lines[:end]))
+        except tomllib.TOMLDecodeError:  # in the middle of a statement of several lines
+            continue
+    return 0, {}
 
 
 def _holds(content: Any, location: Location) -> bool:
@@ -193,5 +220,5 @@ def _rule(details: ErrorDetails) -> str:
     words = _WORDS.get(kind, details["msg"]).format(**context)
     found = details["input"]
     may_hold_secrets = isinstance(found, dict | list) or (isinstance(found, str) and kind in WHOLE)
-    hidden = kind == "missing" or may_hold_secrets or details["loc"][-1] in SECRET_KEYS
+    hidden = kind == "missing" or may_hold_secrets or any(is_secret(str(part)) for part in details["loc"])
     return words if hidden else f"{words}, found {found!r}"

@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, MutableMapping
+from copy import deepcopy
 from typing import Any
 
 import tomlkit
@@ -10,7 +11,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from config.differences import COMMENTED, HIDDEN, named
 from config.errors import SettingsError
-from config.source import SECRET_KEYS, Location, Source
+from config.source import Location, Source, is_secret
 
 Path = tuple[str, ...]
 """Where a value stands, with the names of tables that may be repeated: ("web_destination", "pacs", "url")."""
@@ -40,10 +41,19 @@ def unmasked(candidate: str, active: str, name: str) -> str:
         document = tomlkit.parse(_with_comments(written, known))
     except (TOMLKitError, RecursionError) as error:  # it is stricter here and there
         raise SettingsError(f"{name}: is not TOML: {error}") from error
-    secrets = dict(_secrets(tomlkit.parse(known), ()))
-    _unmask(document, secrets, _Place(written))
+    _unmask(document, dict(_secrets(tomlkit.parse(known), ())), _Place(written))
     text = tomlkit.dumps(document)
+    _check(text, written, known)
     return text.replace("\n", "\r\n") if "\r\n" in active else text
+
+
+def _check(text: str, written: Source, active: str) -> None:
+    """Raise SettingsError for a text that is not what was written, with its secrets: tables may move."""
+    wanted = deepcopy(dict(written.content))
+    _unmask(wanted, dict(_secrets(tomllib.loads(active), ())), _Place(written))
+    if tomllib.loads(text) != wanted:
+        rule = "secrets cannot be put back into it: write them out, or let tables of one name stand together"
+        raise SettingsError(f"{written.name}: {rule}")
 
 
 class _Place:
@@ -61,7 +71,7 @@ class _Place:
 
 
 def _unmask(table: MutableMapping[str, Any], secrets: Mapping[Path, Any], place: _Place) -> None:
-    starred = [key for key, value in table.items() if key in SECRET_KEYS and value == HIDDEN]
+    starred = [key for key, value in table.items() if is_secret(key) and value == HIDDEN]
     for key in starred:
         if (*place.path, key) not in secrets:
             where = " ".join(place.path)
@@ -89,7 +99,7 @@ def _secrets(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
     for key, each in children:
         if isinstance(each, Mapping | list):
             yield from _secrets(each, (*path, key))
-        elif key in SECRET_KEYS and isinstance(value, Mapping) and each != "":
+        elif isinstance(value, Mapping) and is_secret(key) and each != "":
             yield (*path, key), each
 
 

@@ -26,13 +26,17 @@ from node.web.roles import Role
 from node.web.sessions import Visitor
 
 LONGEST_TEXT = 100_000
-"""Characters of a text that is examined: to name the line of a mistake takes the square of it."""
+"""Characters of a text that is examined."""
+
+MOST_LINES = 2_000
+"""Of a text that is examined: where one value takes many lines, to name its line takes the square of them."""
 
 MOST_IN_A_DRY_RUN = 200
 """Images: their headers are read from the data folder."""
 
 _LINE = re.compile(r"(?:, |at )line (\d+)")
 _ONE_AT_A_TIME = threading.Lock()
+_ONE_CHECK = threading.Lock()
 _ONE_DRY_RUN = threading.Lock()
 
 
@@ -170,8 +174,9 @@ def checked(desk: Desk, text: str) -> Checked:
     active = _active(desk)
     present = _basis(active, _text(active))
     try:
-        source = _source(active, text, present)
-        wanted = _usable(desk, source)
+        with _ONE_CHECK:
+            source = _source(active, text, present)
+            wanted = _usable(desk, source)
     except SettingsError as error:
         found = _LINE.search(str(error))
         return Checked(str(error), int(found[1]) if found else 0)
@@ -271,8 +276,19 @@ def differences(desk: Desk, before: int, after: int) -> tuple[Change, ...]:
 
 
 def _usable(desk: Desk, source: Source) -> Settings:
-    """Return settings that this process can go by: one that does not segment needs no model bundle."""
-    return usable(source, with_model=desk.watched.parts().model is not None)
+    """Return settings that this process can go by; one that does not segment needs no model bundle.
+
+    Other bundles than those that it was started with are looked at all the same: others go by this file, too.
+    """
+    is_working = desk.watched.parts().model is not None
+    wanted = usable(source, with_model=is_working)
+    if not is_working and _bundles(wanted) - _bundles(desk.settings):
+        return usable(source)
+    return wanted
+
+
+def _bundles(settings: Settings) -> set[str]:
+    return {settings.model.bundle, *(rule.model for rule in settings.rule if rule.model)}
 
 
 def _active(desk: Desk) -> ActiveFile:
@@ -292,6 +308,7 @@ def _basis(active: ActiveFile, text: str) -> str:
     """Return what is shown and what stars stand for: the file; of a broken one, the last good version."""
     try:
         Source.parsed(active.path.name, text, {})
+        masked(text)
     except SettingsError:
         if active.versions.latest() is None:
             raise
@@ -310,6 +327,8 @@ def _source(active: ActiveFile, text: str, basis: str) -> Source:
     name = active.path.name
     if len(text) > LONGEST_TEXT:
         raise SettingsError(f"{name}: has more than {LONGEST_TEXT} characters")
+    if text.count("\n") > MOST_LINES:
+        raise SettingsError(f"{name}: has more than {MOST_LINES} lines")
     return Source.parsed(name, unmasked(text, basis, name), environment())
 
 

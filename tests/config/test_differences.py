@@ -1,7 +1,11 @@
 """What differs between two settings files, without what is secret."""
 
+import pytest
+
 from config.differences import Change, changes, masked
-from config.source import Source
+from config.errors import SettingsError
+from config.settings import Settings
+from config.source import SECRET_KEYS, Source, is_secret
 
 PACS = '[[destination]]\nname = "pacs"\nport = 104\n'
 WEB = '[[web_destination]]\nname = "web"\nurl = "https://192.0.2.1/web"\npassword = "{}"\n'
@@ -66,3 +70,38 @@ def test_text_is_shown_with_stars_also_in_comments() -> None:
         assert secret not in shown
     assert shown.count("***") == 6
     assert 'name = "web"' in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'pasword = "canary"',
+        '[database]\nPassword = "canary"',
+        '[database]\napi_token = "canary"',
+        '[database.url]\nx = "canary"\ny = ["canary", [{ z = "canary" }]]',
+        'url = ["canary", 7]',
+        '[[token]]\na = "canary"',
+        '[rule]\nwhen = [[{ pasword = "canary" }]]',
+        "# password: canary",
+        '# "API-Token" = "canary"',
+        "port = 1  # the password is canary",
+        "# was postgresql://node:canary@db/q",
+    ],
+)
+def test_what_may_be_a_secret_never_shows(text: str) -> None:
+    assert "canary" not in masked(text)
+    if not text.startswith("#"):
+        assert "canary" not in str(found("", text)) + str(found(text, ""))
+
+
+def test_every_other_key_can_be_read() -> None:
+    fields = Settings.model_json_schema()
+    tables = [fields, *fields["$defs"].values()]
+    keys = {key for table in tables for key in table.get("properties", {})}
+    assert len(keys) > 80
+    assert {key for key in keys if is_secret(key)} == SECRET_KEYS
+
+
+def test_text_of_which_secrets_cannot_be_told_is_not_shown() -> None:
+    with pytest.raises(SettingsError, match="cannot be shown without its secrets"):
+        masked('[[d.x]]\nurl = "u"\n[e.x]\n[d.x.y]\n')

@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,12 @@ def test_what_stands_in_the_place_of_a_table_is_not_shown(text: str, tmp_path: P
         load_settings(path)
     assert "ter2" not in str(raised.value)
     assert "must be" in str(raised.value)
+
+
+def test_line_of_a_long_file_is_found_at_once() -> None:
+    text = "[node]\n" + "".join(f"k{number} = [\n1,\n]\n" for number in range(3000))
+    source, begun = Source.parsed("", text, {}), time.process_time()
+    assert [source.line(("node", f"k{number}")) for number in (0, 1, 1500, 2999)] == [2, 5, 4502, 8999]
+    assert source.line(("node", "none")) == 1
+    assert source.line(("none",)) == 0
+    assert time.process_time() - begun < 20

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import tomlkit
 
 from config.differences import masked
 from config.errors import SettingsError
@@ -115,3 +116,18 @@ def test_every_settings_file_that_comes_along_is_as_it_was() -> None:
 def test_text_that_no_reader_takes_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match=r"node\.toml: is not TOML"):
         unmasked(text, ACTIVE, "node.toml")
+
+
+def test_text_that_comes_out_otherwise_than_it_was_written_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dumps = tomlkit.dumps
+    shown = masked(ACTIVE)
+    monkeypatch.setattr(tomlkit, "dumps", lambda document: dumps(document).replace("cloud.ex", "other.ex"))
+    with pytest.raises(SettingsError, match=r"node\.toml: secrets cannot be put back into it"):
+        unmasked(shown, ACTIVE, "node.toml")
+
+
+def test_secret_of_a_mistyped_key_and_of_a_comment_is_put_back() -> None:
+    active = '[database]\nUrl = "one"  # Password: two\n# was db://node:three@db\n'
+    assert unmasked(masked(active), active, "") == active

@@ -1,14 +1,30 @@
 // What the pages do by themselves. Every page also works without it, but for what moves.
 "use strict";
 
+const OVER = "Your session is over. Log in in another tab and try again; what you typed stays here.";
+
+/** Lets a form go on in the session that began in another tab; without one all stays as it is. */
+async function renew(form) {
+  const answer = await fetch("/", { redirect: "manual" });
+  if (!answer.ok) { return; }
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  form.elements.csrf.value = page.querySelector('meta[name="csrf"]').content;
+  delete form.dataset.over;
+}
+
 /** Puts what a path answers in the place of an element's content, every so many seconds while the page is seen. */
 function refresh(element) {
+  let shown = "";
   const again = async () => {
     if (!document.hidden && !element.contains(document.activeElement)) {
       try {
         const answer = await fetch(element.dataset.refresh, { redirect: "manual", headers: { "X-Refresh": "1" } });
-        if (answer.ok) { element.innerHTML = await answer.text(); }
-        else { location.reload(); return; } // the session is over: the page says so
+        const form = document.querySelector("[data-editor]");
+        if (!answer.ok && !form) { location.reload(); return; } // the session is over: the page says so
+        if (!answer.ok) { form.dataset.over = "yes"; }
+        else if (form?.dataset.over) { await renew(form); }
+        const found = answer.ok ? await answer.text() : OVER;
+        if (found !== shown) { element.innerHTML = shown = found; } // what is the same is not read out again
         element.classList.remove("stale");
       } catch { element.classList.add("stale"); } // the node is away: what is shown stays, and is grey
     }
@@ -26,11 +42,20 @@ function ask(event) {
 /** Sends a form as one of its buttons would, and puts the parts of the page that it names in the place of ours. */
 async function part(form, button) {
   const parts = button.dataset.part.split(" ").map((id) => document.getElementById(id));
-  const body = new FormData(form, button), had = document.activeElement === button;
+  const had = document.activeElement === button;
   parts.forEach((each) => each.setAttribute("aria-busy", "true"));
   button.disabled = true;
   try {
-    const answer = await fetch(button.getAttribute("formaction") ?? form.action, { method: "POST", body });
+    if (form.dataset.over) { await renew(form); }
+    button.disabled = false; // else what it says is not sent
+    const body = new FormData(form, button);
+    button.disabled = true;
+    const answer = await fetch(button.getAttribute("formaction") ?? form.action, { method: "POST", body, redirect: "manual" });
+    if (answer.type === "opaqueredirect") {
+      form.dataset.over = "yes";
+      parts[0].textContent = OVER;
+      return;
+    }
     const found = new DOMParser().parseFromString(await answer.text(), "text/html");
     const isOurs = parts.every((each) => found.getElementById(each.id));
     parts.forEach((each, at) => {
@@ -88,7 +113,11 @@ function edit(form) {
   text.addEventListener("input", () => { number(); clearTimeout(timer); timer = setTimeout(look, 600); });
   form.addEventListener("parted", number);
   let isSent = false;
-  form.addEventListener("submit", (event) => { isSent = !event.submitter?.dataset.part; });
+  form.addEventListener("submit", (event) => {
+    if (event.submitter?.dataset.part) { return; }
+    if (form.dataset.over) { event.preventDefault(); document.getElementById("outcome").textContent = OVER; }
+    isSent = !event.defaultPrevented;
+  });
   window.addEventListener("beforeunload", (event) => {
     if (!isSent && text.value !== text.defaultValue) { event.preventDefault(); } // what was typed is not lost
   });
@@ -114,10 +143,10 @@ document.addEventListener("submit", async (event) => {
   await part(event.target, button);
   event.target.dispatchEvent(new Event("parted"));
 });
+document.addEventListener("submit", ask, true); // before the editor hears of it
 document.querySelectorAll("[data-editor]").forEach(edit);
 document.querySelectorAll("[data-drop]").forEach(drop);
 document.querySelectorAll("[data-refresh]").forEach(refresh);
-document.addEventListener("submit", ask);
 
 // ---- images
 

@@ -5,6 +5,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,13 @@ from config.settings import load_settings
 from config.versions import digest_of
 from node.assembly import build_node
 from node.job_rows import utc_now
-from node.service import Node
+from node.service import Node, Part
 from node.uptake import Uptake, beginning
 from node.usable import usable
 from node.web.accounts import AccountStore
 from node.web.deeds import Act, DeedStore
 from node.web.roles import Role
-from tests.node.web.conftest import PASSWORD, SETTINGS, Browser
+from tests.node.web.conftest import PASSWORD, SETTINGS, Browser, logged_in
 
 SECRETS = """
 [database]
@@ -245,6 +246,24 @@ def test_file_that_cannot_be_written_is_told_before_and_leaves_no_version(
     assert answer.status_code == 422
     assert "Read-only file system" in answer.text
     assert [each.number for each in versions_of(settings_file).all()] == [1]
+
+
+def test_node_that_only_listens_activates_no_bundle_that_is_missing(
+    settings_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PAXNODE_WEB__ENABLED")
+    node = build_node(load_settings(settings_file), parts={Part.LISTEN}, settings_file=settings_file)
+    AccountStore(node.engine, utc_now).add("admin", PASSWORD, Role.ADMIN)
+    node.start()
+    try:
+        with closing(logged_in(node, Role.ADMIN)) as browser:
+            form = _form(browser)
+            missing = _with(form, 'bundle = "stand-in"', 'bundle = "/none/such"')
+            assert browser.submit("/settings/activate", **missing).status_code == 422
+            fewer = _with(form, "max_associations = 25", "max_associations = 7")
+            assert browser.submit("/settings/activate", **fewer).status_code == 303
+    finally:
+        node.stop()
 
 
 def test_node_without_a_settings_file_says_so(settings_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

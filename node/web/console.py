@@ -83,7 +83,11 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         "model": Problem,
         "description": "Its state does not allow it, or somebody else has changed it since.",
     },
+    411: {"model": Problem, "description": "The length of the request is not told."},
+    413: {"model": Problem, "description": "The request is too long."},
+    415: {"model": Problem, "description": "The request is in another character set than UTF-8."},
     422: {"model": Problem, "description": "The request is not understood, or cannot be done."},
+    429: {"model": Problem, "description": "Others try files just now."},
     503: {"model": Problem, "description": "The database or the data folder is away."},
 }
 """What every route of the API may answer besides."""

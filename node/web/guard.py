@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from node.limits import MAX_OBJECT_BYTES
 from node.web.access import SAFE_METHODS
 
-MOST_BYTES = 1_000_000
+MOST_BYTES = 2_000_000
 """Of a request: a settings file, and the fields beside it."""
 
 UPLOADS = frozenset({"/rules/try", "/api/v1/rules/try"})

@@ -105,7 +105,7 @@ class Walk:
 
     def said(self, selector: str) -> str:
         """Return the text of a part of the page."""
-        return self.page.locator(selector).first.inner_text()
+        return str(self.page.locator(selector).first.inner_text())
 
 
 def steps(walk: Walk, made: Site, chest: Path, foot: Path) -> Iterator[Count]:

@@ -320,7 +320,13 @@ def test_what_is_bound_waits_for_a_restart_and_is_named(
             "model": {"bundle": "other.zip", "threads": 3},
             "worker": {"count": 4, "max_attempts": 9, "lease_s": 61.0},
             "tls": {"port": 2763},
-            "web": {"enabled": not running.web.enabled, "host": "192.0.2.7", "port": 9},
+            "web": {
+                "enabled": not running.web.enabled,
+                "host": "192.0.2.7",
+                "port": 9,
+                "trusted_proxies": ("192.0.2.8/32",),
+            },
+            "console": {"enabled": False},
             "web_destination": (web,),
         }
     )

@@ -1,17 +1,22 @@
 """Who this program is, in associations and in files alike (PS3.7 D.3.3.2, PS3.10 7.1)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from pydicom.uid import UID
 from pynetdicom import AE
 from pynetdicom.association import Association
+
+from node.turn import TAKES_TURNS
 
 IMPLEMENTATION_CLASS_UID = UID("2.25.220204471444902736902730368850413526241")
 IMPLEMENTATION_VERSION_NAME = "PAXNODE"
 
 
 class Entity(AE):
-    """An application entity that may take another one's place: it counts what began with that one, too.
+    """An application entity in whose associations no answer is lost to pynetdicom's own thread.
+
+    It may take another one's place: it counts what began with that one, too.
 
     Attributes:
         inherited: Associations, its own among them or not.
@@ -24,6 +29,10 @@ class Entity(AE):
         """Those that are alive; PS3.8 9.3.4 lets one that is too many be rejected."""
         others = [each for each in self.inherited if each.ae is not self and each.is_alive()]
         return [*super().active_associations, *others]
+
+    def associate(self, *where: Any, evt_handlers: Any = None, **how: Any) -> Association:
+        """Ask for an association, as pynetdicom does."""
+        return super().associate(*where, evt_handlers=[TAKES_TURNS, *(evt_handlers or ())], **how)
 
 
 def application_entity(ae_title: str) -> Entity:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import httpx
 from pydicom import dcmread
-from pynetdicom import AE
 
 from node.archive import Archive
+from node.implementation import Entity
 from tests.faults.parts import HOST, NodeProcess, free_port, synthetic_images, until_it_listens
 
 PASSWORD = "correct horse battery"
@@ -102,7 +102,7 @@ class Site:
     def send(self, path: Path) -> None:
         """Send a radiograph to the node by C-STORE."""
         dataset = dcmread(path)
-        ae = AE("MODALITY1")
+        ae = Entity("MODALITY1")
         ae.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
         association = ae.associate(HOST, self.port, ae_title="PAXNODE")
         status = association.send_c_store(dataset).get("Status")

@@ -16,7 +16,6 @@ from pathlib import Path
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ImplicitVRLittleEndian, generate_uid
-from pynetdicom import AE
 from rich.console import Console
 from rich.table import Table
 
@@ -24,6 +23,7 @@ from config.settings import Settings, load_settings
 from node.archive import Archive
 from node.assembly import build_node
 from node.database import engine_for
+from node.implementation import Entity
 from node.job_store import JobStore
 from node.jobs import Job
 from node.logs import configure_logs
@@ -95,7 +95,7 @@ def send(file: Path, port: int, own_uid: bool) -> Sent:
         return Sent(file, "", "not sent: no SOP Class or Instance UID")
     if own_uid:
         dataset.SOPInstanceUID = generate_uid(entropy_srcs=[file.name])
-    ae = AE("MODALITY")
+    ae = Entity("MODALITY")
     ae.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
     association = ae.associate("127.0.0.1", port)
     if not association.is_established:

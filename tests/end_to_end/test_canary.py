@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset
 from pydicom.uid import CTImageStorage, SecondaryCaptureImageStorage
-from pynetdicom import AE
 from sqlalchemy import select
 
 from node.archive import Archive
 from node.database import engine_for, metadata, reading
+from node.implementation import Entity
 from node.job_store import JobStore
 from node.states import PUT_ASIDE, State
 
@@ -82,7 +82,7 @@ def _images(make_dx: Callable[..., Dataset]) -> list[Dataset]:
 
 def _send(port: int, dataset: Dataset) -> int | None:
     """Return the status; None when the image was refused before it was sent."""
-    ae = AE("MODALITY")
+    ae = Entity("MODALITY")
     ae.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
     association = ae.associate("127.0.0.1", port, ae_title="PAXNODE")
     if not association.is_established:

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import Comprehensive3DSRStorage, ExplicitVRLittleEndian, SegmentationStorage
-from pynetdicom import AE
 
 from ai.measurement import Measurement
 from config.settings import load_settings
 from node.archive import Archive
 from node.assembly import build_node
+from node.implementation import Entity
 from node.job_store import JobStore
 from node.model import STAND_IN
 from node.read_results import read_results
@@ -51,7 +51,7 @@ def node(tmp_path: Path, archive: Archive) -> Iterator[Node]:
 
 
 def store(node: Node, dataset: Dataset) -> int:
-    ae = AE("MODALITY")
+    ae = Entity("MODALITY")
     ae.add_requested_context(dataset.SOPClassUID, ExplicitVRLittleEndian)
     association = ae.associate("127.0.0.1", node.port)
     assert association.is_established

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage
-from pynetdicom import AE
 
 from config.settings import load_settings
 from node.archive import Archive
 from node.assembly import build_node
+from node.implementation import Entity
 from node.job_store import JobStore
 from node.jobs import Job
 from node.service import Node
@@ -67,7 +67,7 @@ def node(tmp_path: Path, archive: Archive) -> Iterator[Node]:
 
 
 def sent(node: Node, dataset: Dataset, calling: str, called: str) -> int:
-    ae = AE(calling)
+    ae = Entity(calling)
     ae.add_requested_context(dataset.SOPClassUID, ExplicitVRLittleEndian)
     association = ae.associate("127.0.0.1", node.port, ae_title=called)
     assert association.is_established

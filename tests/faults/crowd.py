@@ -22,10 +22,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pydicom import Dataset, dcmread
-from pynetdicom import AE
 from rich.console import Console
 
 from node.connections import mend_sockets
+from node.implementation import Entity
 from node.tls import client_context
 from tests.authority import Authority
 from tests.faults.command import run_proof
@@ -96,7 +96,7 @@ class Sender:
         return statistics.median(plain), statistics.median(secured)
 
     def _seconds(self, dataset: Dataset, port: int, context: ssl.SSLContext | None) -> float:
-        ae = AE("MODALITY")
+        ae = Entity("MODALITY")
         ae.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
         begun = time.monotonic()
         tls_args = (context, HOST) if context else None

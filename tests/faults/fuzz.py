@@ -36,7 +36,6 @@ from pydicom.uid import (
     JPEGLSLossless,
     RLELossless,
 )
-from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import split_dataset
@@ -44,6 +43,7 @@ from rich.console import Console
 
 from node.archive import Archive
 from node.contexts import STORAGE_CLASSES, transfer_syntaxes
+from node.implementation import Entity
 from node.states import PUT_ASIDE, State
 from tests.faults.count import Count, told
 from tests.faults.mutations import Specimen, mutated
@@ -181,7 +181,7 @@ class Sender:
         return mutated(source, draw, f"2.25.{self.seed}{number:09}")
 
     def _associate(self, contexts: set[tuple[str, UID]]) -> Association:
-        ae = AE("FUZZER")
+        ae = Entity("FUZZER")
         ae.maximum_pdu_size = 0
         ae.dimse_timeout = SLOWEST_S
         for sop_class, syntax in contexts:

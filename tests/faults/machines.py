@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import dcmread
-from pynetdicom import AE
 from rich.console import Console
 from sqlalchemy import Engine, select
 
@@ -30,6 +29,7 @@ from ai.stand_in import StandInSegmenter
 from config.settings import load_settings
 from node.archive import Archive
 from node.database import engine_for, jobs, reading, upgrade
+from node.implementation import Entity
 from node.job_store import JobStore
 from node.options import options_of
 from node.pipeline import process
@@ -277,7 +277,7 @@ def _send(shared: Shared, port: int, paths: Sequence[Path], acknowledged: set[st
         dataset = dcmread(path)
         shared.archive.wait_for(RESULTS_PER_IMAGE * (number - IN_QUEUE), LONGEST_WAIT_S)
         while dataset.SOPInstanceUID not in acknowledged:
-            ae = AE("MODALITY")
+            ae = Entity("MODALITY")
             ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = 10
             ae.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
             association = ae.associate(address, port, ae_title="PAXNODE")

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import Dataset, dcmread
-from pynetdicom import AE
+
+from node.implementation import Entity
 
 HOST = "127.0.0.1"
 LONGEST_WAIT_S = 600.0
@@ -51,7 +52,7 @@ class Modality:
             self.acknowledged.append(dataset.SOPInstanceUID)
 
     def _sent(self, dataset: Dataset) -> bool:
-        ae = AE("MODALITY")
+        ae = Entity("MODALITY")
         ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = 10
         ae.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
         association = ae.associate(HOST, self.port, ae_title="PAXNODE")

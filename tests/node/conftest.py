@@ -20,7 +20,7 @@ from pydicom import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
-from pynetdicom import AE, _config
+from pynetdicom import _config
 from pynetdicom.association import Association
 from pynetdicom.dsutils import create_file_meta, encode
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
@@ -29,6 +29,7 @@ from sqlalchemy import Engine, create_engine, make_url
 from config.network import TlsSettings
 from config.settings import NodeSettings
 from node.database import engine_for, upgrade
+from node.implementation import Entity
 from node.job_store import JobStore
 from node.jobs import AddressedResult, Job, ReceivedObject, StoredResult
 from node.listener import Listener
@@ -257,7 +258,7 @@ class Running:
         called: str = "PAXNODE",
         secured: ssl.SSLContext | None = None,
     ) -> Association:
-        ae = AE(ae_title)
+        ae = Entity(ae_title)
         ae.add_requested_context(Verification)
         for sop_class, syntax in contexts or [(DX, ExplicitVRLittleEndian)]:
             ae.add_requested_context(sop_class, syntax)

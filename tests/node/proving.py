@@ -30,6 +30,7 @@ from node.commitment_statuses import PUSH_MODEL, PUSH_MODEL_INSTANCE
 from node.commitment_store import CommitmentStore
 from node.database import reading, transactions
 from node.evidence import Evidence
+from node.implementation import Entity
 from node.job_store import JobStore
 from node.jobs import AddressedResult, Delivery, DeliveryState, ReceivedObject, StoredResult
 from node.listener import Listener
@@ -234,7 +235,7 @@ def tell(
     listener: Listener, kind: int, told: Dataset, ae_title: str = "ARCHIVE", *, role: bool = True
 ) -> int | None:
     """Open an association to the node as the SCP of storage commitment, and tell; None: no context."""
-    ae = AE(ae_title)
+    ae = Entity(ae_title)
     ae.add_requested_context(PUSH_MODEL)
     ae.add_requested_context(Verification)
     ext: list[Any] = [build_role(PUSH_MODEL, scp_role=True)] if role else []

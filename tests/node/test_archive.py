@@ -13,11 +13,12 @@ from pydicom.uid import (
     SegmentationStorage,
     generate_uid,
 )
-from pynetdicom import AE, build_context
+from pynetdicom import build_context
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from node.archive import Archive
+from node.implementation import Entity
 
 
 def _object(sop_class: str = SegmentationStorage) -> Dataset:
@@ -30,7 +31,7 @@ def _object(sop_class: str = SegmentationStorage) -> Dataset:
 
 
 def _call(archive: Archive, *syntaxes: str) -> Association:
-    ae = AE("TEST")
+    ae = Entity("TEST")
     for sop_class in (SegmentationStorage, ComprehensiveSRStorage):
         ae.add_requested_context(sop_class, list(syntaxes) or [ExplicitVRLittleEndian])
     ae.add_requested_context(Verification)

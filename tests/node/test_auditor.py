@@ -10,13 +10,13 @@ from xml.etree import ElementTree
 
 import pytest
 from pydicom import Dataset
-from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from sqlalchemy import Engine
 
 from config.settings import Destination
 from node.auditor import AuditTrail, Channel
 from node.head import identity_of_file
+from node.implementation import Entity
 from node.listener import Listener
 from node.transport import Outgoing, PlainTransport
 from tests.node.conftest import Clock
@@ -118,7 +118,7 @@ def test_object_that_is_kept_after_its_connection_broke_is_told_at_once(
 def test_title_that_is_not_known_is_a_security_alert(run: Callable[..., Any], heard: Heard) -> None:
     node = run(calling_ae_titles=("CR1",))
     with node.listening_with(Listener(node.settings, node.spool, node.store, audit=heard.trail)):
-        ae = AE("STRANGER")
+        ae = Entity("STRANGER")
         ae.add_requested_context(Verification)
         assert ae.associate("127.0.0.1", node.listener.port, ae_title="PAXNODE").is_rejected
         node.listener.stop()

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from config.home import user
 from node.cli import main
+from node.implementation import Entity
 
 DEADLINE_S = 60.0
 
@@ -205,7 +205,7 @@ def test_served_node_takes_up_what_is_activated_and_keeps_an_association(
     node = serve()
     port = node.wait_for("node started")["port"]
     assert node.wait_for("settings are in effect")["version"] == "1"
-    ae = AE("CR1")
+    ae = Entity("CR1")
     ae.add_requested_context(Verification)
     before = ae.associate("127.0.0.1", port, ae_title="ONE")
     assert before.send_c_echo().Status == 0x0000

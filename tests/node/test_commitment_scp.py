@@ -28,6 +28,7 @@ from node.commitment_store import HOLD_BACK_S, CommitmentState, CommitmentStore,
 from node.committer import Committer
 from node.errors import DatabaseUnavailableError, StorageError
 from node.evidence import Evidence
+from node.implementation import Entity
 from node.job_store import JobStore
 from node.listener import Listener
 from node.peer_call import Caller
@@ -74,7 +75,7 @@ class Modality:
 
     @contextmanager
     def association(self, port: int) -> Iterator[Association]:
-        ae = AE("MODALITY")
+        ae = Entity("MODALITY")
         ae.add_requested_context(PUSH_MODEL)
         association = ae.associate("127.0.0.1", port, ae_title="PAXNODE", evt_handlers=self.handlers)
         yield association

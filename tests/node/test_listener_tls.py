@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pynetdicom import AE
 from pynetdicom.pdu import A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from config.network import TlsSettings
+from node.implementation import Entity
 from node.tls import client_context
 from tests.authority import Authority, Identity
 
@@ -54,7 +54,7 @@ def shown_by(authority: Authority, identity: Identity | None) -> ssl.SSLContext:
 
 def request() -> bytes:
     """Return an A-ASSOCIATE-RQ PDU that asks for Verification."""
-    ae = AE("MODALITY")
+    ae = Entity("MODALITY")
     ae.add_requested_context(Verification)
     primitive = A_ASSOCIATE()
     primitive.application_context_name = "1.2.840.10008.3.1.1.1"

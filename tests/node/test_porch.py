@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from pynetdicom import AE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from config.network import NodeSettings, TlsSettings
 from node.caller import MAX_REQUEST_BYTES, Arrival
 from node.connections import mend_sockets
 from node.doors import Door, HouseRules, house_rules, listening_socket
+from node.implementation import Entity
 from node.porch import Porch
 from node.refusals import Refusals
 
@@ -189,7 +189,7 @@ def test_association_works_on_a_descriptor_beyond_those_that_select_knows(run: A
     node = run()
     low = [socket.socket() for _ in range(1050)]
     try:
-        ae = AE("MODALITY")
+        ae = Entity("MODALITY")
         ae.add_requested_context(Verification)
         association = ae.associate("127.0.0.1", node.listener.port)
         assert association.send_c_echo().get("Status") == 0x0000

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pynetdicom import AE
 from pynetdicom.acse import ACSE
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
+from node.implementation import Entity
 from node.rejection import rejection
 from tests.faults.peers import BadPeer, Manner, Order
 
@@ -29,7 +29,7 @@ def _halves_are_thrown_away() -> Iterator[None]:
 @pytest.fixture
 def asked(tmp_path: Path) -> Callable[[Manner], Association]:
     def ask(manner: Manner) -> Association:
-        ae = AE("PAXNODE")
+        ae = Entity("PAXNODE")
         ae.add_requested_context(Verification)
         with BadPeer(tmp_path / "archive", Order(manner)) as peer:
             association = ae.associate("127.0.0.1", peer.port, ae_title="BAD")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import Comprehensive3DSRStorage, ImplicitVRLittleEndian, SegmentationStorage
-from pynetdicom import AE, AllStoragePresentationContexts, build_context
+from pynetdicom import AllStoragePresentationContexts, build_context
 
 from ai.errors import BundleError
 from ai.radiograph import Radiograph
@@ -23,6 +23,7 @@ from node.assembly import build_node
 from node.database import FILE_NAME, engine_for
 from node.errors import StorageError
 from node.housekeeping import Housekeeper
+from node.implementation import Entity
 from node.job_store import JobStore
 from node.service import Node, Part
 from node.states import State
@@ -64,7 +65,7 @@ port = {archive.port}
 
 
 def _send(port: int, dataset: Dataset) -> int:
-    ae = AE("MODALITY")
+    ae = Entity("MODALITY")
     ae.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
     association = ae.associate("127.0.0.1", port, ae_title="PAXNODE")
     assert association.is_established

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
-from pynetdicom import AE
 from pynetdicom.association import Association
 
 from ai.radiograph import Radiograph
@@ -22,6 +21,7 @@ from node.assembly import build_node
 from node.bound import BOUND, in_effect, waiting
 from node.database import engine_for
 from node.errors import TlsError
+from node.implementation import Entity
 from node.job_store import JobStore
 from node.service import Node
 from node.states import State
@@ -91,7 +91,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def associate(node: Node, title: str = "MODALITY", called: str = "PAXNODE") -> Association:
-    ae = AE(title)
+    ae = Entity(title)
     ae.add_requested_context(DX, ExplicitVRLittleEndian)
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = DEADLINE_S
     return ae.associate("127.0.0.1", node.port, ae_title=called)

@@ -3,13 +3,14 @@
 from typing import Any
 
 import pytest
-from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]
 
+from node.implementation import Entity
+
 
 def _asks_for(port: int, *classes: str) -> Association:
-    ae = AE("MODALITY")
+    ae = Entity("MODALITY")
     for sop_class in classes:
         ae.add_requested_context(sop_class)
     return ae.associate("127.0.0.1", port, ae_title="PAXNODE")

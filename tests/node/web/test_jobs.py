@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from pydicom import Dataset
-from pynetdicom import AE
 from sqlalchemy import update
 
 from ai.stand_in import StandInSegmenter
@@ -22,6 +21,7 @@ from node.archive import Archive
 from node.assembly import build_node
 from node.database import deliveries, writing
 from node.decode import parse
+from node.implementation import Entity
 from node.job_rows import utc_now
 from node.job_store import JobStore
 from node.jobs import ReceivedObject
@@ -69,7 +69,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def send(node: Node, *images: Dataset) -> None:
     assert node.listener is not None
-    ae = AE("CR_ROOM")
+    ae = Entity("CR_ROOM")
     ae.add_requested_context(images[0].SOPClassUID, images[0].file_meta.TransferSyntaxUID)
     association = ae.associate("127.0.0.1", node.listener.port, ae_title="PAXNODE")
     assert [association.send_c_store(image).Status for image in images] == [0] * len(images)

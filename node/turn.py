@@ -1,0 +1,57 @@
+"""pynetdicom's own thread and ours take turns at the messages of an association.
+
+Before pynetdicom sends a request it clears a checkpoint and waits until the association's thread says that it
+rests. That thread says so before it comes to the checkpoint and takes it back after it has passed: in
+between it may be taken for resting while it is on its way to the queue, and an answer that is quick is taken
+from there by it, as if it were a request, and is lost. Here the word is taken back at the checkpoint itself.
+"""
+
+from threading import Condition, Event
+
+from pynetdicom import evt
+from pynetdicom.association import Association
+
+
+class Turn(Event):
+    """The checkpoint of an association's thread: who has passed it is not said to rest.
+
+    Set: the association's thread may take messages. Cleared: it waits, and another thread may take them as
+    soon as the association says that it is paused.
+    """
+
+    def __init__(self, association: Association) -> None:
+        super().__init__()
+        self._association = association
+        self._changed = Condition()
+        self._is_free = True
+
+    def is_set(self) -> bool:
+        """Return whether the association's thread may pass."""
+        return self._is_free
+
+    def set(self) -> None:
+        """Let the association's thread pass."""
+        with self._changed:
+            self._is_free = True
+            self._changed.notify_all()
+
+    def clear(self) -> None:
+        """Let the association's thread wait, from the next time on that it comes here."""
+        with self._changed:
+            self._is_free = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it may pass; whoever passes is no longer paused when this returns."""
+        with self._changed:
+            passes = self._changed.wait_for(self.is_set, timeout)
+            if passes:
+                self._association._is_paused = False
+        return passes
+
+
+def _take_turns(event: evt.Event) -> None:
+    event.assoc._reactor_checkpoint = Turn(event.assoc)
+
+
+TAKES_TURNS = evt.EVT_ACCEPTED, _take_turns
+"""A handler of pynetdicom's; it is called before the association's thread begins to take messages."""

@@ -1,0 +1,122 @@
+"""Measures what the project's speed consists of, each figure beside its peer in one run: `make bench`.
+
+    python -m tests.benchmarks.run_bench [--part image --part queue ...] [--share 0.1] [--out out/bench]
+
+A table is printed; results.json has every figure with its spread, the machine and the versions. `--share`
+makes everything smaller: such figures show that the harness works, and nothing else.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from node.logs import configure_logs
+from tests.benchmarks.figure import Figure, Spread
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("image", "encoder", "ingest", "queue", "start", "latency")
+"""Modules of this package; each has `measure(bench)`."""
+
+PACKAGES = ("numpy", "onnxruntime", "pydicom", "pynetdicom", "highdicom", "sqlalchemy")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a part is given.
+
+    Attributes:
+        share: How much of the whole is measured; 1.0 is what docs/performance.md tells.
+        console: For lines on the way.
+    """
+
+    share: float
+    console: Console
+
+    def of(self, whole: int, least: int = 1) -> int:
+        """Return the share of a number, at least `least`."""
+        return max(least, round(whole * self.share))
+
+
+Measure = Callable[[Bench], list[Figure]]
+
+
+def machine() -> dict[str, str]:
+    """Return what the figures were measured with."""
+    model = next(
+        (line.split(":")[1].strip() for line in _cpu_lines() if line.startswith("model name")), "unknown"
+    )
+    told = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "processor": f"{os.cpu_count()} x {model}",
+        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "load": " ".join(f"{each:.1f}" for each in os.getloadavg()),
+    }
+    return {**told, **{name: version(name) for name in PACKAGES}}
+
+
+def _cpu_lines() -> list[str]:
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
+def show(figures: Sequence[Figure], console: Console) -> None:
+    """Print a row for each figure."""
+    table = Table("part", "what", "size", "ours", "peer", "theirs", "ratio", "remark")
+    for each in figures:
+        ratio = "" if each.ratio is None else f"{each.ratio:.2f}"
+        ours, theirs = (_words(spread, each.unit) for spread in (each.ours, each.theirs))
+        table.add_row(each.part, each.what, each.size, ours, each.peer, theirs, ratio, each.remark)
+    console.print(table)
+
+
+def _words(spread: Spread | None, unit: str) -> str:
+    if spread is None:
+        return ""
+    between = f" ({spread.low:.3g} to {spread.high:.3g})" if spread.count > 1 else ""
+    return f"{spread.median:.3g} {unit}{between}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the parts that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--part", action="append", choices=PARTS, help="default: all")
+    parser.add_argument("--share", type=float, default=1.0, help="of the whole (default 1)")
+    parser.add_argument("--out", type=Path, default=ROOT / "out" / "bench")
+    wanted = parser.parse_args(arguments)
+    configure_logs("ERROR")
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    told, figures = machine(), []
+    for part in wanted.part or PARTS:
+        begun = time.monotonic()
+        measure: Measure = import_module(f"tests.benchmarks.{part}").measure
+        found = measure(Bench(wanted.share, console))
+        figures += found
+        show(found, console)
+        console.print(f"[dim]{part}: {time.monotonic() - begun:.0f} s[/]")
+    wanted.out.mkdir(parents=True, exist_ok=True)
+    results = {"machine": told, "share": wanted.share, "figures": [asdict(each) for each in figures]}
+    (wanted.out / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+    show(figures, console)
+    console.print(", ".join(f"{name} {value}" for name, value in told.items()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

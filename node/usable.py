@@ -8,7 +8,7 @@ from ai.errors import AiError
 from config.errors import SettingsError
 from config.settings import Settings, environment, settings_of
 from config.source import Location, Source
-from node.check import check_profile, check_tls
+from node.check import check_profile, check_rules, check_tls
 from node.check_peers import CheckResult
 from node.errors import TlsError
 from node.model import STAND_IN
@@ -59,6 +59,8 @@ def check_file(path: Path) -> Iterator[CheckResult]:
         yield CheckResult("settings", False, str(error))
         return
     yield CheckResult("settings", True, f"read; AE title {settings.node.ae_title}")
+    if settings.rule:
+        yield check_rules(settings)
     bundle = _bundle(settings.model.bundle)
     words = (
         f"{bundle.identity.id} {bundle.identity.version}" if bundle else "the stand-in, never for patients"

@@ -18,6 +18,7 @@ from config.versions import Version, digest_of
 from node.bound import waiting
 from node.dry_run import Candidates, Comparison, dry_run, in_words
 from node.errors import NotThereError
+from node.unmatched import unmatched_warning
 from node.usable import usable
 from node.web.deeds import Act
 from node.web.desk import Desk
@@ -50,6 +51,7 @@ class StandingShown:
         refused: Why the file cannot be used; empty: it can.
         waiting: What of it takes effect after a restart, such as "node.port".
         is_writable: Whether the node can write the file, so that another text can be activated here.
+        warning: What it leaves undone, such as images that no rule matches; empty: nothing.
     """
 
     version: int
@@ -57,6 +59,7 @@ class StandingShown:
     refused: str
     waiting: tuple[str, ...]
     is_writable: bool
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,12 +88,14 @@ class Checked:
         line: Where, from 1; 0: nowhere in particular.
         changes: What differs from the file as it is now.
         waiting: What of it would take effect after a restart.
+        warning: What it would leave undone, such as images that no rule matches; empty: nothing.
     """
 
     problem: str = ""
     line: int = 0
     changes: tuple[Change, ...] = ()
     waiting: tuple[str, ...] = ()
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,7 +171,8 @@ def standing_of(desk: Desk) -> StandingShown:
         return StandingShown(0, running, str(error), (), active.is_writable)
     version = active.current()
     number = 0 if version is None else version.number
-    return StandingShown(number, running, "", waiting(desk.settings, wanted), active.is_writable)
+    later, warning = waiting(desk.settings, wanted), unmatched_warning(wanted)
+    return StandingShown(number, running, "", later, active.is_writable, warning)
 
 
 def checked(desk: Desk, text: str) -> Checked:
@@ -181,7 +187,8 @@ def checked(desk: Desk, text: str) -> Checked:
         found = _LINE.search(str(error))
         return Checked(str(error), int(found[1]) if found else 0)
     before = Source.parsed(active.path.name, present, {})
-    return Checked("", 0, changes(before, source), waiting(desk.settings, wanted))
+    later, warning = waiting(desk.settings, wanted), unmatched_warning(wanted)
+    return Checked("", 0, changes(before, source), later, warning)
 
 
 def tried_out(desk: Desk, text: str, last: int) -> DryRunShown:

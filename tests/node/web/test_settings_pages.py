@@ -169,6 +169,25 @@ def test_api_does_the_same(admin: Browser, uptake: Uptake, settings_file: Path) 
         assert answer.status_code in {200, 422}, bad
 
 
+def test_rules_that_leave_images_unmatched_are_a_warning(admin: Browser, uptake: Uptake) -> None:
+    warned = "every image but these stays unmatched, kept and not worked on: Modality is DX (rule dx)"
+    form = _form(admin)
+    rule = '[[rule]]\nname = "dx"\nwhen = [{ attribute = "Modality", is = "DX" }]\n'
+    assert warned not in admin.submit("/settings/check", **form).text
+    wanted = {**form, "text": form["text"] + rule}
+
+    checked = admin.submit("/settings/check", **wanted).text
+    assert "It can be used." in checked
+    assert warned in checked
+    assert warned not in admin.get("/settings").text
+    assert admin.submit("/settings/activate", **wanted).status_code == 303
+    assert warned in admin.get("/settings").text
+    headers = {"x-csrf-token": admin.csrf}
+    told = admin.post("/api/v1/settings/check", json={"text": wanted["text"]}, headers=headers).json()
+    assert (told["problem"], warned in told["warning"]) == ("", True)
+    assert warned in admin.get("/api/v1/settings/standing").json()["warning"]
+
+
 def test_only_admins_change_settings(viewer: Browser, operator: Browser, settings_file: Path) -> None:
     before = settings_file.read_bytes()
     for browser in (viewer, operator):

@@ -240,11 +240,14 @@ def activate(desk: Desk, request: Request, visitor: Visitor, wish: Wish) -> Acti
             raise _changed_since(active)
         source = _source(active, wish.text, _basis(active, present))
         active.examine(source)
-        desk.note(request, visitor, Act.ACTIVATE, "settings", wish.why)
-        try:
-            return active.activate_source(source, visitor.name, wish.why, wish.began)
-        except SettingsChangedError as error:  # by another process, since we looked
-            raise _changed_since(active) from error
+        with desk.noting(request, visitor, Act.ACTIVATE, "settings", wish.why) as ending:
+            try:
+                done = active.activate_source(source, visitor.name, wish.why, wish.began)
+            except SettingsChangedError as error:  # by another process, since we looked
+                ending.words = "refused: the file was changed meanwhile"
+                raise _changed_since(active) from error
+            ending.words = f"done: version {done.version.number}"
+        return done
 
 
 def roll_back(desk: Desk, request: Request, visitor: Visitor, number: int, why: str) -> Activation:
@@ -257,8 +260,10 @@ def roll_back(desk: Desk, request: Request, visitor: Visitor, number: int, why: 
     active = _active(desk)
     _numbered(active, number)
     with _ONE_AT_A_TIME:
-        desk.note(request, visitor, Act.ROLL_BACK, f"version {number}", why)
-        return active.roll_back(visitor.name, number, why)
+        with desk.noting(request, visitor, Act.ROLL_BACK, f"version {number}", why) as ending:
+            done = active.roll_back(visitor.name, number, why)
+            ending.words = f"done: version {done.version.number}"
+        return done
 
 
 def versions_of(desk: Desk, visitor: Visitor) -> tuple[VersionShown, ...]:

@@ -134,8 +134,8 @@ def test_settings_are_activated_and_rolled_back_and_keep_their_secrets(
 
     deeds = DeedStore(node.engine, utc_now).latest(2)
     assert [(deed.who, deed.what, deed.about, deed.detail) for deed in deeds] == [
-        ("admin", Act.ROLL_BACK, "version 1", "too few"),
-        ("admin", Act.ACTIVATE, "settings", "fewer <at once>"),
+        ("admin", Act.ROLL_BACK, "version 1", "too few; done: version 3"),
+        ("admin", Act.ACTIVATE, "settings", "fewer <at once>; done: version 2"),
     ]
     assert len(seen) > 15
     assert not [text for text in seen if "canary" in text or "<at once>" in text]
@@ -242,7 +242,7 @@ def test_broken_file_can_be_mended_in_the_console(
 
 
 def test_file_that_cannot_be_written_is_told_before_and_leaves_no_version(
-    admin: Browser, uptake: Uptake, settings_file: Path, monkeypatch: pytest.MonkeyPatch
+    admin: Browser, node: Node, uptake: Uptake, settings_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = "The node may not write this file"
     assert told not in admin.get("/settings").text
@@ -264,6 +264,8 @@ def test_file_that_cannot_be_written_is_told_before_and_leaves_no_version(
 
     assert answer.status_code == 422
     assert "Read-only file system" in answer.text
+    [deed] = DeedStore(node.engine, utc_now).latest(1)
+    assert (deed.what, deed.detail) == (Act.ACTIVATE, "failed: SettingsError")
     assert [each.number for each in versions_of(settings_file).all()] == [1]
 
 

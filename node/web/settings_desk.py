@@ -51,6 +51,7 @@ class StandingShown:
         refused: Why the file cannot be used; empty: it can.
         waiting: What of it takes effect after a restart, such as "node.port".
         is_writable: Whether the node can write the file, so that another text can be activated here.
+        unwritable: Why it cannot; empty: it can.
         warning: What it leaves undone, such as images that no rule matches; empty: nothing.
     """
 
@@ -59,6 +60,7 @@ class StandingShown:
     refused: str
     waiting: tuple[str, ...]
     is_writable: bool
+    unwritable: str
     warning: str = ""
 
 
@@ -165,14 +167,15 @@ def settings_of(desk: Desk, visitor: Visitor) -> SettingsShown:
 def standing_of(desk: Desk) -> StandingShown:
     """Return how the node stands to its settings file; errors as in `settings_of`."""
     active, running = _active(desk), desk.watched.version()
+    unwritable = active.unwritable
     try:
         wanted = _usable(desk, Source.read(active.path, environment()))
     except SettingsError as error:
-        return StandingShown(0, running, str(error), (), active.is_writable)
+        return StandingShown(0, running, str(error), (), not unwritable, unwritable)
     version = active.current()
     number = 0 if version is None else version.number
     later, warning = waiting(desk.settings, wanted), unmatched_warning(wanted)
-    return StandingShown(number, running, "", later, active.is_writable, warning)
+    return StandingShown(number, running, "", later, not unwritable, unwritable, warning)
 
 
 def checked(desk: Desk, text: str) -> Checked:

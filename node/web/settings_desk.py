@@ -169,7 +169,7 @@ def standing_of(desk: Desk) -> StandingShown:
     active, running = _active(desk), desk.watched.version()
     unwritable = active.unwritable
     try:
-        wanted = _usable(desk, Source.read(active.path, environment()))
+        wanted = _usable(desk, Source.read(active.path, environment()), explains=True)
     except SettingsError as error:
         return StandingShown(0, running, str(error), (), not unwritable, unwritable)
     version = active.current()
@@ -290,15 +290,16 @@ def differences(desk: Desk, before: int, after: int) -> tuple[Change, ...]:
     return changes(*(Source.parsed(active.path.name, text, {}) for text in texts))
 
 
-def _usable(desk: Desk, source: Source) -> Settings:
+def _usable(desk: Desk, source: Source, *, explains: bool = False) -> Settings:
     """Return settings that this process can go by; one that does not segment needs no model bundle.
 
     Other bundles than those that it was started with are looked at all the same: others go by this file, too.
+    What is wrong with a file that a text names is explained only where the text lies on the machine already.
     """
     is_working = desk.watched.parts().model is not None
-    wanted = usable(source, with_model=is_working)
+    wanted = usable(source, with_model=is_working, explains=explains)
     if not is_working and _bundles(wanted) - _bundles(desk.settings):
-        return usable(source)
+        return usable(source, explains=explains)
     return wanted
 
 

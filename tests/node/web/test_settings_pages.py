@@ -18,7 +18,7 @@ from node.assembly import build_node
 from node.job_rows import utc_now
 from node.service import Node, Part
 from node.uptake import Uptake, beginning
-from node.usable import usable
+from node.usable import UNEXPLAINED, usable
 from node.web.accounts import AccountStore
 from node.web.deeds import Act, DeedStore
 from node.web.roles import Role
@@ -204,6 +204,36 @@ def test_only_admins_change_settings(viewer: Browser, operator: Browser, setting
             )
             assert answer.status_code == 403
     assert settings_file.read_bytes() == before
+
+
+def test_console_does_not_tell_which_files_there_are_on_the_machine(
+    admin: Browser, settings_file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "manifest.json").write_text('{"id": "foreign-canary"}')
+    (tmp_path / "foreign.pem").write_text("foreign-canary")
+    os.mkfifo(tmp_path / "fifo")
+    form, headers = _form(admin), {"x-csrf-token": admin.csrf}
+
+    def told(before: str, after: str, name: str) -> str:
+        text = _with(form, before, after.format(tmp_path / name))["text"]
+        answers = [
+            admin.post(
+                f"/api/v1/settings/{act}", json={"text": text, "sha256": form["began"]}, headers=headers
+            )
+            for act in ("check", "dry-run", "activate")
+        ]
+        problems = {answer.json().get("problem") or answer.json()["error"] for answer in answers}
+        assert len(problems) == 1
+        assert "canary" not in admin.submit("/settings/check", **{**form, "text": text}).text
+        return problems.pop()
+
+    bundle = ('bundle = "stand-in"', 'bundle = "{}"')
+    said = {told(*bundle, name) for name in ("none", "foreign", "foreign.pem", "fifo")}
+    assert said == {f"node.toml, line 12: 'bundle' {UNEXPLAINED}"}
+    tls = ("[web]\n", '[tls]\nauthorities = "{}"\n[web]\n')
+    said = {told(*tls, name) for name in ("none", "foreign", "foreign.pem", "fifo")}
+    assert said == {f"node.toml, line 9: 'authorities' {UNEXPLAINED}"}
 
 
 def test_digests_from_which_secrets_can_be_guessed_are_for_admins(

@@ -56,7 +56,10 @@ def uptake(node: Node, settings_file: Path) -> Iterator[Uptake]:
 
 def _form(browser: Browser) -> dict[str, str]:
     """Return the editor's fields as the page shows them."""
-    page = browser.get("/settings").text
+    return _editor(browser.get("/settings").text)
+
+
+def _editor(page: str) -> dict[str, str]:
     text = re.search(r"<textarea[^>]*>\n(.*?)</textarea>", page, re.DOTALL)
     began = re.search(r'name="began" value="(\w+)"', page)
     assert text
@@ -332,3 +335,51 @@ def test_node_without_a_settings_file_says_so(settings_file: Path, monkeypatch: 
             assert browser.submit("/settings/activate", text="", began="").status_code == 404
     finally:
         node.stop()
+
+
+@pytest.mark.parametrize("act", ["check", "dry-run", "activate"])
+def test_what_was_typed_survives_the_end_of_the_session(
+    admin: Browser, uptake: Uptake, settings_file: Path, act: str
+) -> None:
+    before, typed = (
+        settings_file.read_bytes(),
+        _with(_form(admin), "max_associations = 25", "max_associations = 7"),
+    )
+    csrf = admin.csrf
+    admin.submit("/logout")
+    over = admin.post(f"/settings/{act}", data={"csrf": csrf, **typed, "why": "<fewer>"})
+    assert over.status_code == 401
+    assert "what you typed in the settings is kept" in over.text
+    wrong = admin.post("/login", data={"name": "admin", "password": "wrong", **_hidden(over.text)})
+    assert wrong.status_code == 401
+    back = admin.post("/login", data={"name": "admin", "password": PASSWORD, **_hidden(wrong.text)})
+
+    assert back.status_code == 200
+    assert "your session was over, and nothing was activated" in back.text
+    assert "<code>25</code></td><td><code>7</code>" in back.text
+    assert 'value="&lt;fewer&gt;"' in back.text
+    assert settings_file.read_bytes() == before
+    shown = {**_editor(back.text), "why": "<fewer>"}
+    assert "max_associations = 7" in shown["text"]
+    assert admin.submit("/settings/activate", **shown).status_code == 303
+    assert b"max_associations = 7" in settings_file.read_bytes()
+
+
+def test_what_an_admin_typed_is_not_shown_to_others(admin: Browser, settings_file: Path) -> None:
+    form, csrf = _form(admin), admin.csrf
+    admin.submit("/logout")
+    over = admin.post("/settings/activate", data={"csrf": csrf, **form, "why": "typed-by-admin"})
+    back = admin.post("/login", data={"name": "viewer", "password": PASSWORD, **_hidden(over.text)})
+
+    assert (back.status_code, back.headers["location"], back.text) == (303, "/settings", "")
+
+
+def _hidden(page: str) -> dict[str, str]:
+    """Return the hidden fields of a page's form, as a browser sends them."""
+    fields = {
+        name: html.unescape(value)
+        for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page)
+    }
+    text = re.search(r'<textarea name="text" hidden>\n(.*?)</textarea>', page, re.DOTALL)
+    assert text
+    return {**fields, "text": html.unescape(text[1])}

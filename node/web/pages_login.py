@@ -101,8 +101,15 @@ def log_out(request: Request, desk: TheDesk, visitor: Viewer) -> Response:
 def _form(
     request: Request, desk: Desk, after: str, problem: str = "", status: int = 200, typed: Wish | None = None
 ) -> Response:
-    values = {"after": after, "problem": problem, "typed": typed, "has_accounts": bool(desk.accounts.all())}
-    return page(request, "login.html", status=status, **values)
+    return page(
+        request,
+        "login.html",
+        status=status,
+        after=after,
+        problem=problem,
+        typed=typed,
+        has_accounts=bool(desk.accounts.all()),
+    )
 
 
 def _inside(after: str) -> str:

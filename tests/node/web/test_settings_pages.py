@@ -226,7 +226,7 @@ def test_console_does_not_tell_which_files_there_are_on_the_machine(
             )
             for act in ("check", "dry-run", "activate")
         ]
-        problems = {answer.json().get("problem") or answer.json()["error"] for answer in answers}
+        problems = {str(answer.json().get("problem") or answer.json()["error"]) for answer in answers}
         assert len(problems) == 1
         assert "canary" not in admin.submit("/settings/check", **{**form, "text": text}).text
         return problems.pop()

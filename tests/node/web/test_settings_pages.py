@@ -218,24 +218,18 @@ def test_console_does_not_tell_which_files_there_are_on_the_machine(
     os.mkfifo(tmp_path / "fifo")
     form, headers = _form(admin), {"x-csrf-token": admin.csrf}
 
-    def told(before: str, after: str, name: str) -> str:
+    def told(before: str, after: str, name: str, act: str = "check") -> str:
         text = _with(form, before, after.format(tmp_path / name))["text"]
-        answers = [
-            admin.post(
-                f"/api/v1/settings/{act}", json={"text": text, "sha256": form["began"]}, headers=headers
-            )
-            for act in ("check", "dry-run", "activate")
-        ]
-        problems = {str(answer.json().get("problem") or answer.json()["error"]) for answer in answers}
-        assert len(problems) == 1
-        assert "canary" not in admin.submit("/settings/check", **{**form, "text": text}).text
-        return problems.pop()
+        body = {"text": text, "sha256": form["began"]}
+        answer = admin.post(f"/api/v1/settings/{act}", json=body, headers=headers).json()
+        return str(answer.get("problem") or answer["error"])
 
     bundle = ('bundle = "stand-in"', 'bundle = "{}"')
-    said = {told(*bundle, name) for name in ("none", "foreign", "foreign.pem", "fifo")}
+    said = {told(*bundle, name) for name in ("none", "foreign", "fifo")}
+    said |= {told(*bundle, "foreign", act) for act in ("dry-run", "activate")}
     assert said == {f"node.toml, line 12: 'bundle' {UNEXPLAINED}"}
     tls = ("[web]\n", '[tls]\nauthorities = "{}"\n[web]\n')
-    said = {told(*tls, name) for name in ("none", "foreign", "foreign.pem", "fifo")}
+    said = {told(*tls, name) for name in ("none", "foreign.pem", "fifo")}
     assert said == {f"node.toml, line 9: 'authorities' {UNEXPLAINED}"}
 
 

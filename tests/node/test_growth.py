@@ -1,0 +1,108 @@
+"""What a node asks again and again costs no more with many images than with few: plans and work."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from sqlalchemy import Engine, create_engine, make_url
+
+from node.database import engine_for, upgrade
+from node.queue_figures import MOST
+from tests.benchmarks.queue_rows import fill
+from tests.benchmarks.queue_steps import Queue
+from tests.node.plans import Asked, statements_of, told
+
+SMALL, LARGE, WAITING = 1_500, 4_500, 40
+
+BOUNDED = {
+    "figures for /metrics": f"counts what was put aside, up to {MOST} of each state",
+    "look up: sender, done": "counts whether the state has few jobs, up to 1001",
+    "list: refused": "a page, which the small queue does not fill",
+    "list: failed": "likewise",
+}
+"""What may cost more with more images, up to a limit, and why."""
+
+Steps = dict[str, list[Asked]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was asked by each step, with few images and with many."""
+
+    small: Steps
+    large: Steps
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def make_engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Engine]]:
+    """Makes engines on databases of a kind, with their tables."""
+    made: list[Engine] = []
+
+    def make(options: str = "") -> Engine:
+        folder = tmp_path_factory.mktemp("growth")
+        url = "" if request.param == "sqlite" else _schema(request, f"growth_{len(made)}", options)
+        made.append(engine_for(url, folder))
+        upgrade(made[-1])
+        return made[-1]
+
+    yield make
+    for engine in made:
+        engine.dispose()
+
+
+def _schema(request: pytest.FixtureRequest, name: str, options: str) -> str:
+    base = make_url(request.getfixturevalue("postgresql_url")).set(drivername="postgresql+psycopg")
+    admin = create_engine(base)
+    with admin.begin() as connection:
+        connection.exec_driver_sql(f"CREATE SCHEMA {name}")
+    admin.dispose()
+    chosen = {"options": f"-csearch_path={name} {options}"}
+    return base.update_query_dict(chosen).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="module")
+def measured(make_engine: Callable[[str], Engine]) -> Measured:
+    """Every step in a small queue and in a large one; no table is read whole just because it is small."""
+    small, large = (_filled(make_engine("-cenable_seqscan=off"), count) for count in (SMALL, LARGE))
+    return Measured(_asked(small), _asked(large))
+
+
+def _filled(engine: Engine, count: int, waiting: int = WAITING) -> Queue:
+    fill(engine, count, waiting)
+    return Queue(engine, count)
+
+
+def _asked(queue: Queue) -> Steps:
+    found: Steps = {}
+    for step in queue.steps():
+        with statements_of(queue.engine) as asked:
+            step.act()
+        found[step.name] = asked
+    return found
+
+
+def _work(asked: list[Asked]) -> int:
+    return sum(each.work for each in asked)
+
+
+def test_no_statement_reads_a_whole_table(measured: Measured) -> None:
+    scans = {name: [each for each in asked if each.scanned] for name, asked in measured.large.items()}
+
+    assert not any(scans.values()), "\n".join(f"{name}\n{told(found)}" for name, found in scans.items())
+
+
+def test_work_does_not_grow_with_the_rows(measured: Measured) -> None:
+    grown = {
+        name: (_work(measured.small[name]), _work(asked))
+        for name, asked in measured.large.items()
+        if _work(asked) > 1.5 * _work(measured.small[name]) + 100 and name not in BOUNDED
+    }
+
+    assert grown == {}, "\n".join(told(measured.large[name]) for name in grown)
+
+
+def test_every_step_is_asked_of_the_database(measured: Measured) -> None:
+    assert [name for name, asked in measured.large.items() if not asked] == []
+    assert set(BOUNDED) < set(measured.large)

@@ -84,7 +84,8 @@ def _in_turns(kind: str, queues: list[Queue], repeats: int) -> list[Figure]:
 
 def _has_had_enough(step: Step, queue: Queue, turn: int, kept: list[float]) -> bool:
     is_over = bool(step.times) and turn >= step.times
-    return is_over or queue.count < step.least or (len(kept) >= 3 and kept[-1] > SLOW_S)
+    is_slow = not step.leads_on and len(kept) >= 3 and kept[-1] > SLOW_S
+    return is_over or is_slow or queue.count < step.least
 
 
 def _figures(

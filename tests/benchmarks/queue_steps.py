@@ -47,12 +47,14 @@ class Step:
         act: Does it.
         times: How often it may be done at most, since it uses rows up; 0: any number of times.
         least: It makes no sense with fewer images.
+        leads_on: Whether later steps need it, so that it is done in every turn.
     """
 
     name: str
     act: Callable[[], object]
     times: int = 0
     least: int = 0
+    leads_on: bool = False
 
 
 @dataclass
@@ -87,25 +89,26 @@ class Queue:
         return [*self._way(), *self._console(), *self._watching(), *self._keeping_house()]
 
     def _way(self) -> list[Step]:
-        return [
-            Step("admit an image", self._admit),
-            Step("admit it once more", lambda: self._admit(again=True)),
-            Step("claim a job", self._claim),
-            Step("heartbeat", lambda: self._store.heartbeat(self._job.id, WORKER, LEASE_S, "segmenting")),
-            Step("note what was read", self._note_read),
-            Step("finish with two results", self._finish),
-            Step("claim two deliveries", self._claim_deliveries),
-            Step("renew their leases", lambda: self._store.renew(self._ids, WORKER, LEASE_S)),
-            Step("record two objects as sent", self._record_sent),
-            Step("claim what lacks a proof", self._claim_unproven),
-            Step("begin a storage commitment", self._begin_commitment),
-            Step("record its answer", self._record_answer),
-            Step("ask a destination without work", self._ask_idle),
-            Step("settle at a sender's start", lambda: self._store.settle(PACS, ASKED)),
-            Step("hurry what waits", lambda: self._store.hurry(PACS)),
-            Step("look for an answer that is owed", lambda: self._commitments.claim(WORKER, LEASE_S)),
-            Step("look for what others ask about", lambda: self._commitments.kept(uid(1, self._old))),
+        steps: list[tuple[str, Callable[[], object]]] = [
+            ("admit an image", self._admit),
+            ("admit it once more", lambda: self._admit(again=True)),
+            ("claim a job", self._claim),
+            ("heartbeat", lambda: self._store.heartbeat(self._job.id, WORKER, LEASE_S, "segmenting")),
+            ("note what was read", self._note_read),
+            ("finish with two results", self._finish),
+            ("claim two deliveries", self._claim_deliveries),
+            ("renew their leases", lambda: self._store.renew(self._ids, WORKER, LEASE_S)),
+            ("record two objects as sent", self._record_sent),
+            ("claim what lacks a proof", self._claim_unproven),
+            ("begin a storage commitment", self._begin_commitment),
+            ("record its answer", self._record_answer),
+            ("ask a destination without work", self._ask_idle),
+            ("settle at a sender's start", lambda: self._store.settle(PACS, ASKED)),
+            ("hurry what waits", lambda: self._store.hurry(PACS)),
+            ("look for an answer that is owed", lambda: self._commitments.claim(WORKER, LEASE_S)),
+            ("look for what others ask about", lambda: self._commitments.kept(uid(1, self._old))),
         ]
+        return [Step(name, act, leads_on=True) for name, act in steps]
 
     def _console(self) -> list[Step]:
         looked_for = {

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy import Engine, Index, create_engine, make_url
 
-from node.database import engine_for, upgrade
+from node.database import engine_for, metadata, upgrade
 from node.queue_figures import MOST
 from tests.benchmarks.queue_rows import fill
 from tests.benchmarks.queue_steps import Queue
@@ -74,9 +75,11 @@ def _filled(engine: Engine, count: int, waiting: int = WAITING) -> Queue:
     return Queue(engine, count)
 
 
-def _asked(queue: Queue) -> Steps:
+def _asked(queue: Queue, *, again: bool = False) -> Steps:
     found: Steps = {}
     for step in queue.steps():
+        if again and step.times:  # it has used up its rows
+            continue
         with statements_of(queue.engine) as asked:
             step.act()
         found[step.name] = asked
@@ -106,3 +109,60 @@ def test_work_does_not_grow_with_the_rows(measured: Measured) -> None:
 def test_every_step_is_asked_of_the_database(measured: Measured) -> None:
     assert [name for name, asked in measured.large.items() if not asked] == []
     assert set(BOUNDED) < set(measured.large)
+
+
+HOT = (
+    "claim a job",
+    "claim two deliveries",
+    "claim what lacks a proof",
+    "ask a destination without work",
+    "settle at a sender's start",
+    "list: queued",
+)
+"""What is asked while many wait."""
+
+MOST_WORK = {"sqlite": 1_500, "postgresql": 200}
+"""Instructions, or rows: a page of fifty, and much less than the rows that are done."""
+
+
+def test_long_queue_behind_what_is_done_costs_nothing(make_engine: Callable[[str], Engine]) -> None:
+    """Half of it waits, and PostgreSQL knows: reading from the first row would pass all that is done."""
+    engine = make_engine("")
+    asked = _asked(_filled(engine, LARGE, waiting=LARGE * 4 // 9))
+    too_much = {name: asked[name] for name in HOT if _work(asked[name]) > MOST_WORK[engine.dialect.name]}
+
+    assert too_much == {}, "\n".join(told(found) for found in too_much.values())
+
+
+def _indexes() -> list[Index]:
+    """Every index that is not there for what is unique; the console's sessions are few."""
+    return [
+        index
+        for table in metadata.sorted_tables
+        for index in sorted(table.indexes, key=lambda index: str(index.name))
+        if table.name != "sessions"
+    ]
+
+
+def test_every_index_is_missed_where_it_is_dropped(tmp_path: Path) -> None:
+    """So that none is kept for nothing, and so that the tests above can fail."""
+    engine = engine_for("", tmp_path)
+    upgrade(engine)
+    queue = _filled(engine, 1_500)
+    before = _asked(queue, again=True)
+    missed = {}
+    for index in _indexes():
+        with engine.begin() as connection:
+            index.drop(connection)
+        after = _asked(queue, again=True)
+        with engine.begin() as connection:
+            index.create(connection)
+        missed[index.name] = [
+            name
+            for name, asked in after.items()
+            if any(each.scanned for each in asked) or _work(asked) > 1.5 * _work(before[name]) + 100
+        ]
+    engine.dispose()
+
+    assert [name for name, steps in missed.items() if not steps] == []
+    assert "claim a job" in missed["ix_jobs_state_priority_id"]

@@ -18,7 +18,7 @@ from tests.benchmarks.run_bench import Bench
 SIZES = (100, 10_000, 1_000_000)
 """Images in the queue."""
 
-REPEATS = 21
+REPEATS = 11
 
 SLOW_S = 0.2
 """What takes so long is not repeated as often."""
@@ -58,8 +58,10 @@ def _schema(folder: Path, size: int) -> str:
 
         base = make_url(get_server(folder / "postgresql").get_uri()).set(drivername="postgresql+psycopg")
     admin = create_engine(base)
-    with admin.begin() as connection:
+    with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql(f"CREATE SCHEMA of_{size}")
+        connection.exec_driver_sql("ALTER SYSTEM SET max_wal_size = '8GB'")  # no checkpoints while filling
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
     admin.dispose()
     schema = {"options": f"-csearch_path=of_{size}"}
     return base.update_query_dict(schema).render_as_string(hide_password=False)

@@ -16,8 +16,9 @@ def upgrade() -> None:
         ("ix_jobs_with_files", "files_removed_at IS NULL"),
         ("ix_jobs_without_files", "files_removed_at IS NOT NULL"),
     ):
-        only = {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
-        op.create_index(name, "jobs", ["state", "updated_at", "id"], **only)
+        only = sa.text(condition)
+        columns = ["state", "updated_at", "id"]
+        op.create_index(name, "jobs", columns, sqlite_where=only, postgresql_where=only)
     op.create_index("ix_transactions_begun_at", "transactions", ["begun_at"])
     op.create_index("ix_commitments_created_at", "commitments", ["created_at"])
     op.create_index("ix_deeds_who_id", "deeds", ["who", "id"])

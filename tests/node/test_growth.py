@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy import Engine, create_engine, func, make_url, select
 
-from node.database import engine_for, metadata, upgrade
+from config.network import RetentionSettings
+from node.database import deliveries, engine_for, metadata, reading, upgrade
+from node.job_store import JobStore
+from node.jobs import DeliveryState
+from node.keeping_store import BATCH, KeepingStore
 from node.queue_figures import MOST
 from tests.benchmarks.queue_rows import fill
 from tests.benchmarks.queue_steps import Queue
@@ -136,12 +140,10 @@ def test_long_queue_behind_what_is_done_costs_nothing(make_engine: Callable[[str
 
 MISSED = {
     "ix_jobs_state_priority_id": "claim a job",
-    "ix_jobs_calling_ae_title_id": "look up: sender",
     "ix_jobs_with_files": "house: no files due",
     "ix_jobs_without_files": "house: no rows due",
     "ix_deliveries_destination_state_priority_id": "claim two deliveries",
     "ix_transactions_begun_at": "house: no talk due",
-    "ix_commitments_created_at": "house: no talk due",
     "ix_deeds_who_id": "deeds: of somebody new",
 }
 """Indexes, and a step that costs more without."""
@@ -164,3 +166,25 @@ def test_index_that_is_dropped_is_missed(tmp_path: Path) -> None:
     engine.dispose()
 
     assert [name for name, is_missed in missed.items() if not is_missed] == []
+
+
+def test_what_waits_is_counted_for_each_destination(make_engine: Callable[[str], Engine]) -> None:
+    engine = make_engine("")
+    fill(engine, 400)
+    left = select(deliveries.c.destination, func.count()).where(deliveries.c.state != DeliveryState.DELIVERED)
+    with reading(engine) as connection:
+        rows = connection.execute(left.group_by(deliveries.c.destination))
+        expected = {str(name): int(count) for name, count in rows}
+
+    assert JobStore(engine).waiting() == expected
+    assert set(expected) == {"pacs", "web"}
+
+
+def test_old_talk_is_forgotten_some_at_a_time(make_engine: Callable[[str], Engine]) -> None:
+    engine = make_engine("")
+    fill(engine, 600)
+    with statements_of(engine) as asked:
+        count = KeepingStore(engine).remove_conversations(RetentionSettings(rows_days=100))
+
+    assert 2 * BATCH < count < 3 * BATCH
+    assert len(asked) == 4  # three times ours, once those of others

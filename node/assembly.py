@@ -141,7 +141,7 @@ def build_node(
     if Part.WORK not in parts:
         segmenter = None
     elif segmenter is None:
-        segmenter = load_segmenter(settings.model, meters.observe)
+        segmenter = load_segmenter(settings.model, meters.observe, meters.note_run)
     data_dir = Path(settings.node.data_dir)
     engine = engine_for(settings.database.url.get_secret_value(), data_dir)
     upgrade(engine)

@@ -86,8 +86,14 @@ def separable_bilinear(
     image: npt.NDArray[np.float32], rows: npt.NDArray[np.float64], columns: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float32]:
     """Return image (H, W) sampled bilinearly at every pair of row and column coordinates, edges held."""
-    by_rows = _interpolate(image, rows)
-    return np.ascontiguousarray(_interpolate(np.ascontiguousarray(by_rows.T), columns).T)
+    return np.ascontiguousarray(turned_bilinear(image, rows, columns).T)
+
+
+def turned_bilinear(
+    image: npt.NDArray[np.float32], rows: npt.NDArray[np.float64], columns: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float32]:
+    """Return what `separable_bilinear` does with rows and columns exchanged, as it is worked out."""
+    return _interpolate(np.ascontiguousarray(_interpolate(image, rows).T), columns)
 
 
 def _interpolate(image: npt.NDArray[np.float32], at: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
@@ -96,7 +102,12 @@ def _interpolate(image: npt.NDArray[np.float32], at: npt.NDArray[np.float64]) ->
     below = np.minimum(at.astype(np.intp), max(last - 1, 0))
     weight = (at - below).astype(np.float32)[:, None]
     above = np.minimum(below + 1, last)
-    return np.asarray(image[below] * (1 - weight) + image[above] * weight, np.float32)
+    mixed = image.take(below, axis=0)
+    mixed *= 1 - weight
+    upper = image.take(above, axis=0)
+    upper *= weight
+    mixed += upper
+    return mixed
 
 
 def normalise(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from ai.labels import LABELS
-from ai.preprocess import Letterbox, turned_bilinear
+from ai.preprocess import Letterbox, bilinear_above, separable_bilinear
 from ai.segmentation import Mask
 
 MARGIN = 2
@@ -133,8 +133,10 @@ def _upsample(field: npt.NDArray[np.float32], top: int, left: int, box: Letterbo
     columns = _native_range(left, field.shape[1], box.left, box.scale, box.columns)
     at_rows = box.network_rows(rows.start, rows.stop) - top
     at_columns = box.network_columns(columns.start, columns.stop) - left
-    native = turned_bilinear(field, at_rows, at_columns)
-    above = (native > min(0.0, float(np.nextafter(native.max(), np.float32(-np.inf))))).T
+    above = bilinear_above(field, 0.0, at_rows, at_columns)
+    if not above.any():
+        native = separable_bilinear(field, at_rows, at_columns)
+        above = native > np.nextafter(native.max(), np.float32(-np.inf))
     height, width = _bounds(above) or (slice(None), slice(None))
     return Mask(
         above[height, width].copy(), rows.start + (height.start or 0), columns.start + (width.start or 0)

@@ -12,6 +12,9 @@ LOW_PERCENTILE = 0.5
 HIGH_PERCENTILE = 99.5
 """Values beyond these percentiles are clipped (FleXray's input normalisation, see docs/method.md)."""
 
+BAND = 64
+"""Rows that are sampled at once: of a whole radiograph's width they fit into the processor's cache."""
+
 
 @dataclass(frozen=True)
 class Letterbox:
@@ -86,14 +89,27 @@ def separable_bilinear(
     image: npt.NDArray[np.float32], rows: npt.NDArray[np.float64], columns: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float32]:
     """Return image (H, W) sampled bilinearly at every pair of row and column coordinates, edges held."""
-    return np.ascontiguousarray(turned_bilinear(image, rows, columns).T)
+    by_rows = _interpolate(image, rows)
+    return np.ascontiguousarray(_interpolate(np.ascontiguousarray(by_rows.T), columns).T)
 
 
-def turned_bilinear(
-    image: npt.NDArray[np.float32], rows: npt.NDArray[np.float64], columns: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float32]:
-    """Return what `separable_bilinear` does with rows and columns exchanged, as it is worked out."""
-    return _interpolate(np.ascontiguousarray(_interpolate(image, rows).T), columns)
+def bilinear_above(
+    image: npt.NDArray[np.float32],
+    level: float,
+    rows: npt.NDArray[np.float64],
+    columns: npt.NDArray[np.float64],
+) -> npt.NDArray[np.bool_]:
+    """Return where image (H, W), sampled as by `separable_bilinear`, is above a level.
+
+    Of a small image and many coordinates this is the faster way: no picture of the samples is kept, bands of
+    BAND rows go through the processor's cache.
+    """
+    wide = np.ascontiguousarray(_interpolate(np.ascontiguousarray(image.T), columns).T)
+    above = np.empty((len(rows), len(columns)), np.bool_)
+    for start in range(0, len(rows), BAND):
+        band = slice(start, start + BAND)
+        np.greater(_interpolate(wide, rows[band]), level, out=above[band])
+    return above
 
 
 def _interpolate(image: npt.NDArray[np.float32], at: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:

@@ -2,12 +2,12 @@
 
 A result holds more than a thousand small items: codes, references, functional groups. pydicom's writer goes
 about each of their elements as if it could be anything, and most of the time that results took went there.
-Here the few forms that our own sequences are made of are written directly; whatever has another form, and
-everything outside of sequences, is left to pydicom. The bytes are the same, which tests hold.
+Here the few forms that they are made of are written directly, and whatever has another form is left to
+pydicom. The bytes are the same, which tests hold.
 """
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from io import BytesIO
 
@@ -63,13 +63,11 @@ def file_bytes(result: Dataset) -> bytes:
     dcmwrite(file, head, enforce_file_format=True)
     if "PixelData" in result:
         result["PixelData"].is_undefined_length = syntax.is_compressed
-    body = DicomBytesIO()
-    body.is_implicit_VR, body.is_little_endian = False, True
-    _write(body, result)
-    return file.getvalue() + body.getvalue()
+    return b"".join([file.getvalue(), *_elements(result)])
 
 
-def _write(body: DicomBytesIO, result: Dataset) -> None:
+def _elements(result: Dataset) -> Iterator[bytes]:
+    """Yield the elements in pieces: Pixel Data may be a hundred megabytes, and is copied once."""
     charset = result.get("SpecificCharacterSet", default_encoding)
     encodings = convert_encodings(charset)
     is_corrected = False
@@ -77,17 +75,26 @@ def _write(body: DicomBytesIO, result: Dataset) -> None:
         if tag & 0xFFFF == GROUP_LENGTH:
             continue
         element = result[tag]
-        if element.VR == "SQ":
-            try:
-                body.write(_element(element, encodings))
-                continue
-            except _UnusualError:
-                if not is_corrected:
-                    correct_ambiguous_vr(result, is_little_endian=True)
-                    is_corrected = True
-        elif element.VR in AMBIGUOUS_VR:
+        if element.VR in AMBIGUOUS_VR:
             correct_ambiguous_vr_element(element, result, is_little_endian=True)
-        write_data_element(body, element, charset)
+        try:
+            yield from _pieces(element, encodings)
+        except _UnusualError:
+            if element.VR == "SQ" and not is_corrected:
+                correct_ambiguous_vr(result, is_little_endian=True)
+                is_corrected = True
+            piece = DicomBytesIO()
+            piece.is_implicit_VR, piece.is_little_endian = False, True
+            write_data_element(piece, element, charset)
+            yield piece.getvalue()
+
+
+def _pieces(element: DataElement, encodings: Sequence[str]) -> list[bytes]:
+    value = element.value
+    if element.VR in BYTES and isinstance(value, bytes) and value and not element.is_undefined_length:
+        odd = len(value) % 2
+        return [_prefix(element.tag, element.VR, len(value) + odd), value, b"\0" * odd]
+    return [_element(element, encodings)]
 
 
 def _item(item: Dataset, encodings: Sequence[str]) -> bytes:

@@ -106,13 +106,20 @@ class LoadedNode:
             self._processes.append(NodeProcess(config, log, options=only_working))
 
     def __enter__(self) -> "LoadedNode":
-        """Work on an image in each worker first, so that everything is loaded."""
-        self.work_off(2 * len(self._processes))
+        """Work on some images first, so that everything is loaded in each process."""
+        try:
+            self.work_off(2 * len(self._processes))
+        except BaseException:
+            self._end()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end()
+
+    def _end(self) -> None:
         for process in self._processes:
             process.kill()
         self._archive.stop()

@@ -23,7 +23,7 @@ PART = "latency"
 SIZE = f"{SHAPE[0]} x {SHAPE[1]}"
 SEED = 1
 LOADS = (0.5, 0.8, 0.95)
-OFFERED, ROUNDS, BACKLOG, ALONE, URGENT = 24, 3, 6, 5, 5
+OFFERED, ROUNDS, BACKLOG, ALONE, URGENT = 24, 3, 8, 5, 5
 """Images at each load; rounds of a backlog, and images in one; images one after the other; urgent ones."""
 
 CROWDS = (1, 4, 16)
@@ -60,7 +60,7 @@ def _arrangements(bench: Bench, folder: Path) -> list[Figure]:
         seconds: dict[str, list[float]] = {name: [] for name in nodes}
         for _ in range(bench.of(ROUNDS)):
             for name, node in nodes.items():
-                before, count = node.processor_s(), bench.of(BACKLOG, least=2)
+                before, count = node.processor_s(), bench.of(BACKLOG, least=4)
                 rates[name].append(node.work_off(count))
                 seconds[name].append((node.processor_s() - before) / count)
     return [*_beside("images worked off", "1/s", rates), *_beside("processor time of an image", "s", seconds)]
@@ -81,10 +81,9 @@ def _beside(what: str, unit: str, found: dict[str, list[float]]) -> list[Figure]
 def _loads(bench: Bench, folder: Path) -> list[Figure]:
     with LoadedNode(folder / "loads") as node:
         alone_s = [node.latencies_s([node.send()])[0] for _ in range(bench.of(ALONE, least=2))]
-        rate = median(node.work_off(bench.of(BACKLOG, least=2)) for _ in range(bench.of(ROUNDS)))
-        idle = Figure(PART, "acknowledgement to last result, idle node", SIZE, "s", Spread.of(alone_s))
-        figures = [idle]
+        figures = [Figure(PART, "acknowledgement to last result, idle node", SIZE, "s", Spread.of(alone_s))]
         for load in LOADS:
+            rate = node.work_off(bench.of(BACKLOG, least=4))
             figures += _under(load, rate, median(alone_s), bench.of(OFFERED, least=4), node)
         return [*figures, _urgent(bench, node, alone_s)]
 

@@ -89,6 +89,7 @@ class LoadedNode:
     def __init__(self, folder: Path, workers: int = 1, processes: int = 1, threads: int = 0) -> None:
         folder.mkdir(parents=True)
         self._folder = folder
+        self._workers = workers * processes
         self._archive = Arrivals(folder / "archive")
         self._archive.start()
         self._port = free_port()
@@ -108,7 +109,7 @@ class LoadedNode:
     def __enter__(self) -> "LoadedNode":
         """Work on some images first, so that everything is loaded in each process."""
         try:
-            self.work_off(2 * len(self._processes))
+            self.latencies_s(self.send_together(2 * len(self._processes)))
         except BaseException:
             self._end()
             raise
@@ -159,10 +160,14 @@ class LoadedNode:
         return [max(moments[each.study_uid]) - each.acknowledged_at for each in sent]
 
     def work_off(self, count: int) -> float:
-        """Send images as fast as they are taken; return how many a second are done, from first to last."""
+        """Send images as fast as they are taken; return how many a second are done once all workers are busy.
+
+        Args:
+            count: More than there are workers.
+        """
         sent = self.send_together(count)
         ends = sorted(each.acknowledged_at + s for each, s in zip(sent, self.latencies_s(sent), strict=True))
-        return count / (ends[-1] - sent[0].acknowledged_at)
+        return (count - self._workers) / (ends[-1] - ends[self._workers - 1])
 
     def peak_mb(self) -> float:
         """Return the most resident memory of its first process since `forget_peak`, MB of 10^6 bytes."""

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ai.bundle import Bundle
+from ai.company import Company
 from ai.consistency import make_consistent
 from ai.judge import Judge
 from ai.labels import LABELS
@@ -17,12 +18,16 @@ from ai.plausibility import check_lungs, check_seen_view, check_stated_view, fro
 from ai.postprocess import cutoff_of, put_sides_right, side_pairs, to_mask
 from ai.preprocess import Letterbox, network_input
 from ai.radiograph import Radiograph
-from ai.runtime import available_providers, check_edges, start_session
+from ai.runtime import CPU, available_providers, check_edges, start_session
 from ai.segmentation import Mask, ModelIdentity, Segmentation
+from ai.segmenter import Segmenter
 from ai.uncertainty import Trust, agreement, expected_dice, second_look, trust_of
 
 Observe = Callable[[str, float], None]
 """Told the name of a stage ("preprocess", "inference", "postprocess") and the seconds that it took."""
+
+Look = tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]
+"""What the network is asked about a radiograph: its input (1, S, S), and where that holds picture (S, S)."""
 
 MAX_BATCH = 4
 """Images in one run of the network: logits of 161 structures at 512 x 512 take 169 MB each."""
@@ -45,15 +50,25 @@ class NetworkOutput:
     view: npt.NDArray[np.float32]
     agreement: npt.NDArray[np.float32] | None = None
 
+    def equals(self, other: "NetworkOutput") -> bool:
+        """Return whether the other says the same, to the last bit."""
+        pairs = (self.logits, other.logits), (self.view, other.view), (self.agreement, other.agreement)
+        return all(_bits(mine) == _bits(theirs) for mine, theirs in pairs)
+
 
 class OnnxSegmenter:
-    """Finds structures with the weights of a bundle.
+    """Finds structures with the weights of a bundle; several threads may ask at the same time.
+
+    On an accelerator their images go through the network one run after the other, in company where they wait
+    (`ai.company`). On a processor each goes at once: there, company saves nothing.
 
     Args:
         bundle: Verified weights.
         providers: Execution providers in order of preference; None takes CUDA where it is present.
         threads: CPU threads of the network; None leaves the choice to ONNX Runtime.
         observe: Told how long each stage took.
+        batch: Images in one run of the network at most; 0: MAX_BATCH on an accelerator, 1 on a processor.
+        note_run: Told how many images each run of the network had.
 
     Raises:
         BundleError: If the network does not load, or its inputs and outputs are not those of the manifest.
@@ -65,14 +80,20 @@ class OnnxSegmenter:
         providers: Sequence[str] | None = None,
         threads: int | None = None,
         observe: Observe | None = None,
+        batch: int = 0,
+        note_run: Callable[[int], None] | None = None,
     ) -> None:
         self.manifest = bundle.manifest
         self.model: ModelIdentity = bundle.identity
         self._observe = observe or (lambda stage, seconds: None)
+        self._note_run = note_run or (lambda images: None)
         self.judge: Judge | None = bundle.judge()
         chosen = providers or available_providers()
         self._session = start_session(self.model.id, bundle.onnx_bytes, chosen, threads or 0)
         check_edges(self._session, _edges(self.manifest))
+        together = batch or MAX_BATCH
+        goes_at_once = self.providers[0] == CPU and batch <= 1
+        self._company = None if goes_at_once else Company(self._answers, together, NetworkOutput.equals)
         channels = {name: channel for channel, name in enumerate(self.manifest.labels)}
         self._channels = {item.name: channels[item.name] for item in LABELS if item.name in channels}
 
@@ -81,8 +102,16 @@ class OnnxSegmenter:
         """Execution providers in use, the preferred one first."""
         return tuple(self._session.get_providers())
 
-    def segment(self, radiographs: Sequence[Radiograph]) -> list[Segmentation]:
+    def urged(self, urgency: int) -> Segmenter:
+        """Return this one for images of an urgency; see `ai.segmenter.Shared`."""
+        return _Urged(self, urgency)
+
+    def segment(self, radiographs: Sequence[Radiograph], urgency: int = 0) -> list[Segmentation]:
         """Return one segmentation for each radiograph, in order.
+
+        Args:
+            radiographs: What to look at.
+            urgency: What has more of it goes first, where others wait for the network.
 
         Raises:
             NotAChestError: If one does not look like a chest radiograph of a supported view.
@@ -91,7 +120,12 @@ class OnnxSegmenter:
         for start in range(0, len(radiographs), MAX_BATCH):
             batch = radiographs[start : start + MAX_BATCH]
             inputs, boxes = self.prepare(batch)
-            outputs = self.infer(inputs, [box.film() for box in boxes])
+            films = [box.film() for box in boxes]
+            outputs = (
+                self._company.ask(list(zip(inputs, films, strict=True)), urgency)
+                if self._company
+                else self.infer(inputs, films)
+            )
             segmentations += map(self.finish, batch, boxes, outputs)
         return segmentations
 
@@ -115,6 +149,7 @@ class OnnxSegmenter:
         A model whose manifest says how far it may be trusted is asked twice (`ai.uncertainty`) where `films`
         tell where the inputs hold picture.
         """
+        self._note_run(len(inputs))
         with self._timed("inference"):
             logits, view = self._session.run(["logits", "view"], {"image": inputs})
             agreed: Sequence[npt.NDArray[np.float32] | None] = [None] * len(inputs)
@@ -123,6 +158,9 @@ class OnnxSegmenter:
                 pairs = zip(logits, again, strict=True)
                 agreed = [agreement(first, second, inputs.shape[-1]) for first, second in pairs]
         return [NetworkOutput(*each) for each in zip(logits, view, agreed, strict=True)]
+
+    def _answers(self, looks: Sequence[Look]) -> list[NetworkOutput]:
+        return self.infer(np.stack([grid for grid, _ in looks]), [film for _, film in looks])
 
     def finish(self, radiograph: Radiograph, box: Letterbox, output: NetworkOutput) -> Segmentation:
         """Return the segmentation on the radiograph's own grid.
@@ -190,6 +228,25 @@ class OnnxSegmenter:
         start = time.perf_counter()
         yield
         self._observe(stage, time.perf_counter() - start)
+
+
+@dataclass(frozen=True, eq=False)
+class _Urged:
+    """A segmenter for images of one urgency."""
+
+    segmenter: OnnxSegmenter
+    urgency: int
+
+    @property
+    def model(self) -> ModelIdentity:
+        return self.segmenter.model
+
+    def segment(self, radiographs: Sequence[Radiograph]) -> list[Segmentation]:
+        return self.segmenter.segment(radiographs, self.urgency)
+
+
+def _bits(array: npt.NDArray[np.float32] | None) -> bytes | None:
+    return None if array is None else array.tobytes()
 
 
 def _edges(manifest: Manifest) -> dict[str, tuple[int | None, ...]]:

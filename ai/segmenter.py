@@ -1,7 +1,7 @@
 """The one-method edge between the node and whatever finds the anatomy."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ai.radiograph import Radiograph
 from ai.segmentation import ModelIdentity, Segmentation
@@ -25,4 +25,13 @@ class Segmenter(Protocol):
         Raises:
             ai.errors.NotAChestError: If the pixels do not look like a chest radiograph of a supported view.
         """
+        ...
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """A segmenter that lets the more urgent go first where several wait for it."""
+
+    def urged(self, urgency: int) -> Segmenter:
+        """Return a segmenter for images of this urgency; what has more of it goes first."""
         ...

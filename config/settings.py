@@ -55,10 +55,11 @@ class DatabaseSettings(Section):
 
 
 class ModelSettings(Section):
-    """`[model]`: which weights segment, and on how many threads."""
+    """`[model]`: which weights segment, on how many threads, and how many images together."""
 
     bundle: str = ""
     threads: Annotated[Whole, Field(ge=0, le=1024)] = 0
+    batch: Annotated[Whole, Field(ge=0, le=16)] = 0
 
 
 class WorkerSettings(Section):

@@ -27,6 +27,7 @@ from node.job_store import JobStore
 from node.keeping_store import KeepingStore
 from node.listener import Listener
 from node.logs import get_logger
+from node.memory import in_words, memory_bytes, suffices
 from node.meters import MeteredTransport, MeteredWork, Meters
 from node.model import load_segmenter
 from node.ownership import settle_ownership
@@ -141,7 +142,7 @@ def build_node(
     if Part.WORK not in parts:
         segmenter = None
     elif segmenter is None:
-        segmenter = load_segmenter(settings.model, meters.observe)
+        segmenter = load_segmenter(settings.model, meters.observe, meters.note_run)
     data_dir = Path(settings.node.data_dir)
     engine = engine_for(settings.database.url.get_secret_value(), data_dir)
     upgrade(engine)
@@ -156,6 +157,7 @@ def build_node(
         log.info("spool swept", count=torn)
     if others_may(data_dir):
         log.warning("the data folder is open to other users of this machine")
+    _tell_of_little_memory(settings, parts)
     web_for = partial(_web, common, settings_file) if settings.web.enabled else lambda _node: None
     return Node(_crew(common), partial(_next_crew, common), audit, engine, web_for)
 
@@ -207,6 +209,14 @@ def _web(common: _Common, settings_file: Path | None, node: Node) -> WebServer:
     if common.settings.console.enabled:
         add_console(app, desk_for(watched, store, settings_file))
     return WebServer(common.settings.web, app)
+
+
+def _tell_of_little_memory(settings: Settings, parts: Collection[Part]) -> None:
+    """Warn where several workers might need more memory than there is."""
+    workers, there_is = settings.worker.count, memory_bytes()
+    if Part.WORK in parts and not suffices(workers, there_is):
+        reason = in_words(workers, there_is)
+        log.warning("large images in all workers need more memory than there is", reason=reason)
 
 
 def _tell_of_the_stranded(store: JobStore, known: Collection[str]) -> None:

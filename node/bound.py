@@ -9,6 +9,7 @@ BOUND = (
     ("database", "url"),
     ("model", "bundle"),
     ("model", "threads"),
+    ("model", "batch"),
     ("worker", "count"),
     ("worker", "lease_s"),
     ("tls", "port"),

@@ -22,6 +22,7 @@ from node.check_peers import CheckResult, check_destination, check_web_destinati
 from node.database import existing_engine, is_current, shown_url
 from node.doors import listening_socket
 from node.errors import NodeError, TlsError
+from node.memory import in_words, memory_bytes, suffices
 from node.model import load_segmenter
 from node.options import options_of
 from node.probe import reached_at
@@ -44,6 +45,7 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
     for bundle in dict.fromkeys(rule.model for rule in settings.rule if rule.model):
         found = check_model(settings.model.model_copy(update={"bundle": bundle}))
         yield replace(found, name=f"model {bundle} of a rule")
+    yield check_memory(settings.worker.count, memory_bytes())
     yield check_data_folder(settings.node.data_dir, settings.node.disk_reserve_mb)
     yield check_database(settings)
     if not settings.tls.only:
@@ -105,6 +107,13 @@ def check_model(settings: ModelSettings) -> CheckResult:
     else:
         words += ": it draws shapes and is never for patients"
     return CheckResult("model", True, words)
+
+
+def check_memory(workers: int, there_is: int) -> CheckResult:
+    """See whether there is memory for the largest images in all workers; arguments as in `node.memory`."""
+    words = in_words(workers, there_is)
+    passed = suffices(workers, there_is)
+    return CheckResult("memory", passed, words if passed else f"{words}: lower worker.count")
 
 
 def check_data_folder(folder: Path, reserve_mb: int) -> CheckResult:

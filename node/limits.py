@@ -50,6 +50,9 @@ MAX_SHUTTER_VALUES = 2_000
 MAX_WINDOWS = 64
 """Windows of one image that are tried; those that are met have up to five."""
 
+WORKER_MEMORY_BYTES = 40 * MAX_PIXELS
+"""What a worker may need for one image, from reading to writing: 34 to 38 bytes a pixel were measured."""
+
 DECODER_TIME_S = 60.0
 """What one image may take in the pixel decoders: the slowest codec needs 1 s for 20 million pixels."""
 

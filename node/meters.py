@@ -33,6 +33,10 @@ LATENCY_BUCKETS_S = (1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600, 14_400)
 """From an image alone in an idle node to a backlog of hours."""
 
 
+RUN_BUCKETS = (1, 2, 3, 4, 8, 16)
+"""Images in one run of the network, up to the largest `model.batch`."""
+
+
 class Meters:
     """Counters and histograms of one process, in a registry of their own."""
 
@@ -46,6 +50,12 @@ class Meters:
             ["stage"],
             registry=self.registry,
             buckets=STAGE_BUCKETS_S,
+        )
+        self.run_images = Histogram(
+            "paxnode_network_run_images",
+            "How many images went through the network together.",
+            registry=self.registry,
+            buckets=RUN_BUCKETS,
         )
         self.result_latency = Histogram(
             "paxnode_receive_to_result_seconds",
@@ -73,6 +83,10 @@ class Meters:
     def observe(self, stage: str, seconds: float) -> None:
         """Record that a stage took so long; for `node.model.load_segmenter`."""
         self.stage_seconds.labels(stage).observe(seconds)
+
+    def note_run(self, images: int) -> None:
+        """Record a run of the network with so many images; for `node.model.load_segmenter`."""
+        self.run_images.observe(images)
 
 
 class MeteredWork:

@@ -1,21 +1,21 @@
 """What a worker does with one job: understand the radiograph once, write what each destination wants."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 
-from ai.segmenter import Segmenter
+from ai.segmenter import Segmenter, Shared
 from node.appearance import Examiner
 from node.attributes import text
 from node.decode import parse
 from node.errors import IgnoredImageError, ResultError, UnmatchedImageError
 from node.identities import identifiers_in
 from node.job_store import JobStore
-from node.jobs import Job, StoredResult
+from node.jobs import Job, Priority, StoredResult
 from node.limits import MAX_OBJECT_BYTES
 from node.logs import get_logger
 from node.options import OutputOptions
@@ -47,6 +47,12 @@ class Model:
 
     segmenter: Segmenter
     examiner: Examiner | None = None
+
+    def for_one(self, priority: Priority) -> "Model":
+        """Return the same for an image of this priority: at the network, too, the more urgent goes first."""
+        if not isinstance(self.segmenter, Shared):
+            return self
+        return replace(self, segmenter=self.segmenter.urged(priority))
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +112,8 @@ class Work:
         tell("reading")
         content = self._spool.content(job.path, MAX_OBJECT_BYTES + 1)
         decision = self._decision(job, content)
-        found = self._understood(content, self._model(decision), tell)
+        priority = job.priority if decision.priority is None else decision.priority
+        found = self._understood(content, self._model(decision).for_one(priority), tell)
         objects: list[AddressedObject] = []
         remarks = list(decision.remarks)
         broken: ResultError | None = None

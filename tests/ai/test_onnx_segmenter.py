@@ -1,18 +1,20 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from ai.bundle import Bundle, bundle_digest
+from ai.bundle import DEFAULT_BUNDLE, Bundle, bundle_digest
 from ai.errors import BundleError, NotAChestError
 from ai.labels import LABELS
 from ai.mask_algebra import share_outside
 from ai.onnx_segmenter import MAX_BATCH, OnnxSegmenter
 from ai.radiograph import Radiograph, View
 from ai.runtime import available_providers
-from ai.segmenter import Segmenter
+from ai.segmenter import Segmenter, Shared
 from ai.uncertainty import SHIFT, Reliability
+from node.reader import read_radiograph
 
 Field = npt.NDArray[np.float32]
 Disc = Callable[..., Field]
@@ -219,6 +221,47 @@ def test_masks_that_changed_sides_share_the_lower_trust(
     right, left = (found.trust[f"{side} hemidiaphragm"] for side in ("right", "left"))
     assert right == left
     assert right.probability < found.trust["visible lung right"].probability
+
+
+SAMPLE = Path(__file__).parents[2] / "node" / "sample" / "radiograph.dcm"
+
+
+def test_the_shipped_network_says_the_same_in_company_to_the_last_bit() -> None:
+    segmenter = OnnxSegmenter(Bundle.load(DEFAULT_BUNDLE))
+    found = read_radiograph(SAMPLE).radiograph
+    pictures = [found.pixels, found.pixels[:, ::-1], found.pixels[::2, ::2] ** 2, 1 - found.pixels[:, 100:]]
+    inputs, boxes = segmenter.prepare([Radiograph(np.ascontiguousarray(each)) for each in pictures])
+    films = [box.film() for box in boxes]
+    alone = [segmenter.infer(inputs[i : i + 1], films[i : i + 1])[0] for i in range(MAX_BATCH)]
+
+    for size in (2, MAX_BATCH):
+        together = segmenter.infer(inputs[:size], films[:size])
+        assert all(one.equals(other) for one, other in zip(together, alone, strict=False)), size
+    assert not alone[0].equals(alone[1])
+    assert alone[0].agreement is not None
+
+
+def test_who_waits_for_the_network_goes_in_company_and_gets_the_same_masks(
+    make_bundle: MakeBundle, chest: dict[str, Field]
+) -> None:
+    bundle, runs = make_bundle(chest, gain=1.0), list[int]()
+    shared = OnnxSegmenter(bundle, batch=2, note_run=runs.append)
+    images = [radiograph(seed=number) for number in range(5)]
+    alone = [OnnxSegmenter(bundle).segment([image])[0] for image in images]
+
+    found = shared.segment(images, urgency=1)
+
+    assert runs == [2, 1, 1, 2, 1], "two of them went alone, too, when two went together for the first time"
+    pairs = list(zip(found, alone, strict=True))
+    assert all(one.masks.keys() == other.masks.keys() for one, other in pairs)
+    assert all(
+        np.array_equal(one.masks[name].dense(one.shape), other.masks[name].dense(other.shape))
+        for one, other in pairs
+        for name in one.masks
+    )
+    assert isinstance(shared, Shared)
+    assert shared.urged(1).model == shared.model
+    assert len(shared.urged(1).segment(images[:1])) == 1
 
 
 def disc_of(column: float, row: float, radius: float, steep: float) -> Field:

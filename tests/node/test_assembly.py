@@ -1,7 +1,7 @@
 """A node is built only on a data folder and a database that belong together."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,12 @@ from sqlalchemy import Engine, event
 
 from ai.stand_in import StandInSegmenter
 from config.settings import Settings
+from node import assembly
 from node.assembly import build_node
 from node.database import engine_for, upgrade
 from node.errors import StorageError
 from node.job_store import JobStore
+from node.service import ALL_PARTS, Part
 from node.spool import OWNER_FILE, Spool
 
 
@@ -97,3 +99,21 @@ def test_start_looks_neither_at_every_job_nor_at_every_file(
     assert len([name for name in seen if name.endswith(".dcm")]) <= 1 < len(kept)
     assert told
     assert not [statement for statement in told if statement.split("FROM")[-1].strip() == "jobs"]
+
+
+@pytest.mark.parametrize(("parts", "is_told"), [(ALL_PARTS, True), ((Part.LISTEN,), False)])
+def test_workers_that_could_need_more_memory_than_there_is_are_told_at_the_start(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    parts: Collection[Part],
+    is_told: bool,
+) -> None:
+    monkeypatch.setattr(assembly, "memory_bytes", lambda: 7_900_000_000)
+    node = {"data_dir": tmp_path / "data", "host": "127.0.0.1", "port": 0, "disk_reserve_mb": 0}
+    settings = Settings.model_validate({"node": node, "worker": {"count": 2}})
+
+    build_node(settings, StandInSegmenter(), parts=parts).engine.dispose()
+
+    told = "large images in all workers need more memory than there is" in capsys.readouterr().err
+    assert told == is_told

@@ -11,6 +11,7 @@ from node.archive import Archive
 from node.check import (
     check_data_folder,
     check_database,
+    check_memory,
     check_model,
     check_port,
     check_profile,
@@ -144,9 +145,28 @@ def test_all_checks_run_on_a_good_configuration(tmp_path: Path, free_port: int) 
     results = list(run_checks(load_settings(file)))
 
     assert [result.name for result in results] == [
-        "settings", "model", "data folder", "database", "port", "destinations",
+        "settings", "model", "memory", "data folder", "database", "port", "destinations",
     ]  # fmt: skip
     assert all(result.passed for result in results), results
+
+
+@pytest.mark.parametrize(
+    ("workers", "there_is", "passed"),
+    [
+        (1, 2_000_000_000, True),
+        (2, 8_000_000_000, True),
+        (2, 7_900_000_000, False),
+        (3, 8_000_000_000, False),
+    ],
+)
+def test_workers_that_could_need_more_memory_than_there_is_are_told(
+    workers: int, there_is: int, passed: bool
+) -> None:
+    result = check_memory(workers, there_is)
+
+    assert result.passed == passed
+    assert f"{4 * workers} GB for the largest images in {workers} at a time" in result.words
+    assert ("lower worker.count" in result.words) != passed
 
 
 def test_queue_is_named_by_its_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,3 +101,12 @@ def test_closing_the_outcomes_ends_the_association_under_them(meters: Meters) ->
     outcomes.close()
 
     assert closed == [True]
+
+
+def test_images_that_go_through_the_network_together_are_counted(meters: Meters) -> None:
+    for images in (1, 1, 4):
+        meters.note_run(images)
+
+    assert _value(meters, "paxnode_network_run_images_count") == 3
+    assert _value(meters, "paxnode_network_run_images_sum") == 6
+    assert _value(meters, "paxnode_network_run_images_bucket", le="1.0") == 2

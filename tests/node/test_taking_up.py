@@ -317,7 +317,7 @@ def test_what_is_bound_waits_for_a_restart_and_is_named(
         {
             "node": {"data_dir": tmp_path / "other", "port": 104, "host": "127.0.0.1", "ae_title": "AI"},
             "database": {"url": "postgresql+psycopg://server/paxnode"},
-            "model": {"bundle": "other.zip", "threads": 3},
+            "model": {"bundle": "other.zip", "threads": 3, "batch": 2},
             "worker": {"count": 4, "max_attempts": 9, "lease_s": 61.0},
             "tls": {"port": 2763},
             "web": {

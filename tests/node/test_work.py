@@ -11,6 +11,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from ai.radiograph import Radiograph
 from ai.segmentation import ModelIdentity, Segmentation
+from ai.segmenter import Segmenter
 from ai.stand_in import StandInSegmenter
 from node.database import engine_for, upgrade
 from node.errors import (
@@ -343,6 +344,30 @@ def test_what_a_worker_reads_of_another_s_job_is_not_written_down(node: Node) ->
     with pytest.raises(LeaseLostError):
         node.store.note_read(replace(job, lease_owner="other"), Identifiers("P"), ("r",))
     assert node.store.jobs()[0].rule == ""
+
+
+class Urged(Versioned):
+    """The stand-in, which notes how urgent those are who ask."""
+
+    def __init__(self) -> None:
+        super().__init__("1")
+        self.urgencies: list[int] = []
+
+    def urged(self, urgency: int) -> Segmenter:
+        self.urgencies.append(urgency)
+        return self
+
+
+def test_the_network_is_told_how_urgent_an_image_is(node: Node) -> None:
+    def urgent(_header: Dataset, _titles: Titles) -> Decision:
+        return Decision(outputs={PLAIN: ("a",)}, priority=Priority.URGENT)
+
+    segmenter = Urged()
+    node.run(segmenter, {PLAIN: ("a",)})
+    node.again()
+    node.run(segmenter, urgent)
+
+    assert segmenter.urgencies == [Priority.ROUTINE, Priority.URGENT]
 
 
 def test_a_job_that_killed_its_worker_keeps_the_priority_that_it_was_given(node: Node) -> None:

@@ -17,7 +17,7 @@ from ai.plausibility import check_lungs, check_seen_view, check_stated_view, fro
 from ai.postprocess import cutoff_of, put_sides_right, side_pairs, to_mask
 from ai.preprocess import Letterbox, network_input
 from ai.radiograph import Radiograph
-from ai.runtime import available_providers, check_edges, start_session
+from ai.runtime import available_providers, check_edges, look, start_session
 from ai.segmentation import Mask, ModelIdentity, Segmentation
 from ai.uncertainty import Trust, agreement, expected_dice, second_look, trust_of
 
@@ -54,6 +54,8 @@ class OnnxSegmenter:
         providers: Execution providers in order of preference; None takes CUDA where it is present.
         threads: CPU threads of the network; None leaves the choice to ONNX Runtime.
         observe: Told how long each stage took.
+        together: Whether an image and its second look are one run of the network or two; the answers are the
+            same (`ai.choice`).
 
     Raises:
         BundleError: If the network does not load, or its inputs and outputs are not those of the manifest.
@@ -65,7 +67,10 @@ class OnnxSegmenter:
         providers: Sequence[str] | None = None,
         threads: int | None = None,
         observe: Observe | None = None,
+        *,
+        together: bool = False,
     ) -> None:
+        self._together = together
         self.manifest = bundle.manifest
         self.model: ModelIdentity = bundle.identity
         self._observe = observe or (lambda stage, seconds: None)
@@ -116,10 +121,12 @@ class OnnxSegmenter:
         tell where the inputs hold picture.
         """
         with self._timed("inference"):
-            logits, view = self._session.run(["logits", "view"], {"image": inputs})
+            is_asked_twice = len(films) and self.manifest.reliability
+            moved = second_look(inputs, films) if is_asked_twice else None
+            is_one_run = self._together and 2 * len(inputs) <= MAX_BATCH
+            logits, view, again = look(self._session, inputs, moved, together=is_one_run)
             agreed: Sequence[npt.NDArray[np.float32] | None] = [None] * len(inputs)
-            if len(films) and self.manifest.reliability:
-                (again,) = self._session.run(["logits"], {"image": second_look(inputs, films)})
+            if again is not None:
                 pairs = zip(logits, again, strict=True)
                 agreed = [agreement(first, second, inputs.shape[-1]) for first, second in pairs]
         return [NetworkOutput(*each) for each in zip(logits, view, agreed, strict=True)]

@@ -141,7 +141,7 @@ def build_node(
     if Part.WORK not in parts:
         segmenter = None
     elif segmenter is None:
-        segmenter = load_segmenter(settings.model, meters.observe)
+        segmenter = load_segmenter(settings.model, meters.observe, with_trial=True)
     data_dir = Path(settings.node.data_dir)
     engine = engine_for(settings.database.url.get_secret_value(), data_dir)
     upgrade(engine)
@@ -241,7 +241,9 @@ def _segmenters(settings: Settings, segmenter: Segmenter) -> dict[str, Segmenter
     found = {"": segmenter}
     for bundle in dict.fromkeys(rule.model for rule in settings.rule if rule.model):
         named = settings.model.model_copy(update={"bundle": bundle})
-        found[bundle] = segmenter if bundle == settings.model.bundle else load_segmenter(named)
+        found[bundle] = (
+            segmenter if bundle == settings.model.bundle else load_segmenter(named, with_trial=True)
+        )
     return found
 
 

@@ -64,6 +64,9 @@ KEYS = {
     "breaker": _WORDS,
     "model_id": _IDENTIFIER,
     "model_version": _IDENTIFIER,
+    "provider": _IDENTIFIER,
+    "threads": _NUMBER,
+    "looks": _WORDS,
     "version": _IDENTIFIER,
     "signal": _IDENTIFIER,
     "error": _IDENTIFIER,  # an error's class; its message may quote a data set and stays in the database

@@ -156,5 +156,5 @@ def _digest(*arrays: Array | None) -> str:
     digest = hashlib.sha256()
     for array in arrays:
         if array is not None:
-            digest.update(np.ascontiguousarray(array))
+            digest.update(array.tobytes())
     return digest.hexdigest()

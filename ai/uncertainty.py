@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 
 SHIFT = 8
 """Network pixels, down and to the right, that the second look is moved by."""
@@ -51,6 +50,8 @@ class Reliability:
 
     def probability(self, expected: float, agreement: float) -> float:
         """Return P(Dice >= bar) in (0, 1) of a mask with these signs, each in [0, 1]."""
+        from scipy.special import expit  # here and below: a manifest is read without it
+
         signs = self.expected * log_odds(expected) + self.agreement * log_odds(agreement)
         return float(expit(self.intercept + signs))
 
@@ -108,6 +109,8 @@ def agreement(first: Array, second: Array, size: int) -> Array:
         second: Of its second look.
         size: Rows and columns S of the network's input.
     """
+    from scipy.special import expit
+
     cells = SHIFT * first.shape[-1] // size
     p = expit(first[:, : first.shape[1] - cells, : first.shape[2] - cells]).reshape(len(first), -1)
     q = expit(second[:, cells:, cells:]).reshape(len(second), -1)
@@ -121,6 +124,8 @@ def expected_dice(logits: Array, cutoffs: Array) -> Array:
 
     M is where the logits (L, G, G) exceed the cut-offs (L,). An empty mask has 0.
     """
+    from scipy.special import expit
+
     p = expit(logits).reshape(len(logits), -1)
     inside = logits.reshape(len(logits), -1) > cutoffs[:, None]
     total = inside.sum(axis=1) + p.sum(axis=1)

@@ -13,7 +13,6 @@ from contextlib import suppress
 from typing import Literal, TextIO
 
 import structlog
-from pynetdicom import _config
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,9})?(e-?\d+)?")
@@ -160,6 +159,8 @@ class _Reduced(logging.Handler):
 
 
 def _quieten_libraries() -> None:
+    from pynetdicom import _config  # here, for commands that speak no DICOM log as well
+
     _config.LOG_REQUEST_IDENTIFIERS = False
     _config.LOG_RESPONSE_IDENTIFIERS = False
     _config.LOG_HANDLER_LEVEL = "none"

@@ -10,10 +10,7 @@ from ai.segmenter import Segmenter
 from ai.stand_in import StandInSegmenter
 from config.settings import ModelSettings
 from node.logs import get_logger
-
-STAND_IN = "stand-in"
-"""`bundle = "stand-in"` in the settings: geometric shapes, for trials of everything around a model."""
-
+from node.part import STAND_IN as STAND_IN
 
 log = get_logger()
 

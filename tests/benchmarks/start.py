@@ -187,7 +187,7 @@ def _echoed(port: int, begun: float) -> float:
             entity.add_requested_context(VERIFICATION)
             association = entity.associate(HOST, port, ae_title="ANY-SCP")
             if association.is_established:
-                status = association.send_c_echo()  # type: ignore[no-untyped-call]
+                status = association.send_c_echo()
                 took = time.perf_counter() - begun
                 association.release()
                 if "Status" in status and status.Status == 0:

@@ -50,7 +50,7 @@ class Reliability:
 
     def probability(self, expected: float, agreement: float) -> float:
         """Return P(Dice >= bar) in (0, 1) of a mask with these signs, each in [0, 1]."""
-        from scipy.special import expit  # here and below: a manifest is read without it
+        from scipy.special import expit  # here, for a manifest is read without it
 
         signs = self.expected * log_odds(expected) + self.agreement * log_odds(agreement)
         return float(expit(self.intercept + signs))

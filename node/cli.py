@@ -61,16 +61,16 @@ def application(called: str = "") -> typer.Typer:
         called: The first word after `paxnode`.
     """
     line = copy(app)
-    line.registered_commands, line.registered_groups = [*app.registered_commands], []
-    if called in {getattr(each.callback, "__name__", "") for each in app.registered_commands}:
-        return line
-    for name in [called] if called in ELSEWHERE else ELSEWHERE:
+    line.registered_commands, line.registered_groups = [], []
+    here = {getattr(each.callback, "__name__", "") for each in app.registered_commands}
+    for name in () if called in here else [called] if called in ELSEWHERE else ELSEWHERE:
         module, attribute = ELSEWHERE[name]
         found = getattr(import_module(module), attribute)
         if isinstance(found, typer.Typer):
             line.add_typer(found, name=name)
         else:
             line.command(name)(found)
+    line.registered_commands += app.registered_commands
     return line
 
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -59,11 +59,13 @@ class _Beginning:
         echo_s: Until the first answered C-ECHO.
         processor_s: Likewise, of a processor.
         result_s: Until the first result was in the archive; of a node alone.
+        result_processor_s: Likewise, of a processor.
     """
 
     echo_s: float
     processor_s: float
     result_s: float = 0.0
+    result_processor_s: float = 0.0
 
 
 def _starts(folder: Path, archive: Archive, repeats: int) -> list[Figure]:
@@ -82,9 +84,8 @@ def _starts(folder: Path, archive: Archive, repeats: int) -> list[Figure]:
     [libraries] = taken_in_turns(repeats, lambda: _python("-c", LIBRARIES))
     echo = {name: Spread.of([each.echo_s for each in all_]) for name, all_ in begun.items()}
     first = {name: Spread.of([each.result_s for each in begun[name]]) for name in ("empty", "existing")}
-    of_processor = {
-        name: f"{median(each.processor_s for each in begun[name]):.2f} s of a processor" for name in first
-    }
+    of_processor = {name: _words(each.processor_s for each in begun[name]) for name in first}
+    of_all = {name: _words(each.result_processor_s for each in begun[name]) for name in first}
     what, size = "start to the first answered C-ECHO", {"empty": "empty folder", "existing": "a queue there"}
     figures = [
         Figure("start", what, size[name], "s", echo[name], peer, theirs, of_processor[name])
@@ -98,8 +99,15 @@ def _starts(folder: Path, archive: Archive, repeats: int) -> list[Figure]:
     results = "start to the first result in an archive"
     return [
         *figures,
-        *(Figure("start", results, size[name], "s", first[name], "its C-ECHO", echo[name]) for name in size),
+        *(
+            Figure("start", results, size[name], "s", first[name], "its C-ECHO", echo[name], of_all[name])
+            for name in size
+        ),
     ]
+
+
+def _words(processor_s: Iterable[float]) -> str:
+    return f"{median(processor_s):.2f} s of a processor"
 
 
 def _node(folder: Path, archive: Archive) -> _Beginning:
@@ -121,8 +129,9 @@ def _node(folder: Path, archive: Archive) -> _Beginning:
         _send(image, port)
         assert archive.wait_for(seen + 1, LONGEST_WAIT_S), "the node delivered nothing"
         result_s = time.perf_counter() - run.begun
+        result_processor_s = run.processor_s()
         assert archive.wait_for(seen + 3, LONGEST_WAIT_S), "the node delivered not everything"
-    return _Beginning(echo_s, processor_s, result_s)
+    return _Beginning(echo_s, processor_s, result_s, result_processor_s)
 
 
 def _orthanc(folder: Path) -> _Beginning:

@@ -53,8 +53,9 @@ def test_node_listens_before_it_imports_what_workers_and_the_web_need(tmp_path: 
         ("import node.probe", NOT_BEFORE_IT_LISTENS | OF_DICOM | {"numpy", "sqlalchemy"}),
         ("from node.cli import application\napplication('jobs')", NOT_BEFORE_IT_LISTENS | {"pynetdicom"}),
         ("from node.cli import application\napplication('serve')", NOT_BEFORE_IT_LISTENS | {"sqlalchemy"}),
+        ("from node.cli import application\napplication()", OF_THE_WORK | OF_THE_WEB),
     ],
-    ids=["paxnode-health", "paxnode jobs", "paxnode serve"],
+    ids=["paxnode-health", "paxnode jobs", "paxnode serve", "paxnode --help"],
 )
 def test_commands_import_only_what_they_need(code: str, needless: set[str]) -> None:
     assert not needless & _imported(code)

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Row, and_, or_, select, update
 
 from node.backoff import Backoff
 from node.database import deliveries, jobs
 from node.job_rows import JOB_COLUMNS
 from node.jobs import DeliveryState, Priority
+from node.queue_order import oldest_first, sharing
 from node.states import State
 
 AGEING_S = 3600.0
@@ -55,8 +56,8 @@ def next_job(connection: Connection, now: datetime) -> Row[Any] | None:
 
 def _head(connection: Connection, priority: Priority, now: datetime) -> Row[Any] | None:
     may_begin = or_(jobs.c.not_before <= now, jobs.c.updated_at > _beyond(now))
-    waiting = and_(jobs.c.state == State.QUEUED, jobs.c.priority == priority, may_begin)
-    query = select(*JOB_COLUMNS).where(waiting).order_by(jobs.c.id).limit(1)
+    waiting = and_(jobs.c.state == State.QUEUED, sharing(jobs.c.priority, priority), may_begin)
+    query = select(*JOB_COLUMNS).where(waiting).order_by(*oldest_first(jobs.c.priority)).limit(1)
     # SQLite leaves out FOR UPDATE: it locks the whole database.
     return connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
 
@@ -105,20 +106,23 @@ def next_deliveries(
         deliveries.c.lease_until > _beyond(end),
     )
     due_in_time, due_by_a_jump = deliveries.c.due_at <= now, deliveries.c.updated_at > _beyond(now)
-    if not any(_is_any(connection, and_(theirs, free, due)) for due in (due_in_time, due_by_a_jump)):
+    orders = ((due_in_time, deliveries.c.due_at), (due_by_a_jump, deliveries.c.updated_at))
+    if not any(_is_any(connection, and_(theirs, free, due), order) for due, order in orders):
         return []
     due = or_(due_in_time, due_by_a_jump)
     found: list[int] = []
     for priority in (Priority.URGENT, Priority.ROUTINE):
-        query = select(deliveries.c.id).where(theirs, deliveries.c.priority == priority, due, free)
-        query = query.order_by(deliveries.c.id).limit(limit - len(found)).with_for_update(skip_locked=True)
+        turn = sharing(deliveries.c.priority, priority)
+        query = select(deliveries.c.id).where(theirs, turn, due, free).limit(limit - len(found))
+        query = query.order_by(*oldest_first(deliveries.c.priority)).with_for_update(skip_locked=True)
         found += connection.scalars(query) if len(found) < limit else []
     return found
 
 
-def _is_any(connection: Connection, wanted: ColumnElement[bool]) -> bool:
-    """Return whether there is such a delivery; two indexes answer that without what is not due yet."""
-    return connection.execute(select(deliveries.c.id).where(wanted).limit(1)).first() is not None
+def _is_any(connection: Connection, wanted: ColumnElement[bool], order: Column[Any]) -> bool:
+    """Return whether there is such a delivery; an index in this order answers without what is not due yet."""
+    query = select(deliveries.c.id).where(wanted).order_by(order).limit(1)
+    return connection.execute(query).first() is not None
 
 
 def _beyond(moment: datetime) -> datetime:

@@ -26,6 +26,7 @@ from sqlalchemy import (
     UniqueConstraint,
     inspect,
     make_url,
+    text,
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -83,6 +84,11 @@ def _text(name: str, **options: Any) -> Column[str]:
     return Column(name, String, nullable=False, **options)
 
 
+def _where(condition: str) -> dict[str, Any]:
+    """Return what makes an index hold only some rows, on both databases."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
 jobs = Table(
     "jobs",
     metadata,
@@ -113,7 +119,8 @@ jobs = Table(
     UniqueConstraint("sop_instance_uid", "digest"),
     Index(None, "state", "priority", "id"),
     Index(None, "study_instance_uid"),
-    Index(None, "files_removed_at", "state", "updated_at"),
+    Index("ix_jobs_with_files", "state", "updated_at", "id", **_where("files_removed_at IS NULL")),
+    Index("ix_jobs_without_files", "state", "updated_at", "id", **_where("files_removed_at IS NOT NULL")),
     Index(None, "path"),
     Index(None, "calling_ae_title", "id"),
 )
@@ -199,7 +206,7 @@ transactions = Table(
     Column("id", Integer, primary_key=True),
     _text("transaction_uid", unique=True),
     _text("destination"),
-    Column("begun_at", UtcDateTime, nullable=False),
+    Column("begun_at", UtcDateTime, nullable=False, index=True),
     Column("newest_proof", Integer, nullable=False),  # the highest id in proofs when it was begun
     Column("delivery_ids", JSON, nullable=False),
 )
@@ -218,7 +225,7 @@ commitments = Table(
     _text("reason"),
     Column("lease_owner", String),
     Column("lease_until", UtcDateTime),
-    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
     UniqueConstraint("calling_ae_title", "transaction_uid"),
     Index(None, "state", "due_at"),
 )

@@ -19,6 +19,8 @@ RESULT_COLUMNS = [results.c[name] for name in StoredResult.__dataclass_fields__]
 
 _UNDER_WAY = (State.STORED, State.DELIVERING)
 
+_NOT_DONE = tuple(state for state in DeliveryState if state is not DeliveryState.DELIVERED)
+
 
 class DeliveryStore(JobRows):
     """The part of `node.job_store.JobStore` that the senders use."""
@@ -34,6 +36,8 @@ class DeliveryStore(JobRows):
         lease = {"lease_owner": worker_id, "lease_until": self.lease_end(lease_s)}
         with writing(self.engine, durable=False) as connection:
             found = self.lease(connection, destination, DeliveryState.WAITING, lease, limit)
+            if not found:
+                return []
             begun = jobs.c.id.in_({delivery.job_id for delivery in found}) & (jobs.c.state == State.STORED)
             for job_id in list(connection.scalars(select(jobs.c.id).where(begun).order_by(jobs.c.id))):
                 row = locked(connection, job_id)
@@ -97,6 +101,8 @@ class DeliveryStore(JobRows):
 
     def complete(self, connection: Connection, job_ids: Collection[int]) -> None:
         """End the jobs whose every delivery is done."""
+        if not job_ids:
+            return
         under_way = and_(jobs.c.id.in_(sorted(set(job_ids))), jobs.c.state.in_(_UNDER_WAY))
         query = select(*JOB_COLUMNS).where(under_way).order_by(jobs.c.id)
         rows = connection.execute(
@@ -185,11 +191,18 @@ class DeliveryStore(JobRows):
             return _deliveries(connection, and_(True, *wanted))
 
     def waiting(self) -> dict[str, int]:
-        """Return for each destination how many deliveries are not done, those of parked ones among them."""
-        counted = select(deliveries.c.destination, func.count()).group_by(deliveries.c.destination)
+        """Return for each destination how many deliveries are not done, those of parked ones among them.
+
+        An index goes from each name to the next, so that what is delivered is not read.
+        """
+        first = select(func.min(deliveries.c.destination).label("name")).cte("names", recursive=True)
+        next_ = select(func.min(deliveries.c.destination)).where(deliveries.c.destination > first.c.name)
+        names = first.union_all(select(next_.scalar_subquery()).where(first.c.name.is_not(None)))
+        left = and_(deliveries.c.destination == names.c.name, deliveries.c.state.in_(_NOT_DONE))
+        counted = select(func.count()).select_from(deliveries).where(left).correlate(names).scalar_subquery()
         with reading(self.engine) as connection:
-            rows = connection.execute(counted.where(deliveries.c.state != DeliveryState.DELIVERED))
-            return {str(destination): int(count) for destination, count in rows}
+            rows = connection.execute(select(names.c.name, counted).where(names.c.name.is_not(None)))
+            return {str(destination): int(count) for destination, count in rows if count}
 
     def unpark(self, connection: Connection, job_id: int) -> int:
         """Make a job's deliveries due that are parked, or wait for their next try; return how many.

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, 
 from node.attributes import values
 from node.database import identities, jobs
 from node.jobs import Identifiers
+from node.queue_order import newest_first, sharing
 from node.states import State
 
 MAX_CHARACTERS = 64
@@ -65,9 +66,14 @@ class JobSearch:
     sop_instance_uid: str = ""
 
     @property
+    def is_for_state_alone(self) -> bool:
+        """Whether a state is all that is given."""
+        return self.state is not None and self == JobSearch(self.state)
+
+    @property
     def clause(self) -> ColumnElement[bool]:
-        """The condition on rows of `jobs`."""
-        wanted: list[ColumnElement[bool]] = [] if self.state is None else [jobs.c.state == self.state]
+        """The condition on rows of `jobs`, but for the state: `node.job_lookup` adds that."""
+        wanted: list[ColumnElement[bool]] = []
         for name in ("study_instance_uid", "calling_ae_title", "sop_instance_uid"):
             if value := getattr(self, name):
                 wanted.append(jobs.c[name] == value)
@@ -81,17 +87,23 @@ class JobSearch:
         return and_(jobs.c.id > 0, *wanted)
 
 
-def ids_by_word(word: str) -> tuple[Select[tuple[int]], ...]:
+def ids_by_word(word: str, before: int = 0) -> tuple[Select[tuple[int]], ...]:
     """Return queries for the numbers of jobs that a text of a person may mean, each with its own index.
 
     Args:
         word: An Accession Number, Patient ID, Study or SOP Instance UID, or the AE title of the sender; not
             empty, without blanks around and without null characters, which PostgreSQL refuses.
+        before: Only jobs with lower numbers; 0: all.
+
+    Returns:
+        The newest first.
     """
-    of_jobs = (jobs.c.study_instance_uid, jobs.c.sop_instance_uid, jobs.c.calling_ae_title)
+    of_jobs = (jobs.c.study_instance_uid, jobs.c.sop_instance_uid)
     of_patients = (identities.c.accession_number, identities.c.patient_id)
     named = select(jobs.c.id).join(identities, identities.c.job_id == jobs.c.id)
-    return (
-        *(select(jobs.c.id).where(column == word) for column in of_jobs),
-        *(named.where(column == word[:MAX_CHARACTERS]) for column in of_patients),
-    )
+    few = [select(jobs.c.id).where(column == word) for column in of_jobs]
+    few += [named.where(column == word[:MAX_CHARACTERS]) for column in of_patients]
+    older = [jobs.c.id < before] if before else []
+    sender = jobs.c.calling_ae_title  # of many
+    sent = select(jobs.c.id).where(sharing(sender, word, before=before)).order_by(*newest_first(sender))
+    return (*(each.where(*older).order_by(jobs.c.id.desc()) for each in few), sent)

@@ -2,15 +2,20 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, func, select, union
+from sqlalchemy import ColumnElement, Connection, func, select, union, union_all
 
 from node.database import deliveries, identities, job_events, jobs, reading, results
 from node.delivery_store import RESULT_COLUMNS
 from node.identities import KEYWORDS, JobSearch, ids_by_word
 from node.job_rows import JOB_COLUMNS, as_job
-from node.jobs import Identifiers, Job, JobEvent, StoredResult
+from node.jobs import Identifiers, Job, JobEvent, Priority, StoredResult
 from node.proof_store import ProofStore
+from node.queue_figures import count_jobs
+from node.queue_order import newest_first, sharing
 from node.states import State
+
+FEW = 1000
+"""So many jobs in a state are looked at one by one."""
 
 
 class JobLookup(ProofStore):
@@ -34,9 +39,14 @@ class JobLookup(ProofStore):
             limit: So many at most.
             before: Only jobs with lower numbers, for the next page; 0: all.
         """
-        query = select(*JOB_COLUMNS).where(search.clause, *_older(before))
+        wanted = [search.clause, *_older(before)]
         with reading(self.engine) as connection:
-            return [as_job(row) for row in connection.execute(query.order_by(jobs.c.id.desc()).limit(limit))]
+            if search.is_for_state_alone:
+                wanted.append(_newest_in(search.state, limit, before))
+            elif search.state is not None:
+                wanted.append(_also_in(connection, search.state))
+            query = select(*JOB_COLUMNS).where(*wanted).order_by(jobs.c.id.desc()).limit(limit)
+            return [as_job(row) for row in connection.execute(query)]
 
     def look_up(self, words: str, state: State | None = None, limit: int = 100, before: int = 0) -> list[Job]:
         """Return the latest of the jobs that a text of a person means, the latest first.
@@ -51,14 +61,11 @@ class JobLookup(ProofStore):
         word = words.replace("\0", "").strip()
         if not word:
             return self.find(JobSearch(state), limit, before)
-        wanted = [*_older(before), *([] if state is None else [jobs.c.state == state])]
-        pages = (
-            each.where(*wanted).order_by(jobs.c.id.desc()).limit(limit).subquery()
-            for each in ids_by_word(word)
-        )
-        meant = union(*(select(page.c.id) for page in pages))
-        query = select(*JOB_COLUMNS).where(jobs.c.id.in_(meant)).order_by(jobs.c.id.desc()).limit(limit)
         with reading(self.engine) as connection:
+            wanted = [] if state is None else [_also_in(connection, state)]
+            pages = (each.where(*wanted).limit(limit).subquery() for each in ids_by_word(word, before))
+            meant = union(*(select(page.c.id) for page in pages))
+            query = select(*JOB_COLUMNS).where(jobs.c.id.in_(meant)).order_by(jobs.c.id.desc()).limit(limit)
             return [as_job(row) for row in connection.execute(query)]
 
     def study(self, study_instance_uid: str) -> list[Job]:
@@ -102,6 +109,30 @@ class JobLookup(ProofStore):
             query = query.where(results.c.id.in_(theirs))
         with reading(self.engine) as connection:
             return [StoredResult(*row) for row in connection.execute(query)]
+
+
+def _newest_in(state: State | None, limit: int, before: int) -> ColumnElement[bool]:
+    """The latest jobs in a state, by the index (state, priority, id): a page of each priority."""
+    pages = (
+        select(jobs.c.id)
+        .where(jobs.c.state == state, sharing(jobs.c.priority, priority, before=before))
+        .order_by(*newest_first(jobs.c.priority))
+        .limit(limit)
+        .subquery()
+        for priority in Priority
+    )
+    return jobs.c.id.in_(union_all(*(select(page.c.id) for page in pages)))
+
+
+def _also_in(connection: Connection, state: State) -> ColumnElement[bool]:
+    """Jobs in a state, where more is asked for: by their numbers if they are few, else by looking at each.
+
+    The index of states is no way to the others: SQLite, which keeps no statistics, would take it and read
+    everything that is done.
+    """
+    if connection.execute(count_jobs(state, FEW + 1)).scalar_one() <= FEW:
+        return jobs.c.id.in_(select(jobs.c.id).where(jobs.c.state == state))
+    return func.coalesce(jobs.c.state, "") == state
 
 
 def _older(before: int) -> list[ColumnElement[bool]]:

@@ -6,21 +6,25 @@ mark. What the mark allows is done afterwards; `node.housekeeping` says why in t
 """
 
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
+    Table,
     and_,
+    case,
     delete,
     exists,
-    false,
     func,
     insert,
+    literal,
     or_,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.exc import IntegrityError
@@ -28,6 +32,7 @@ from sqlalchemy.exc import IntegrityError
 from config.network import RetentionSettings
 from node.commitment_store import CommitmentState
 from node.database import (
+    UtcDateTime,
     commitments,
     deliveries,
     identities,
@@ -90,6 +95,19 @@ class Identity:
     passes: int
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """Jobs in one state that may be due.
+
+    Attributes:
+        old: Those that ended long ago: an index has them in the order in which they did.
+        due: Those of them that are due.
+    """
+
+    old: ColumnElement[bool]
+    due: ColumnElement[bool]
+
+
 class KeepingStore(JobRows):
     """What `node.housekeeping` asks of the database; errors as in `node.job_store.JobStore`."""
 
@@ -98,29 +116,69 @@ class KeepingStore(JobRows):
     def due_files(self, settings: RetentionSettings) -> list[Due]:
         """Return the jobs whose files would be removed now."""
         with reading(self.engine) as connection:
-            return _due(connection, self._files_due(settings), limit=None)
+            return [due for kind in self._files_due(settings) for due in _found(connection, kind.due)]
 
     @repeated
     def mark_files_removed(self, settings: RetentionSettings) -> list[Due]:
         """Mark some jobs whose files are due as having none, and return them; empty: none is due."""
+        chosen = self._chosen(self._files_due(settings))
+        if not chosen:
+            return []
         with writing(self.engine) as connection:
-            found = _due(connection, self._files_due(settings), BATCH)
-            ids = [each.job_id for each in found]
-            connection.execute(update(jobs).where(jobs.c.id.in_(ids)).values(files_removed_at=self.clock()))
+            found = [due for each in chosen for due in _found(connection, each, lock=True)]
+            marked = update(jobs).where(jobs.c.id.in_([each.job_id for each in found]))
+            connection.execute(marked.values(files_removed_at=self.clock()))
         return found
 
-    def _files_due(self, settings: RetentionSettings) -> ColumnElement[bool]:
-        kinds: Mapping[tuple[State, ...], int] = {
-            (State.DONE,): settings.files_days,
-            LET_GO: settings.refused_days,
-        }
-        due = [self._ended_before(states, self._ago(days)) for states, days in kinds.items() if days]
-        return and_(jobs.c.files_removed_at.is_(None), or_(false(), *due))
+    def _files_due(self, settings: RetentionSettings) -> list[_Kind]:
+        days = {State.DONE: settings.files_days} | dict.fromkeys(LET_GO, settings.refused_days)
+        there = jobs.c.files_removed_at.is_(None)
+        return [self._kind(state, kept, there) for state, kept in days.items() if kept]
+
+    def _kind(self, state: State, days: int, files: ColumnElement[bool], *more: ColumnElement[bool]) -> _Kind:
+        moment = self.clock() - timedelta(days=days)
+        old = and_(jobs.c.state == state, jobs.c.updated_at <= moment, files)
+        return _Kind(old, and_(old, self._is_over(moment), *more))
+
+    def _chosen(self, kinds: Sequence[_Kind]) -> list[ColumnElement[bool]]:
+        """Return conditions on the oldest jobs that are due, `BATCH` at most in all.
+
+        They are looked for a page at a time, in the order of an index: asked for all at once, PostgreSQL
+        would join every delivery of every old job. Nobody waits meanwhile: the conditions are asked again of
+        the jobs once they are locked.
+        """
+        found: list[ColumnElement[bool]] = []
+        count = 0
+        for kind in kinds:
+            for page in self._pages(kind.old):
+                with reading(self.engine) as connection:
+                    due = select(jobs.c.id).where(jobs.c.id.in_(page), kind.due).order_by(jobs.c.updated_at)
+                    ids = list(connection.scalars(due.limit(BATCH - count)))
+                found += [and_(jobs.c.id.in_(ids), kind.due)] if ids else []
+                count += len(ids)
+                if count == BATCH:
+                    return found
+        return found
+
+    def _pages(self, old: ColumnElement[bool]) -> Iterator[list[int]]:
+        """Yield the numbers of jobs, the oldest first, a page at a time."""
+        order = jobs.c.updated_at, jobs.c.id
+        query = select(jobs.c.id, jobs.c.updated_at).where(old).order_by(*order).limit(BATCH)
+        further: list[ColumnElement[bool]] = []
+        while True:
+            with reading(self.engine) as connection:
+                rows = connection.execute(query.where(*further)).all()
+            if not rows:
+                return
+            yield [row.id for row in rows]
+            last = rows[-1]
+            moment, number = literal(last.updated_at, UtcDateTime), literal(last.id)
+            further = [jobs.c.updated_at >= moment, tuple_(*order) > tuple_(moment, number)]
 
     def _ago(self, days: int) -> datetime:
         return self.clock() - timedelta(days=days)
 
-    def _ended_before(self, states: Collection[State], moment: datetime) -> ColumnElement[bool]:
+    def _is_over(self, moment: datetime) -> ColumnElement[bool]:
         """Jobs that nobody holds, whose every result was proven, in all of which nothing happened since."""
         now = self.clock()
         under_way = exists().where(
@@ -131,28 +189,27 @@ class KeepingStore(JobRows):
                 deliveries.c.lease_until > now,
             ),
         )
-        return and_(
-            jobs.c.state.in_(states),
-            jobs.c.updated_at <= moment,
-            or_(jobs.c.lease_until.is_(None), jobs.c.lease_until <= now),
-            ~under_way,
-            ~has_undelivered_results(),
-        )
+        free = or_(jobs.c.lease_until.is_(None), jobs.c.lease_until <= now)
+        return and_(free, ~under_way, ~has_undelivered_results())
 
     def needed(self, paths: Sequence[str]) -> set[str]:
         """Return those of the paths that a job needs that has its files."""
-        return self._paths(paths, jobs.c.files_removed_at.is_(None))
+        return self._paths(paths, with_files=True)
 
     def known(self, paths: Sequence[str]) -> set[str]:
         """Return those of the paths that any row names."""
-        return self._paths(paths, jobs.c.id.is_not(None))
+        return self._paths(paths, with_files=False)
 
-    def _paths(self, paths: Sequence[str], wanted: ColumnElement[bool]) -> set[str]:
-        images = select(jobs.c.path).where(jobs.c.path.in_(paths), wanted)
-        made = select(results.c.path).join(jobs, jobs.c.id == results.c.job_id)
+    def _paths(self, paths: Sequence[str], *, with_files: bool) -> set[str]:
+        """Return those of the paths that a job names; whether it has its files is looked at here.
+
+        SQLite, asked for that as well, would read every job that has its files.
+        """
+        images = select(jobs.c.path, jobs.c.files_removed_at).where(jobs.c.path.in_(paths))
+        made = select(results.c.path, jobs.c.files_removed_at).join(jobs, jobs.c.id == results.c.job_id)
         with reading(self.engine) as connection:
-            found = set(connection.scalars(images))
-            return found | set(connection.scalars(made.where(results.c.path.in_(paths), wanted)))
+            rows = [*connection.execute(images), *connection.execute(made.where(results.c.path.in_(paths)))]
+        return {path for path, removed_at in rows if removed_at is None or not with_files}
 
     def all_needed(self) -> Iterator[list[str]]:
         """Yield the paths of every job that has its files, in batches."""
@@ -174,18 +231,23 @@ class KeepingStore(JobRows):
     def due_rows(self, settings: RetentionSettings) -> int:
         """Return how many jobs' rows would be removed now."""
         with reading(self.engine) as connection:
-            counted = select(func.count()).select_from(jobs).where(self._rows_due(settings))
-            return int(connection.execute(counted).scalar_one())
+            counted = (select(func.count()).where(kind.due) for kind in self._rows_due(settings))
+            return sum(int(connection.execute(each).scalar_one()) for each in counted)
 
     @repeated
     def remove_rows(self, settings: RetentionSettings) -> int:
         """Remove all rows of some jobs that are due, but tombstones; return of how many, 0: none is due."""
+        chosen = self._chosen(self._rows_due(settings))
+        if not chosen:
+            return 0
         with writing(self.engine) as connection:
-            chosen = select(jobs.c.id).where(self._rows_due(settings)).order_by(jobs.c.id).limit(BATCH)
-            ids = list(connection.scalars(chosen.with_for_update(skip_locked=True)))
+            locked = (select(jobs.c.id).where(each).with_for_update(skip_locked=True) for each in chosen)
+            ids = [number for query in locked for number in connection.scalars(query)]
             _bury(connection, ids)
-            carried = select(deliveries.c.id).where(deliveries.c.job_id.in_(ids))
-            connection.execute(delete(proofs).where(proofs.c.delivery_id.in_(carried)))
+            carried = list(connection.scalars(select(deliveries.c.id).where(deliveries.c.job_id.in_(ids))))
+            for start in range(0, len(carried), BATCH):
+                theirs = proofs.c.delivery_id.in_(carried[start : start + BATCH])
+                connection.execute(delete(proofs).where(theirs))
             for table in (deliveries, results, job_events, identities):
                 connection.execute(delete(table).where(table.c.job_id.in_(ids)))
             connection.execute(delete(jobs).where(jobs.c.id.in_(ids)))
@@ -204,25 +266,34 @@ class KeepingStore(JobRows):
             deliveries.c.transaction_uid == transactions.c.transaction_uid,
             deliveries.c.state != DeliveryState.DELIVERED,
         )
-        ours = delete(transactions).where(transactions.c.begun_at <= old, ~awaited)
-        told = commitments.c.state != CommitmentState.WAITING
-        theirs = delete(commitments).where(commitments.c.created_at <= old, told)
-        with writing(self.engine) as connection:
-            return connection.execute(ours).rowcount + connection.execute(theirs).rowcount
+        told = func.coalesce(commitments.c.state, "") != CommitmentState.WAITING
+        count = self._forget(transactions, transactions.c.begun_at, old, ~awaited)
+        return count + self._forget(commitments, commitments.c.created_at, old, told)
 
-    def _rows_due(self, settings: RetentionSettings) -> ColumnElement[bool]:
+    def _forget(
+        self, table: Table, moment: Column[datetime], old: datetime, wanted: ColumnElement[bool]
+    ) -> int:
+        """Remove rows that are old, some in one transaction; return how many."""
+        chosen = select(table.c.id).where(moment <= old, wanted).order_by(moment).limit(BATCH)
+        count, more = 0, BATCH
+        while more == BATCH:
+            with writing(self.engine) as connection:
+                more = connection.execute(delete(table).where(table.c.id.in_(chosen))).rowcount
+            count += more
+        return count
+
+    def _rows_due(self, settings: RetentionSettings) -> list[_Kind]:
         """Rows outlive files; the first of a UID outlives those that conflict with it, which it explains."""
         if not settings.rows_days:
-            return false()
+            return []
         other = jobs.alias()
-        conflicting = exists().where(
-            other.c.sop_instance_uid == jobs.c.sop_instance_uid, other.c.primary_uid.is_(None)
+        # Counted, by the UID alone: PostgreSQL would hash all jobs, SQLite read all that conflict with any.
+        conflicting = select(func.count(case((other.c.primary_uid.is_(None), 1)))).where(
+            other.c.sop_instance_uid == jobs.c.sop_instance_uid
         )
-        return and_(
-            jobs.c.files_removed_at <= self.clock() - ROWS_AFTER_FILES,
-            self._ended_before((State.DONE, *PUT_ASIDE), self._ago(settings.rows_days)),
-            or_(jobs.c.primary_uid.is_(None), ~conflicting),
-        )
+        gone = jobs.c.files_removed_at <= self.clock() - ROWS_AFTER_FILES
+        last = or_(jobs.c.primary_uid.is_(None), conflicting.scalar_subquery() == 0)
+        return [self._kind(state, settings.rows_days, gone, last) for state in (State.DONE, *PUT_ASIDE)]
 
     # ---- whose files they are
 
@@ -268,10 +339,14 @@ class KeepingStore(JobRows):
 
 def _bury(connection: Connection, ids: Sequence[int]) -> None:
     """Write down what the removed jobs leave: the content that was worked on under each SOP Instance UID."""
-    known = exists().where(tombstones.c.sop_instance_uid == jobs.c.sop_instance_uid)
-    dead = select(jobs.c.sop_instance_uid, jobs.c.digest)
-    dead = dead.where(jobs.c.id.in_(ids), jobs.c.primary_uid.is_not(None), ~known)
-    connection.execute(insert(tombstones).from_select(["sop_instance_uid", "digest"], dead))
+    query = select(jobs.c.primary_uid, jobs.c.digest).where(jobs.c.id.in_(ids))
+    dead = {uid: digest for uid, digest in connection.execute(query) if uid is not None}
+    buried = select(tombstones.c.sop_instance_uid).where(tombstones.c.sop_instance_uid.in_(dead))
+    known = set(connection.scalars(buried))
+    if rows := [
+        {"sop_instance_uid": uid, "digest": digest} for uid, digest in dead.items() if uid not in known
+    ]:
+        connection.execute(insert(tombstones).values(rows))
 
 
 def has_undelivered_results() -> ColumnElement[bool]:
@@ -280,14 +355,10 @@ def has_undelivered_results() -> ColumnElement[bool]:
     return exists().where(results.c.job_id == jobs.c.id, ~sent)
 
 
-def _due(connection: Connection, wanted: ColumnElement[bool], limit: int | None) -> list[Due]:
+def _found(connection: Connection, wanted: ColumnElement[bool], *, lock: bool = False) -> list[Due]:
     names = ("study_instance_uid", "sop_class_uid", "sop_instance_uid", "path")
-    query = (
-        select(jobs.c.id, *(jobs.c[name] for name in names)).where(wanted).order_by(jobs.c.id).limit(limit)
-    )
-    if limit is not None:
-        query = query.with_for_update(skip_locked=True)
-    rows = connection.execute(query).all()
+    query = select(jobs.c.id, *(jobs.c[name] for name in names)).where(wanted).order_by(jobs.c.id)
+    rows = connection.execute(query.with_for_update(skip_locked=True) if lock else query).all()
     made: dict[int, list[str]] = {}
     for start in range(0, len(rows), BATCH):
         ids = [row.id for row in rows[start : start + BATCH]]

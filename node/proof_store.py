@@ -20,6 +20,7 @@ from sqlalchemy import (
     insert,
     literal,
     select,
+    union_all,
     update,
 )
 
@@ -27,8 +28,9 @@ from node.backoff import Backoff
 from node.database import deliveries, jobs, proofs, reading, results, transactions, writing
 from node.delivery_store import DeliveryStore
 from node.job_rows import NO_LEASE, clean
-from node.jobs import DeliveryState
+from node.jobs import DeliveryState, Priority
 from node.proofs import CommitmentAnswer, Proof, ProofKind, Transaction, Unproven
+from node.queue_order import oldest_first, sharing
 from node.repeated import repeated
 
 MAX_RESENDS = 3
@@ -175,14 +177,19 @@ class ProofStore(DeliveryStore):
         Returns:
             After which id to go on; None: these were the last.
         """
-        sent = and_(
-            deliveries.c.destination == destination,
-            deliveries.c.state == DeliveryState.SENT,
-            deliveries.c.id > after,
+        sent = and_(deliveries.c.destination == destination, deliveries.c.state == DeliveryState.SENT)
+        pages = (
+            select(deliveries.c.id)
+            .where(sent, sharing(deliveries.c.priority, priority, after=after))
+            .order_by(*oldest_first(deliveries.c.priority))
+            .limit(SETTLED_AT_A_TIME)
+            .subquery()
+            for priority in Priority
         )
-        query = select(deliveries.c.id).where(sent).order_by(deliveries.c.id).limit(SETTLED_AT_A_TIME)
+        first = union_all(*(select(page.c.id) for page in pages))
+        query = select(deliveries.c.id).where(deliveries.c.id.in_(first)).order_by(deliveries.c.id)
         with writing(self.engine) as connection:
-            ids = list(connection.scalars(query.with_for_update()))
+            ids = list(connection.scalars(query.limit(SETTLED_AT_A_TIME).with_for_update()))
             self._settle(connection, ids, asked)
         return ids[-1] if ids else None
 
@@ -230,6 +237,8 @@ class ProofStore(DeliveryStore):
     def _settle(
         self, connection: Connection, delivery_ids: Collection[int], asked: Collection[ProofKind]
     ) -> None:
+        if not delivery_ids:
+            return
         held = _held(connection, delivery_ids)
         proven = [number for number in delivery_ids if set(asked) <= held.get(number, set())]
         changes = NO_LEASE | {"state": DeliveryState.DELIVERED, "reason": "", "updated_at": self.clock()}

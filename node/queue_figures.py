@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, Select, func, select
 
 from node.database import deliveries, jobs, reading, results
 from node.jobs import DeliveryState, Priority
+from node.queue_order import oldest_first, sharing
 from node.states import State
 
 MOST = 100_000
@@ -89,23 +90,24 @@ def queue_figures(
     return QueueFigures(of_jobs, of_deliveries, {name: at for name, at in last.items() if at is not None})
 
 
-def count_jobs(state: State) -> Select[int]:
-    """Return the question how many jobs are in a state; by the index (state, priority, id)."""
-    limited = select(jobs.c.state).where(jobs.c.state == state).limit(MOST).subquery()
-    return select(func.count()).select_from(limited)
+def count_jobs(state: State, most: int | None = None) -> Select[int]:
+    """Return the question how many jobs are in a state, up to `most`; by the index (state, priority, id)."""
+    # The order is the index's: PostgreSQL would read the table where it knows that many are in the state.
+    limited = select(jobs.c.state).where(jobs.c.state == state).order_by(jobs.c.priority).limit(most or MOST)
+    return select(func.count()).select_from(limited.subquery())
 
 
 def oldest_job(state: State, priority: Priority) -> Select[datetime]:
     """Return the question when the oldest job of a state and a priority came; by the same index."""
-    wanted = (jobs.c.state == state) & (jobs.c.priority == priority)
-    return select(jobs.c.created_at).where(wanted).order_by(jobs.c.id).limit(1)
+    wanted = (jobs.c.state == state) & sharing(jobs.c.priority, priority)
+    return select(jobs.c.created_at).where(wanted).order_by(*oldest_first(jobs.c.priority)).limit(1)
 
 
 def count_deliveries(destination: str, state: DeliveryState) -> Select[int]:
     """Return the question how many deliveries are in a state; by (destination, state, priority, id)."""
     wanted = (deliveries.c.destination == destination) & (deliveries.c.state == state)
-    limited = select(deliveries.c.state).where(wanted).limit(MOST).subquery()
-    return select(func.count()).select_from(limited)
+    limited = select(deliveries.c.state).where(wanted).order_by(deliveries.c.priority).limit(MOST)
+    return select(func.count()).select_from(limited.subquery())
 
 
 def oldest_delivery(destination: str, state: DeliveryState, priority: Priority) -> Select[datetime]:
@@ -113,8 +115,8 @@ def oldest_delivery(destination: str, state: DeliveryState, priority: Priority) 
     wanted = (deliveries.c.destination == destination) & (deliveries.c.state == state)
     first = (
         select(deliveries.c.result_id)
-        .where(wanted & (deliveries.c.priority == priority))
-        .order_by(deliveries.c.id)
+        .where(wanted & sharing(deliveries.c.priority, priority))
+        .order_by(*oldest_first(deliveries.c.priority))
         .limit(1)
         .scalar_subquery()
     )

@@ -1,6 +1,6 @@
 """The tables of the console: who may log in, who is logged in, and who did what."""
 
-from sqlalchemy import Boolean, Column, ForeignKey, Integer, String, Table
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table
 
 from node.database import UtcDateTime, metadata
 
@@ -33,4 +33,5 @@ deeds = Table(
     Column("id", Integer, primary_key=True),
     Column("at", UtcDateTime, nullable=False),
     *(Column(name, String, nullable=False) for name in ("who", "address", "what", "about", "detail")),
+    Index(None, "who", "id"),
 )

@@ -37,7 +37,7 @@ def test_nothing_due_is_found_by_an_index_without_what_waits(
     assert store.claim_deliveries("pacs", "sender", 60.0, 10) == []
     event.remove(engine, "before_cursor_execute", look)
 
-    assert not [statement for statement, _ in asked if "ORDER BY" in statement]
+    assert not [statement for statement, _ in asked if "ORDER BY deliveries.priority" in statement]
     explain = "EXPLAIN QUERY PLAN " if engine.dialect.name == "sqlite" else "EXPLAIN "
     with engine.connect() as connection:
         plans = [

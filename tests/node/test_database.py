@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, insert, inspect, make_url, select
+from sqlalchemy import Engine, func, insert, inspect, make_url, select
 from sqlalchemy.exc import IntegrityError
 
 from node.database import (
@@ -28,6 +30,7 @@ from node.errors import DatabaseUnavailableError
 from node.making_tables import migrate
 from node.postgresql import KEEPALIVE_OPTIONS
 from node.web import account_tables  # noqa: F401 - its tables belong to the metadata
+from tests.benchmarks.queue_rows import fill
 
 
 def test_migrations_make_the_tables_that_the_code_uses(engine: Engine) -> None:
@@ -88,6 +91,32 @@ def test_upgrade_of_an_upgraded_database_changes_nothing(engine: Engine) -> None
 
     assert sorted(inspect(engine).get_table_names()) == before
     assert set(before) == {*metadata.tables, "alembic_version"}
+
+
+def test_queue_of_an_earlier_version_keeps_its_rows_and_gets_the_indexes(
+    database_url: str, tmp_path: Path
+) -> None:
+    engine = engine_for(database_url, tmp_path)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with writing(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0004")
+    fill(engine, 100)
+    assert not is_current(engine)
+
+    upgrade(engine)
+
+    with reading(engine) as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert connection.execute(select(func.count()).select_from(jobs)).scalar_one() == 100
+    partial = {
+        str(each["name"]): each.get("dialect_options", {}) for each in inspect(engine).get_indexes("jobs")
+    }
+    where = f"{engine.dialect.name}_where"
+    assert "IS NULL" in str(partial["ix_jobs_with_files"][where])
+    assert "IS NOT NULL" in str(partial["ix_jobs_without_files"][where])
+    engine.dispose()
 
 
 def test_database_of_a_newer_version_is_refused_in_words(engine: Engine) -> None:

@@ -77,7 +77,10 @@ def _shape(engine: Engine) -> dict[str, Any]:
             sorted(f"{each | {'type': str(each['type'])}}" for each in found.get_columns(table)),
             found.get_pk_constraint(table),
             sorted(map(str, found.get_foreign_keys(table))),
-            sorted(map(str, found.get_indexes(table))),
+            sorted(
+                f"{each | {'dialect_options': {key: str(of) for key, of in each['dialect_options'].items()}}}"
+                for each in found.get_indexes(table)
+            ),
             sorted(map(str, found.get_unique_constraints(table))),
         )
         for table in found.get_table_names()

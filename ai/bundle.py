@@ -4,11 +4,14 @@ import hashlib
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ai.errors import BundleError
-from ai.judge import Judge, judge_size
 from ai.manifest import JudgeFile, Manifest
 from ai.segmentation import ModelIdentity
+
+if TYPE_CHECKING:
+    from ai.judge import Judge
 
 MODEL_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
@@ -60,12 +63,14 @@ class Bundle:
         Raises:
             BundleError: If it is no network that judges pictures.
         """
+        from ai.judge import Judge, judge_size
+
         size = judge_size(judge_bytes)
         Judge(judge_bytes, size)
         stated = JudgeFile(bundle_digest(judge_bytes), size)
         return Bundle(replace(self.manifest, judge=stated), self.onnx_bytes, judge_bytes)
 
-    def judge(self) -> Judge | None:
+    def judge(self) -> "Judge | None":
         """Return the judge, ready to look at pictures; None where the bundle has none.
 
         Raises:
@@ -73,6 +78,8 @@ class Bundle:
         """
         if self.manifest.judge is None or self.judge_bytes is None:
             return None
+        from ai.judge import Judge
+
         return Judge(self.judge_bytes, self.manifest.judge.input_size)
 
     def save(self, folder: Path) -> None:

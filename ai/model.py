@@ -18,6 +18,7 @@ from ai.measure import measure
 from ai.measurement import Measurements
 from ai.onnx_segmenter import MAX_BATCH, OnnxSegmenter
 from ai.overlay import draw_overlay
+from ai.runtime import Way
 from ai.segmentation import Mask, Segmentation
 from ai.segmenter import Segmenter
 from ai.upright import Rules, put_right
@@ -155,7 +156,7 @@ def load_model(
         BundleError: If the bundle cannot be trusted.
     """
     loaded = Bundle.load(DEFAULT_BUNDLE if bundle is None else Path(bundle))
-    segmenter = OnnxSegmenter(loaded, threads=threads)
+    segmenter = OnnxSegmenter(loaded, way=Way(threads or 0))
     return Model(segmenter, segmenter.judge, rules, segmenter.manifest.views)
 
 

@@ -18,7 +18,7 @@ from ai.plausibility import check_lungs, check_seen_view, check_stated_view, fro
 from ai.postprocess import cutoff_of, put_sides_right, side_pairs, to_mask
 from ai.preprocess import Letterbox, network_input
 from ai.radiograph import Radiograph
-from ai.runtime import CPU, available_providers, check_edges, start_session
+from ai.runtime import CPU, Way, available_providers, check_edges, look, start_session
 from ai.segmentation import Mask, ModelIdentity, Segmentation
 from ai.segmenter import Segmenter
 from ai.uncertainty import Trust, agreement, expected_dice, second_look, trust_of
@@ -65,7 +65,7 @@ class OnnxSegmenter:
     Args:
         bundle: Verified weights.
         providers: Execution providers in order of preference; None takes CUDA where it is present.
-        threads: CPU threads of the network; None leaves the choice to ONNX Runtime.
+        way: How the network is run.
         observe: Told how long each stage took.
         batch: Images in one run of the network at most; 0: MAX_BATCH on an accelerator, 1 on a processor.
         note_run: Told how many images each run of the network had.
@@ -78,18 +78,20 @@ class OnnxSegmenter:
         self,
         bundle: Bundle,
         providers: Sequence[str] | None = None,
-        threads: int | None = None,
+        way: Way | None = None,
         observe: Observe | None = None,
         batch: int = 0,
         note_run: Callable[[int], None] | None = None,
     ) -> None:
+        way = way or Way()
+        self._together = way.together
         self.manifest = bundle.manifest
         self.model: ModelIdentity = bundle.identity
         self._observe = observe or (lambda stage, seconds: None)
         self._note_run = note_run or (lambda images: None)
         self.judge: Judge | None = bundle.judge()
         chosen = providers or available_providers()
-        self._session = start_session(self.model.id, bundle.onnx_bytes, chosen, threads or 0)
+        self._session = start_session(self.model.id, bundle.onnx_bytes, chosen, way.threads)
         check_edges(self._session, _edges(self.manifest))
         together = batch or MAX_BATCH
         goes_at_once = self.providers[0] == CPU and batch <= 1
@@ -151,10 +153,12 @@ class OnnxSegmenter:
         """
         self._note_run(len(inputs))
         with self._timed("inference"):
-            logits, view = self._session.run(["logits", "view"], {"image": inputs})
+            is_asked_twice = len(films) and self.manifest.reliability
+            moved = second_look(inputs, films) if is_asked_twice else None
+            is_one_run = self._together and 2 * len(inputs) <= MAX_BATCH
+            logits, view, again = look(self._session, inputs, moved, together=is_one_run)
             agreed: Sequence[npt.NDArray[np.float32] | None] = [None] * len(inputs)
-            if len(films) and self.manifest.reliability:
-                (again,) = self._session.run(["logits"], {"image": second_look(inputs, films)})
+            if again is not None:
                 pairs = zip(logits, again, strict=True)
                 agreed = [agreement(first, second, inputs.shape[-1]) for first, second in pairs]
         return [NetworkOutput(*each) for each in zip(logits, view, agreed, strict=True)]

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from ai.errors import NotAChestError
 
@@ -51,6 +50,8 @@ class Letterbox:
         A shrunk image is smoothed first by a Gaussian of half the shrinkage, so that fine detail does not
         alias.
         """
+        from scipy import ndimage  # here, for a manifest is read without it
+
         blurred = (
             ndimage.gaussian_filter(pixels, max(0.0, (1 / self.scale - 1) / 2)) if self.scale < 1 else pixels
         )

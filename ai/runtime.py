@@ -1,11 +1,16 @@
 """Starting ONNX Runtime on the networks of a bundle, and holding them to what is said of them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as runtime_state
 
 from ai.errors import BundleError
+
+Array = npt.NDArray[np.float32]
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -19,6 +24,19 @@ _LOAD_ERRORS = (
     runtime_state.NotImplemented,
     runtime_state.RuntimeException,
 )
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a network is run.
+
+    Attributes:
+        threads: On the processor; 0 leaves the choice to ONNX Runtime.
+        together: Whether an image and its second look are one run or two; the answers are the same (`ai.choice`).
+    """
+
+    threads: int = 0
+    together: bool = False
 
 
 def available_providers() -> list[str]:
@@ -63,3 +81,28 @@ def check_edges(
         fixed = [(a, e) for a, e in zip(axes, shape, strict=False) if isinstance(a, int) and e is not None]
         if len(axes) != len(shape) or any(a != e for a, e in fixed):
             raise BundleError(f"{name!r} of the network has the shape {axes}, its manifest asks for {shape}")
+
+
+def look(
+    session: onnxruntime.InferenceSession,
+    inputs: Array,
+    again: Array | None = None,
+    *,
+    together: bool = False,
+) -> tuple[Array, Array, Array | None]:
+    """Return what a network says of its inputs (N, 1, S, S): logits (N, L, G, G) and view (N, 2).
+
+    Args:
+        session: Of the network.
+        inputs: What it sees first.
+        again: Likewise (N, 1, S, S), a second look at each; its logits (N, L, G, G) are the third value.
+        together: Whether both looks are one run of 2 N. The answers are the same.
+    """
+    if again is None:
+        return (*session.run(["logits", "view"], {"image": inputs}), None)
+    if together:
+        logits, view = session.run(["logits", "view"], {"image": np.concatenate([inputs, again])})
+        return logits[: len(inputs)], view[: len(inputs)], logits[len(inputs) :]
+    logits, view = session.run(["logits", "view"], {"image": inputs})
+    (logits_again,) = session.run(["logits"], {"image": again})
+    return logits, view, logits_again

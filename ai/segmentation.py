@@ -6,7 +6,6 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from ai.errors import RadiographError
 from ai.uncertainty import Trust
@@ -60,6 +59,8 @@ class Mask:
     @cached_property
     def largest_piece(self) -> float:
         """Share of the pixels in the largest piece; pieces are joined by sides, not by corners."""
+        from scipy import ndimage  # here, for a bundle is read without it
+
         pieces, _ = ndimage.label(self.pixels)
         return float(np.bincount(pieces.ravel())[1:].max()) / self.area
 

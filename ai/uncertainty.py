@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 
 SHIFT = 8
 """Network pixels, down and to the right, that the second look is moved by."""
@@ -51,6 +50,8 @@ class Reliability:
 
     def probability(self, expected: float, agreement: float) -> float:
         """Return P(Dice >= bar) in (0, 1) of a mask with these signs, each in [0, 1]."""
+        from scipy.special import expit  # here, for a manifest is read without it
+
         signs = self.expected * log_odds(expected) + self.agreement * log_odds(agreement)
         return float(expit(self.intercept + signs))
 

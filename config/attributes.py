@@ -7,9 +7,6 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pydicom.datadict import dictionary_VR, keyword_dict, tag_for_keyword
-from pydicom.tag import Tag
-
 from config.source import nearest
 
 FIRST_GROUP = 0x0008
@@ -91,6 +88,13 @@ def attribute_named(name: str) -> Attribute:
 
 
 def _vr(keyword: str, *, alone: bool) -> str:
+    from pydicom.datadict import (
+        dictionary_VR,
+        keyword_dict,
+        tag_for_keyword,
+    )  # settings without rules need none
+    from pydicom.tag import Tag
+
     tag = tag_for_keyword(keyword)
     if tag is None:
         known = [*(DERIVED if alone else ()), *keyword_dict]

@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import model_validator
-from pydicom._uid_dict import UID_dictionary
 
 from config.attributes import VIEWS, Attribute, Kind, as_date, attribute_named
 from config.patterns import check_pattern
@@ -45,11 +44,6 @@ POSSIBLE = {
     Kind.PRESENCE: frozenset[Operator](),
 }
 """What a kind of value can be asked, besides whether it is there."""
-
-SOP_CLASSES = tuple(
-    word for entry in UID_dictionary.values() if entry[1] == "SOP Class" for word in (entry[0], entry[4])
-)
-"""Names and keywords of SOP classes (PS3.6 Annex A)."""
 
 Wanted = str | float | bool
 
@@ -151,6 +145,14 @@ def _check_term(subject: Attribute, value: str) -> None:
     name = subject.path[0]
     if name == "view" and value.upper() not in VIEWS:
         raise ValueError(f"'view' must be one of {', '.join(VIEWS)}, found {value!r}")
-    if name == "sop_class" and value.strip("0123456789.") and value not in SOP_CLASSES:
+    if name == "sop_class" and value.strip("0123456789.") and value not in (known := _sop_classes()):
         rule = "'sop_class' must be a UID, or a name or keyword of PS3.6"
-        raise ValueError(f"{rule}, found {value!r}{nearest(value, SOP_CLASSES)}")
+        raise ValueError(f"{rule}, found {value!r}{nearest(value, known)}")
+
+
+def _sop_classes() -> tuple[str, ...]:
+    """Return names and keywords of SOP classes (PS3.6 Annex A)."""
+    from pydicom._uid_dict import UID_dictionary  # settings without rules need none of it
+
+    entries = [entry for entry in UID_dictionary.values() if entry[1] == "SOP Class"]
+    return tuple(word for entry in entries for word in (entry[0], entry[4]))

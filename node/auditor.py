@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from config.network import AuditSettings, TlsSettings
@@ -22,7 +23,9 @@ from node.head import FileIdentity, identity_of_file
 from node.outcome import Outcome, Verdict
 from node.spool import Spool
 from node.syslog import SyslogQueue, TlsWire, UdpWire, Wire, client_context, framed
-from node.transport import Outgoing, Transport
+
+if TYPE_CHECKING:
+    from node.transport import Outgoing, Transport
 
 Studies = dict[tuple[str, str], Counter[str]]
 """(Study Instance UID, Patient ID) -> SOP Class UID -> instances."""
@@ -133,7 +136,7 @@ class AuditTrail:
 
     # ---- delivering
 
-    def carrying(self, transport: Transport) -> Transport:
+    def carrying(self, transport: "Transport") -> "Transport":
         """Return a transport that tells what it carries; the same one when audit is off."""
         return AuditedTransport(transport, self) if self.is_on else transport
 
@@ -201,11 +204,11 @@ class AuditTrail:
 class AuditedTransport:
     """A transport that tells an audit trail what it carries."""
 
-    def __init__(self, transport: Transport, trail: AuditTrail) -> None:
+    def __init__(self, transport: "Transport", trail: AuditTrail) -> None:
         self._transport = transport
         self._trail = trail
 
-    def send(self, destination: AnyDestination, objects: Sequence[Outgoing]) -> Generator[Outcome]:
+    def send(self, destination: AnyDestination, objects: "Sequence[Outgoing]") -> Generator[Outcome]:
         """Send; see `node.transport.Transport.send`."""
         paths = {each.sop_instance_uid: each.path for each in objects}
         stored: list[Path] = []

@@ -1,7 +1,10 @@
 """The command `paxnode`: settings are read here, once, and passed in."""
 
 import os
+import sys
+from copy import copy
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -10,24 +13,9 @@ from rich.console import Console
 
 from ai.errors import AiError
 from config.settings import SettingsError, load_settings
-from node.assembly import build_node
-from node.cli_config import checks_of, configuration, print_checks
-from node.cli_doctor import doctor
-from node.cli_dry_run import dry_run_of
-from node.cli_housekeeping import housekeeping
-from node.cli_jobs import jobs
-from node.cli_proof import print_proof
-from node.cli_rules import rules
-from node.cli_segment import file_options, segment_and_report
-from node.cli_users import users
-from node.demo import run_demo
 from node.errors import NodeError
 from node.logs import configure_logs
-from node.model import load_segmenter
-from node.options import options_of
-from node.service import ALL_PARTS, Part
-from node.uptake import Uptake, beginning
-from node.usable import usable
+from node.part import ALL_PARTS, Part
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -41,13 +29,16 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(jobs, name="jobs")
-app.add_typer(rules, name="rules")
-app.add_typer(configuration, name="config")
-app.add_typer(users, name="users")
-app.command()(housekeeping)
-app.command()(doctor)
-app.command("dry-run")(dry_run_of)
+ELSEWHERE = {
+    "jobs": ("node.cli_jobs", "jobs"),
+    "rules": ("node.cli_rules", "rules"),
+    "config": ("node.cli_config", "configuration"),
+    "users": ("node.cli_users", "users"),
+    "housekeeping": ("node.cli_housekeeping", "housekeeping"),
+    "doctor": ("node.cli_doctor", "doctor"),
+    "dry-run": ("node.cli_dry_run", "dry_run_of"),
+}
+"""Commands with a module of their own, imported when they are called: together they take seconds."""
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="Settings file; the packaged one if left out.")
@@ -63,10 +54,30 @@ SpacingOption = Annotated[
 ]
 
 
+def application(called: str = "") -> typer.Typer:
+    """Return the command line, with the one command that is called, or all where that is none.
+
+    Args:
+        called: The first word after `paxnode`.
+    """
+    line = copy(app)
+    line.registered_commands, line.registered_groups = [], []
+    here = {getattr(each.callback, "__name__", "") for each in app.registered_commands}
+    for name in () if called in here else [called] if called in ELSEWHERE else ELSEWHERE:
+        module, attribute = ELSEWHERE[name]
+        found = getattr(import_module(module), attribute)
+        if isinstance(found, typer.Typer):
+            line.add_typer(found, name=name)
+        else:
+            line.command(name)(found)
+    line.registered_commands += app.registered_commands
+    return line
+
+
 def main() -> None:
     """Run the command line; every known error ends it with one sentence on standard error."""
     try:
-        app()
+        application(sys.argv[1] if len(sys.argv) > 1 else "")()
     except SettingsError as error:
         _end(error, EXIT_USAGE)
     except (AiError, NodeError) as error:
@@ -82,6 +93,10 @@ def serve(
     config: ConfigOption = None,
 ) -> None:
     """Run the node until SIGTERM or Ctrl-C. Changes of the settings file are taken up, at once on SIGHUP."""
+    from node.assembly import build_node
+    from node.uptake import Uptake, beginning
+    from node.usable import usable
+
     parts = frozenset(only or ALL_PARTS)
     os.umask(PRIVATE)
     if config is None:
@@ -107,6 +122,8 @@ def proof(
 
     Exit status: 0 every delivery is proven, 1 something is not, 2 wrong usage.
     """
+    from node.cli_proof import print_proof
+
     if bool(study) == (job is not None):
         raise typer.BadParameter("give the UID of a study, or --job with a number")
     is_proven = print_proof(load_settings(config), study, job, as_json=as_json)
@@ -116,6 +133,8 @@ def proof(
 @app.command()
 def check(config: ConfigOption = None) -> None:
     """Try out settings, model, data folder, database, port and destinations, and say what is wrong."""
+    from node.cli_config import checks_of, print_checks
+
     raise typer.Exit(EXIT_FAILED if print_checks(checks_of(config)) else 0)
 
 
@@ -142,6 +161,10 @@ def segment(  # noqa: PLR0913 - one for each option of the command
 
     Exit status: 0 all went well, 1 some inputs were refused or failed, 2 wrong usage or results in the way.
     """
+    from node.cli_segment import file_options, segment_and_report
+    from node.model import load_segmenter
+    from node.options import options_of
+
     settings = load_settings(config)
     configure_logs("ERROR", "console")
     model = settings.model if bundle is None else settings.model.model_copy(update={"bundle": bundle})
@@ -169,6 +192,8 @@ def demo(
     bundle: Annotated[str, typer.Option(help="Model bundle to use, a folder or .zip.")] = "",
 ) -> None:
     """Send a radiograph through a node on this machine and show what comes back."""
+    from node.demo import run_demo
+
     raise typer.Exit(0 if run_demo(radiograph, folder, bundle) else EXIT_FAILED)
 
 

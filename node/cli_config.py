@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,12 +14,13 @@ from config.home import user
 from config.settings import environment, load_settings, settings_of
 from config.source import Source
 from config.versions import Version
-from node.check import run_checks
-from node.check_peers import CheckResult
 from node.cli_jobs import MOMENT, print_rows
 from node.unmatched import unmatched_warning
 from node.uptake import last_good
 from node.usable import check_file, usable
+
+if TYPE_CHECKING:
+    from node.check_peers import CheckResult
 
 configuration = typer.Typer(
     help="Versions of the settings: try, activate, compare, go back.", no_args_is_help=True
@@ -101,8 +102,11 @@ def roll_back(
     _say_what_became(config, done)
 
 
-def checks_of(config: Path | None) -> Iterator[CheckResult]:
+def checks_of(config: Path | None) -> "Iterator[CheckResult]":
     """Yield what `paxnode check` says; with a file that cannot be used, of what a start would use instead."""
+    from node.check import run_checks
+    from node.check_peers import CheckResult
+
     if config is None:
         yield from run_checks(load_settings())
         return
@@ -122,7 +126,7 @@ def checks_of(config: Path | None) -> Iterator[CheckResult]:
     yield from run_checks(settings)
 
 
-def print_checks(results: Iterable[CheckResult]) -> int:
+def print_checks(results: "Iterable[CheckResult]") -> int:
     """Print what was found; return how many checks failed."""
     console, failed = Console(), 0
     for result in results:

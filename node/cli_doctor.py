@@ -9,8 +9,6 @@ from rich.console import Console
 from rich.text import Text
 
 from config.settings import load_settings
-from node.doctor import Diagnosis, examinations
-from node.doctor_node import Told
 from node.doctor_steps import Examination, StepState
 from node.logs import configure_logs
 
@@ -38,6 +36,9 @@ def doctor(
 
     Nothing is stored or changed. Exit status: 0 nothing failed, 1 a step failed, 2 wrong usage or settings.
     """
+    from node.doctor import Diagnosis, examinations
+    from node.doctor_node import Told
+
     settings = load_settings(config)
     configure_logs("ERROR", "console")
     found = examinations(settings, names or (), Told(config))

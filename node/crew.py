@@ -2,20 +2,22 @@
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from config.settings import Settings
-from node.committer import Committer
-from node.housekeeping import Housekeeper
-from node.listener import Listener
-from node.prover import Prover
-from node.sender import Sender
-from node.worker import Terms, Worker
 
-Outward = Sender | Prover | Committer | Housekeeper
+if TYPE_CHECKING:
+    from node.committer import Committer
+    from node.housekeeping import Housekeeper
+    from node.listener import Listener
+    from node.prover import Prover
+    from node.sender import Sender
+    from node.worker import Terms, Worker
+
+Outward: TypeAlias = "Sender | Prover | Committer | Housekeeper"
 """Who is made for certain settings, and replaced when they change."""
 
-Looped = Worker | Outward
+Looped: TypeAlias = "Worker | Outward"
 """What runs in a loop of its own."""
 
 T = TypeVar("T")
@@ -36,11 +38,11 @@ class Crew:
     """
 
     settings: Settings
-    listener: Listener | None = None
-    workers: tuple[Worker, ...] = ()
-    terms: Terms | None = None
-    senders: Mapping[Hashable, Sender] = field(default_factory=dict)
-    others: Mapping[Hashable, Prover | Committer | Housekeeper] = field(default_factory=dict)
+    listener: "Listener | None" = None
+    workers: "tuple[Worker, ...]" = ()
+    terms: "Terms | None" = None
+    senders: "Mapping[Hashable, Sender]" = field(default_factory=dict)
+    others: "Mapping[Hashable, Prover | Committer | Housekeeper]" = field(default_factory=dict)
 
     @property
     def outward(self) -> tuple[Outward, ...]:

@@ -6,11 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import (
     JSON,
     URL,
@@ -44,7 +39,13 @@ FILE_NAME = "paxnode.sqlite"
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
+REVISIONS = sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+"""Of the tables, the newest last; each migration's file is named after the one that it leads to."""
+
 MADE_BY_NEWER = "the database was made by a newer version of this program"
+
+VERSION_TABLE = "alembic_version"
+"""Of alembic: one row says of which revision the tables are."""
 
 _MIGRATION_LOCK = 0x7061786E6F6465
 """The PostgreSQL advisory lock under which tables are changed: "paxnode" in ASCII."""
@@ -347,12 +348,22 @@ def is_current(engine: Engine) -> bool:
     Raises:
         DatabaseUnavailableError: The database does not work, or was made by a newer version.
     """
-    ours = ScriptDirectory(str(MIGRATIONS))
     with reading(engine) as connection:
-        found = set(MigrationContext.configure(connection).get_current_heads())
-    if not found <= {script.revision for script in ours.walk_revisions()}:
+        return _revision(connection) == REVISIONS[-1]
+
+
+def _revision(connection: Connection) -> str | None:
+    """Return which revision the tables are of; None where there are none, or nothing says it.
+
+    Raises:
+        DatabaseUnavailableError: The database was made by a newer version.
+    """
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar_one_or_none()
+    if found is not None and found not in REVISIONS:
         raise DatabaseUnavailableError(MADE_BY_NEWER)
-    return found == set(ours.get_heads())
+    return found
 
 
 def upgrade(engine: Engine) -> None:
@@ -361,13 +372,13 @@ def upgrade(engine: Engine) -> None:
     Raises:
         DatabaseUnavailableError: The database does not work, or was made by a newer version.
     """
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with writing(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            raise DatabaseUnavailableError(MADE_BY_NEWER) from error
+        from node.making_tables import make_tables, migrate
+
+        found = _revision(connection)
+        if found is None and not inspect(connection).has_table(jobs.name):
+            make_tables(connection)
+        elif found != REVISIONS[-1]:
+            migrate(connection)

@@ -13,7 +13,6 @@ from contextlib import suppress
 from typing import Literal, TextIO
 
 import structlog
-from pynetdicom import _config
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,9})?(e-?\d+)?")
@@ -64,6 +63,9 @@ KEYS = {
     "breaker": _WORDS,
     "model_id": _IDENTIFIER,
     "model_version": _IDENTIFIER,
+    "provider": _IDENTIFIER,
+    "threads": _NUMBER,
+    "looks": _WORDS,
     "version": _IDENTIFIER,
     "signal": _IDENTIFIER,
     "error": _IDENTIFIER,  # an error's class; its message may quote a data set and stays in the database
@@ -157,6 +159,8 @@ class _Reduced(logging.Handler):
 
 
 def _quieten_libraries() -> None:
+    from pynetdicom import _config  # here, for commands that speak no DICOM log as well
+
     _config.LOG_REQUEST_IDENTIFIERS = False
     _config.LOG_RESPONSE_IDENTIFIERS = False
     _config.LOG_HANDLER_LEVEL = "none"

@@ -4,20 +4,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ai.bundle import DEFAULT_BUNDLE, Bundle
+from ai.choice import Trial, Way, fastest, processors, thread_counts, trial_of, tried
 from ai.onnx_segmenter import Observe, OnnxSegmenter
+from ai.runtime import available_providers
 from ai.segmenter import Segmenter
 from ai.stand_in import StandInSegmenter
 from config.settings import ModelSettings
 from node.logs import get_logger
+from node.part import STAND_IN as STAND_IN
 
-STAND_IN = "stand-in"
-"""`bundle = "stand-in"` in the settings: geometric shapes, for trials of everything around a model."""
+log = get_logger()
 
 
 def load_segmenter(
     settings: ModelSettings,
     observe: Observe | None = None,
     note_run: Callable[[int], None] | None = None,
+    *,
+    with_trial: bool = False,
 ) -> Segmenter:
     """Return what finds the anatomy.
 
@@ -25,14 +29,32 @@ def load_segmenter(
         settings: `[model]`.
         observe: Told how long each stage of the network took.
         note_run: Told how many images each run of the network had.
+        with_trial: Whether the fastest way to run the network on this machine is found out first, in less
+            than about a second, unless the settings say how many threads there are to be.
 
     Raises:
         ai.errors.BundleError: The bundle cannot be trusted.
     """
     if settings.bundle == STAND_IN:
-        get_logger().warning("the stand-in segments, not a model")
+        log.warning("the stand-in segments, not a model")
         return StandInSegmenter()
     bundle = Bundle.load(Path(settings.bundle) if settings.bundle else DEFAULT_BUNDLE)
-    return OnnxSegmenter(
-        bundle, threads=settings.threads, observe=observe, batch=settings.batch, note_run=note_run
-    )
+    way = _way(bundle) if with_trial and not settings.threads else Way(settings.threads)
+    return OnnxSegmenter(bundle, way=way, observe=observe, batch=settings.batch, note_run=note_run)
+
+
+def _way(bundle: Bundle) -> Way:
+    """Return the fastest way to run a network here, and tell it."""
+    providers, model = available_providers(), bundle.identity
+    attempt = trial_of(model.id, bundle.onnx_bytes, bundle.manifest.input_size, providers)
+    trials = tried(attempt, thread_counts(providers, processors()))
+    chosen = fastest(trials)
+    for trial in trials:
+        event = "the network runs this way" if trial is chosen else "the network was tried this way"
+        log.info(event, model_id=model.id, provider=providers[0], **_told(trial))
+    return chosen.way
+
+
+def _told(trial: Trial) -> dict[str, object]:
+    looks = "together" if trial.way.together else "apart"
+    return {"threads": trial.way.threads, "looks": looks, "seconds": round(trial.seconds, 3)}

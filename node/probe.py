@@ -4,10 +4,11 @@ It is a program of its own because it runs every half minute, and `paxnode` take
 start.
 """
 
+import json
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Annotated
 
-import httpx
 import typer
 
 from config.network import WebSettings
@@ -62,13 +63,15 @@ def told_by_node(web: WebSettings, path: str = READY, timeout_s: float = ANSWER_
         path: LIVE or READY.
         timeout_s: How long it may take.
     """
-    host = reached_at(web.host)
-    url = f"http://{f'[{host}]' if ':' in host else host}:{web.port}{path}"
+    connection = HTTPConnection(reached_at(web.host), web.port, timeout=timeout_s)
     try:
-        told = httpx.get(url, timeout=timeout_s, trust_env=False).json()
+        connection.request("GET", path)
+        told = json.loads(connection.getresponse().read())
         return tuple(f"{each['part']}: {each['reason']}" for each in told["problems"])
-    except (httpx.HTTPError, ValueError, LookupError, TypeError):
+    except (OSError, HTTPException, ValueError, LookupError, TypeError):
         return None
+    finally:
+        connection.close()
 
 
 def reached_at(host: str) -> str:

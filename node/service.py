@@ -3,24 +3,25 @@
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from enum import StrEnum
 from queue import Empty, SimpleQueue
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import Engine
 
 from config.settings import Settings
 from node.auditor import AuditTrail, channel_of
 from node.bound import in_effect
-from node.committer import Committer
 from node.crew import Crew, Looped, Outward
 from node.housekeeping import Housekeeper
 from node.listener import Listener
 from node.logs import configure_logs, get_logger
-from node.prover import Prover
-from node.sender import Sender
-from node.web.server import WebServer
-from node.worker import Worker
+
+if TYPE_CHECKING:
+    from node.committer import Committer
+    from node.prover import Prover
+    from node.sender import Sender
+    from node.web.server import WebServer
+    from node.worker import Worker
 
 WAKE_S = 1.0
 """How often is looked for a signal, in seconds."""
@@ -29,17 +30,6 @@ GRACE_S = 20.0
 """How long the jobs and deliveries in hand may take to end when the node stops."""
 
 log = get_logger()
-
-
-class Part(StrEnum):
-    """What a process of the node does; processes share the database and the data folder."""
-
-    LISTEN = "listen"
-    WORK = "work"
-    DELIVER = "deliver"
-
-
-ALL_PARTS = frozenset(Part)
 
 
 class Watch(Protocol):
@@ -58,12 +48,13 @@ class Watch(Protocol):
 class Node:
     """A node with all its parts. It owns the settings that they go by: one frozen value, replaced as a whole.
 
-    Starting order: the listener, so that a port in use is told before anything moves; then workers, senders
-    and provers. Stopping order: the listener, so that nothing new comes; then the workers, whose jobs in hand
+    Starting order: the listener, so that a port in use is told before anything moves, and images are taken
+    while libraries and networks are loaded; then workers, senders and provers; then who answers `/readyz`.
+    Stopping order: the listener, so that nothing new comes; then the workers, whose jobs in hand
     end or are given back; then the others, whose batches in hand end; then the database and the audit trail.
 
     Args:
-        crew: Who works when it starts.
+        crew: Who listens; the others are made when it does.
         crew_for: Makes the crew for other settings out of the one that works; starts nobody.
         audit: What is told to an audit repository; off where there is none.
         engine: The database.
@@ -79,7 +70,7 @@ class Node:
         crew_for: Callable[[Settings, Crew], Crew],
         audit: AuditTrail,
         engine: Engine,
-        web_for: Callable[["Node"], WebServer | None] = lambda _node: None,
+        web_for: "Callable[[Node], WebServer | None]" = lambda _node: None,
     ) -> None:
         self._crew = crew
         self._crew_for = crew_for
@@ -88,7 +79,8 @@ class Node:
         self.audit = audit
         self.engine = engine
         self.version = 0
-        self.web = web_for(self)
+        self._web_for = web_for
+        self.web: WebServer | None = None
 
     @property
     def settings(self) -> Settings:
@@ -101,17 +93,17 @@ class Node:
         return self._crew.listener
 
     @property
-    def workers(self) -> tuple[Worker, ...]:
+    def workers(self) -> "tuple[Worker, ...]":
         """None in a process that does not work."""
         return self._crew.workers
 
     @property
-    def senders(self) -> tuple[Sender, ...]:
+    def senders(self) -> "tuple[Sender, ...]":
         """None in a process that does not deliver."""
         return tuple(self._crew.senders.values())
 
     @property
-    def others(self) -> tuple[Prover | Committer | Housekeeper, ...]:
+    def others(self) -> "tuple[Prover | Committer | Housekeeper, ...]":
         """Who asks for proofs of delivery, who answers for commitments, and who keeps house."""
         return tuple(self._crew.others.values())
 
@@ -121,9 +113,20 @@ class Node:
         return 0 if self.listener is None else self.listener.port
 
     def start(self) -> None:
-        """Start every part; images are taken when this returns, where the node listens."""
+        """Start every part; images are taken before this returns, where the node listens.
+
+        Raises:
+            NodeError: A port cannot be had, a file of TLS is no good, or the database does not work.
+            ai.errors.BundleError: A network does not load.
+        """
         if self.listener is not None:
             self.listener.start()
+        try:
+            self._crew = self._crew_for(self.settings, self._crew)
+            self.web = self._web_for(self)
+        except BaseException:
+            self._give_up()
+            raise
         _start((*self.workers, *self._crew.outward))
         self._is_running = True
         self.audit.started()
@@ -131,6 +134,11 @@ class Node:
             self.web.start()
         ports = {"port": self.port, "tls_port": self.listener.tls_port} if self.listener else {}
         log.info("node started", **ports)
+
+    def _give_up(self) -> None:
+        """Let nobody in any more: what else there should be cannot be had."""
+        if self.listener is not None:
+            self.listener.stop()
 
     def take_up(self, wanted: Settings) -> None:
         """Go by other settings from now on, but for what is bound at the start (`node.bound`).

@@ -2,18 +2,20 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ai.bundle import DEFAULT_BUNDLE, Bundle
 from ai.errors import AiError
 from config.errors import SettingsError
 from config.settings import Settings, environment, settings_of
 from config.source import Location, Source
-from node.check import check_profile, check_rules, check_tls
-from node.check_peers import CheckResult
 from node.errors import TlsError
-from node.model import STAND_IN
 from node.options import options_of
+from node.part import STAND_IN
 from node.tls import client_context, server_context
+
+if TYPE_CHECKING:
+    from node.check_peers import CheckResult
 
 UNEXPLAINED = "names a file that this node cannot use: `paxnode config check` on its machine says why"
 """What is told of every file alike: that it is not there, not to be read, or another thing."""
@@ -63,11 +65,14 @@ def _unusable_files(settings: Settings, *, with_model: bool) -> Iterator[tuple[L
             yield location, error
 
 
-def check_file(path: Path) -> Iterator[CheckResult]:
+def check_file(path: Path) -> "Iterator[CheckResult]":
     """Yield what can be said of a settings file alone; nothing is called, and nothing is made.
 
     The first result says whether a node would take it up; there are no others if not.
     """
+    from node.check import check_profile, check_rules, check_tls
+    from node.check_peers import CheckResult
+
     try:
         settings = usable(Source.read(path, environment()))
     except SettingsError as error:

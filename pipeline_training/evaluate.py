@@ -11,6 +11,7 @@ from ai.measure import measure
 from ai.measurement import Measurement
 from ai.onnx_segmenter import OnnxSegmenter
 from ai.radiograph import Radiograph
+from ai.runtime import Way
 from ai.segmentation import Mask, Segmentation
 from ai.segmenter import Segmenter
 from pipeline_training.answers import Answer, answers, found_mask, union_of
@@ -92,7 +93,7 @@ def load_segmenter(options: EvaluateOptions) -> Segmenter:
     Raises:
         ai.errors.BundleError: If the bundle cannot be trusted.
     """
-    return OnnxSegmenter(Bundle.load(options.bundle), threads=options.threads)
+    return OnnxSegmenter(Bundle.load(options.bundle), way=Way(options.threads or 0))
 
 
 def evaluate_sets(

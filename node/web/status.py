@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from node.health import alive, ready
 from node.jobs import DeliveryState
-from node.model import STAND_IN
+from node.part import STAND_IN
 from node.queue_figures import QueueFigures, queue_figures
 from node.spool import MEGABYTE
 from node.states import State

@@ -11,7 +11,7 @@ from ai.labels import LABELS
 from ai.mask_algebra import share_outside
 from ai.onnx_segmenter import MAX_BATCH, OnnxSegmenter
 from ai.radiograph import Radiograph, View
-from ai.runtime import available_providers
+from ai.runtime import Way, available_providers
 from ai.segmenter import Segmenter, Shared
 from ai.uncertainty import SHIFT, Reliability
 from node.reader import read_radiograph
@@ -41,7 +41,7 @@ def radiograph(rows: int = 320, columns: int = 256, view: View = View.UNKNOWN, s
 def test_masks_come_in_table_order_on_the_native_grid(
     make_bundle: MakeBundle, chest: dict[str, Field]
 ) -> None:
-    segmenter: Segmenter = OnnxSegmenter(make_bundle(chest), threads=1)
+    segmenter: Segmenter = OnnxSegmenter(make_bundle(chest), way=Way(1))
     [found] = segmenter.segment([radiograph()])
     assert list(found.masks) == ["visible lung right", "visible lung left"]
     assert found.shape == (320, 256)

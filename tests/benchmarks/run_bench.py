@@ -27,7 +27,7 @@ from node.logs import configure_logs
 from tests.benchmarks.figure import Figure, Spread
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("image", "encoder", "ingest", "queue", "start", "latency")
+PARTS = ("image", "encoder", "ingest", "queue", "start", "network", "latency")
 """Modules of this package; each has `measure(bench)`."""
 
 PACKAGES = ("numpy", "onnxruntime", "pydicom", "pynetdicom", "highdicom", "sqlalchemy")

@@ -9,13 +9,13 @@ from typing import Any, get_args, get_origin
 
 import typer.main
 
-from node.cli import app as node_app
+from node.cli import application
 from pipeline_training.cli import app as training_app
 from tests.house.pages import DOCS
 
 PAGE = DOCS / "commands.md"
 PROGRAMS = {
-    "paxnode": (node_app, "the node, and everything that is done around it"),
+    "paxnode": (application(), "the node, and everything that is done around it"),
     "paxnode-train": (training_app, "from labelled volumes to a model bundle ([training.md](training.md))"),
 }
 Command = Any

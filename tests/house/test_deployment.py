@@ -12,8 +12,8 @@ import typer
 import yaml
 
 from config.settings import Settings, load_settings
-from node.cli import app
-from node.service import Part
+from node.cli import application
+from node.part import Part
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -153,7 +153,7 @@ def test_proxy_of_the_playground_reaches_what_orthanc_and_the_viewer_serve() -> 
 def test_unit_starts_a_command_of_the_program(name: str) -> None:
     [start] = unit(name)["ExecStart"]
     program, command, *options = start.split()
-    known = typer.main.get_command(app).commands[command]  # type: ignore[attr-defined]
+    known = typer.main.get_command(application()).commands[command]  # type: ignore[attr-defined]
 
     assert Path(program).name in PROJECT["scripts"]
     assert {option for option in options if option.startswith("-")} <= {

@@ -14,7 +14,7 @@ from ai.segmentation import Segmentation
 from ai.stand_in import StandInSegmenter
 from config.settings import NodeSettings, Settings, WorkerSettings
 from node.assembly import build_node
-from node.service import Part
+from node.part import Part
 
 
 class DeadlySegmenter(StandInSegmenter):

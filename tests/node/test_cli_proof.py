@@ -7,7 +7,7 @@ from typer.testing import CliRunner, Result
 
 from config.settings import load_settings
 from node.backoff import Backoff
-from node.cli import app
+from node.cli import application
 from node.database import engine_for, upgrade
 from node.errors import TransitionError
 from node.job_store import JobStore
@@ -38,7 +38,7 @@ def send(store: JobStore) -> int:
 
 
 def run(settings_file: Path, *words: str) -> Result:
-    return CliRunner().invoke(app, ["proof", *words, "--config", str(settings_file)])
+    return CliRunner().invoke(application(), ["proof", *words, "--config", str(settings_file)])
 
 
 def test_what_is_awaited_is_told_and_ends_with_1(settings_file: Path, store: JobStore) -> None:
@@ -102,5 +102,7 @@ def test_study_or_job_must_be_given(settings_file: Path, store: JobStore) -> Non
 
 def test_show_tells_that_a_proof_is_awaited(settings_file: Path, store: JobStore) -> None:
     send(store)
-    shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["jobs", "show", "1", "-c", str(settings_file)])
+    shown = CliRunner(env={"COLUMNS": "200"}).invoke(
+        application(), ["jobs", "show", "1", "-c", str(settings_file)]
+    )
     assert "sent" in shown.output.split("deliveries")[1]

@@ -8,11 +8,14 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, func, insert, inspect, make_url, select
 from sqlalchemy.exc import IntegrityError
 
 from node.database import (
     MIGRATIONS,
+    REVISIONS,
+    VERSION_TABLE,
     engine_for,
     is_current,
     job_events,
@@ -24,6 +27,7 @@ from node.database import (
     writing,
 )
 from node.errors import DatabaseUnavailableError
+from node.making_tables import migrate
 from node.postgresql import KEEPALIVE_OPTIONS
 from node.web import account_tables  # noqa: F401 - its tables belong to the metadata
 from tests.benchmarks.queue_rows import fill
@@ -34,6 +38,53 @@ def test_migrations_make_the_tables_that_the_code_uses(engine: Engine) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
 
         assert compare_metadata(context, metadata) == []
+
+
+def test_new_tables_are_those_that_all_migrations_make(engine: Engine) -> None:
+    made = _shape(engine)
+    with writing(engine) as connection:
+        metadata.drop_all(connection)
+        connection.exec_driver_sql(f"DROP TABLE {VERSION_TABLE}")
+        migrate(connection)
+
+    assert _shape(engine) == made
+    assert is_current(engine)
+
+
+def test_revisions_are_those_of_the_migrations() -> None:
+    migrations = ScriptDirectory(str(MIGRATIONS)).walk_revisions()
+
+    assert [each.revision for each in migrations][::-1] == REVISIONS
+
+
+def test_an_older_database_is_brought_to_this_version(engine: Engine) -> None:
+    with writing(engine) as connection:
+        metadata.drop_all(connection)
+        connection.exec_driver_sql(f"DROP TABLE {VERSION_TABLE}")
+        migrate(connection, REVISIONS[0])
+    assert not is_current(engine)
+
+    upgrade(engine)
+
+    assert is_current(engine)
+
+
+def _shape(engine: Engine) -> dict[str, Any]:
+    """Return what the database says of each table, as text."""
+    found = inspect(engine)
+    return {
+        table: (
+            sorted(f"{each | {'type': str(each['type'])}}" for each in found.get_columns(table)),
+            found.get_pk_constraint(table),
+            sorted(map(str, found.get_foreign_keys(table))),
+            sorted(
+                f"{each | {'dialect_options': {key: str(of) for key, of in each['dialect_options'].items()}}}"
+                for each in found.get_indexes(table)
+            ),
+            sorted(map(str, found.get_unique_constraints(table))),
+        )
+        for table in found.get_table_names()
+    }
 
 
 def test_upgrade_of_an_upgraded_database_changes_nothing(engine: Engine) -> None:

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import Engine
 from typer.testing import CliRunner, Result
 
-from node.cli import app
+from node.cli import application
 from node.database import engine_for, is_current, upgrade, writing
 from node.housekeeping_report import report
 from tests.node.conftest import Clock
@@ -77,7 +77,7 @@ def old_house(tmp_path: Path, settings_file: Path, clock: Clock) -> House:
 
 
 def run(settings_file: Path, *words: str) -> Result:
-    return CliRunner().invoke(app, ["housekeeping", *words, "--config", str(settings_file)])
+    return CliRunner().invoke(application(), ["housekeeping", *words, "--config", str(settings_file)])
 
 
 def test_dry_run_tells_and_leaves_everything(settings_file: Path, old_house: House) -> None:

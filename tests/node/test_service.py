@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import Comprehensive3DSRStorage, ImplicitVRLittleEndian, SegmentationStorage
 from pynetdicom import AllStoragePresentationContexts, build_context
 
+from ai.bundle import DEFAULT_BUNDLE, Bundle, bundle_digest
 from ai.errors import BundleError
 from ai.radiograph import Radiograph
 from ai.segmentation import Segmentation
@@ -25,7 +27,8 @@ from node.errors import StorageError
 from node.housekeeping import Housekeeper
 from node.implementation import Entity
 from node.job_store import JobStore
-from node.service import Node, Part
+from node.part import Part
+from node.service import Node
 from node.states import State
 
 RESULTS = 3
@@ -195,8 +198,9 @@ def test_parts_in_processes_of_their_own_do_together_what_one_node_does(
 def test_process_that_does_not_work_needs_no_model(tmp_path: Path, archive: Archive) -> None:
     settings = _settings(tmp_path, archive, bundle=str(tmp_path / "no-such-bundle"))
     node = build_node(settings, parts={Part.LISTEN, Part.DELIVER})
-    node.engine.dispose()
+    node.start()
     assert (node.workers, len(node.senders)) == ((), 1)
+    node.stop()
 
 
 def test_job_in_hand_ends_before_the_node_has_stopped(
@@ -253,6 +257,36 @@ def test_bundle_that_cannot_be_trusted_stops_the_node_before_it_touches_anything
     assert not (tmp_path / "data" / FILE_NAME).exists()
 
 
+def test_network_that_does_not_load_closes_the_port_again(tmp_path: Path, archive: Archive) -> None:
+    shipped, junk = Bundle.load(DEFAULT_BUNDLE), b"not a network"
+    manifest = replace(shipped.manifest, sha256=bundle_digest(junk))
+    Bundle(manifest, junk, shipped.judge_bytes).save(tmp_path / "bundle")
+    node = build_node(_settings(tmp_path, archive, bundle=str(tmp_path / "bundle")))
+    with pytest.raises(BundleError, match="does not load"):
+        node.start()
+    assert node.listener is not None
+    assert node.listener.porch is None
+    node.engine.dispose()
+
+
+def test_images_are_taken_while_the_network_is_loaded(
+    tmp_path: Path, archive: Archive, make_dx: MakeDx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+    node = build_node(_settings(tmp_path, archive))
+
+    def load_segmenter(*_settings: object, **_more: object) -> StandInSegmenter:
+        sent.append(_send(node.port, make_dx()))
+        assert node.web is None, "nobody is told yet that the node is ready"
+        return StandInSegmenter()
+
+    monkeypatch.setattr("node.office.load_segmenter", load_segmenter)
+    node.start()
+    assert sent == [0x0000]
+    assert archive.wait_for(RESULTS, timeout_s=30)
+    node.stop()
+
+
 def test_data_folder_that_cannot_be_used_is_named(tmp_path: Path, archive: Archive) -> None:
     (tmp_path / "data").write_text("a file, not a folder")
     with pytest.raises(StorageError, match="data"):
@@ -270,7 +304,8 @@ def test_results_that_wait_for_a_removed_destination_are_told_at_the_start(
     assert _until(lambda: State.STORED in _states(settings) or State.DELIVERING in _states(settings))
     node.stop()
     later = build_node(settings.model_copy(update={"destination": ()}), StandInSegmenter())
-    later.engine.dispose()
+    later.start()
+    later.stop()
     logged = [json.loads(line) for line in lines.getvalue().splitlines()]
     [told] = [line for line in logged if "destination that is not set" in line["event"]]
     assert (told["destination"], told["count"]) == ("archive", RESULTS)
@@ -282,10 +317,12 @@ def test_destinations_that_are_asked_for_proofs_have_provers(tmp_path: Path) -> 
     web = '[[web_destination]]\nname = "web"\nurl = "http://127.0.0.1/web"\nquery = true\n'
     plain = f'[[destination]]\nname = "plain"\n{place}'
     asked = f'[[destination]]\nname = "asked"\n{place}commitment = true\n'
-    node = f'[node]\ndata_dir = "{tmp_path / "data"}"\n[commitment]\nanswer = true\n'
+    own = f'[node]\nhost = "127.0.0.1"\nport = 0\ndata_dir = "{tmp_path / "data"}"\n'
+    node = f"{own}[commitment]\nanswer = true\n"
     config.write_text(node + plain + asked + web)
     built = build_node(load_settings(config), StandInSegmenter())
-    built.engine.dispose()
+    built.start()
+    built.stop()
 
     names = [part._name.split(":")[0] for part in built.others if not isinstance(part, Housekeeper)]
     assert names == ["prover-asked", "prover-web", "committer"]

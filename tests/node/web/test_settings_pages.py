@@ -16,7 +16,8 @@ from config.settings import load_settings
 from config.versions import digest_of
 from node.assembly import build_node
 from node.job_rows import utc_now
-from node.service import Node, Part
+from node.part import Part
+from node.service import Node
 from node.uptake import Uptake, beginning
 from node.usable import UNEXPLAINED, usable
 from node.web.accounts import AccountStore

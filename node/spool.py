@@ -102,7 +102,7 @@ class Incoming:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # while it lives, no start sweeps it away
             self._file.write(header)
 
-    def write(self, content: bytes) -> None:
+    def write(self, content: bytes | memoryview) -> None:
         """Append to the object.
 
         Raises:

@@ -1,6 +1,6 @@
 """Taking images in: the same sender against the node, Orthanc and storescp, and what disk and loopback allow.
 
-All receivers listen at once and are sent to in turns, so that whatever else the machine does hits all of them.
+All receivers listen at once and are sent to in turns, so that what else the machine does hits all of them.
 What one of them left for the disk to do is written, or removed, before the next has its turn.
 """
 
@@ -153,6 +153,7 @@ def _settle(unsynced: Path) -> None:
 
 
 # ---- what the machine allows
+
 
 def _rate(actions: Sequence[Callable[[], object]], each: int) -> float:
     """Return how often a second all actions are done, each in a thread of its own, `each` times."""

@@ -59,7 +59,9 @@ def prove(size: int, seed: int, console: Console) -> list[Count]:
 
 
 def _prove_ingest(folder: Path, images: int, console: Console) -> list[Count]:
-    sources = [written_images(folder / f"ingest-{n}", images // SENDERS[-1], LARGE) for n in range(SENDERS[-1])]
+    sources = [
+        written_images(folder / f"ingest-{n}", images // SENDERS[-1], LARGE) for n in range(SENDERS[-1])
+    ]
     counts = []
     for senders in SENDERS:
         rates = {}

@@ -151,6 +151,7 @@ class Spool:
     def __init__(self, data_dir: Path, disk_reserve_mb: int = 0) -> None:
         self.root = data_dir
         self._expected = ""
+        self._durable: dict[Path, tuple[int, int]] = {}  # folders whose names are: device and inode
         self._reserve = disk_reserve_mb * MEGABYTE
 
     def prepare(self) -> "Spool":
@@ -261,8 +262,7 @@ class Spool:
         self.check_there()
         relative = f"{folder}/{digest[:2]}/{digest}.dcm"
         target = self.path(relative)
-        target.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        sync_folder(target.parent.parent)  # always: who made the folder may not have come so far
+        self._make_folder(target.parent)
         with self._removals(fcntl.LOCK_SH):  # none between a look and what follows from it
             if target.exists():  # the same content: what is there may be in use
                 os.utime(target)  # it counts as new: nobody removes it before its row is committed
@@ -271,6 +271,16 @@ class Spool:
                 path.rename(target)
         sync_folder(target.parent)
         return Kept(relative, digest)
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder durably, if need be: who made it before may not have come so far as to sync it."""
+        is_new = not folder.is_dir()
+        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        status = folder.stat()
+        identity = status.st_dev, status.st_ino
+        if is_new or self._durable.get(folder) != identity:
+            sync_folder(folder.parent)
+            self._durable[folder] = identity
 
     def recover(self) -> int:
         """Clear away what a crash left in incoming/, of which no sender was told of success; return how much.

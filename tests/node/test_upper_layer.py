@@ -114,13 +114,18 @@ def test_memory_of_a_connection_goes_when_nothing_comes(run: Any, make_dx: Any) 
 
 
 def test_thread_that_was_rung_for_passes_at_once_and_another_time_waits() -> None:
-    turn, passed = RungTurn(threading.Thread()), threading.Semaphore(0)  # type: ignore[arg-type]
+    turn, passed = RungTurn(threading.Thread()), threading.Event()  # type: ignore[arg-type]
+
+    def pass_by() -> None:
+        turn.wait()
+        passed.set()
+
     turn.wait()  # to look once
     turn.clear()
     turn.ring()
-    thread = threading.Thread(target=lambda: turn.wait() and passed.release())
+    thread = threading.Thread(target=pass_by)
     thread.start()
-    assert not passed.acquire(timeout=0.05)  # it may not pass
+    assert not passed.wait(0.05)  # it may not pass
     turn.set()
-    assert passed.acquire(timeout=20)
+    assert passed.wait(20)
     thread.join()

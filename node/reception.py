@@ -7,20 +7,20 @@ is atomic; it is hashed on the way, and what goes wrong is kept for the answer.
 PS3.7 9.3.1 (C-STORE), PS3.8 Annex E (fragments).
 """
 
+import struct
 import threading
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any, TypeVar
 
 from pydicom import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
+from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.dsutils import create_file_meta, decode
+from pynetdicom.dsutils import decode
 from pynetdicom.pdu_primitives import P_DATA
 
 from node.errors import StorageError
@@ -245,12 +245,25 @@ class StreamingProvider(DIMSEServiceProvider):
 
 def _file_header(request: C_STORE_RQ, transfer_syntax: UID) -> bytes:
     """Return the preamble and the File Meta Information (PS3.10 7.1) for a data set as it comes."""
-    meta = create_file_meta(
-        sop_class_uid=request.command_set.AffectedSOPClassUID,
-        sop_instance_uid=request.command_set.AffectedSOPInstanceUID,
-        transfer_syntax=transfer_syntax,
-    )
-    buffer = DicomBytesIO()
-    buffer.write(b"\0" * 128 + b"DICM")
-    write_file_meta_info(buffer, meta)
-    return buffer.getvalue()
+    command = request.command_set
+    uids = {
+        0x0002: command.AffectedSOPClassUID,
+        0x0003: command.AffectedSOPInstanceUID,
+        0x0010: transfer_syntax,
+        0x0012: PYNETDICOM_IMPLEMENTATION_UID,
+    }
+    if not all(uids.values()):
+        raise ValueError("the C-STORE request lacks a UID")
+    elements = b"".join(_element(number, b"UI", uid.encode("latin-1")) for number, uid in uids.items())
+    content = _VERSION + elements + _NAME
+    return bytes(128) + b"DICM" + _element(0x0000, b"UL", len(content).to_bytes(4, "little")) + content
+
+
+def _element(number: int, vr: bytes, value: bytes) -> bytes:
+    """Return an element of group 0002 with a short length (PS3.5 7.1.2); its value is padded (PS3.5 6.2)."""
+    value += (b"\0" if vr == b"UI" else b" ") * (len(value) % 2)
+    return struct.pack("<HH2sH", 0x0002, number, vr, len(value)) + value
+
+
+_VERSION = struct.pack("<HH2sxxL", 0x0002, 0x0001, b"OB", 2) + b"\0\1"
+_NAME = _element(0x0013, b"SH", PYNETDICOM_IMPLEMENTATION_VERSION.encode())

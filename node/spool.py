@@ -150,6 +150,7 @@ class Spool:
 
     def __init__(self, data_dir: Path, disk_reserve_mb: int = 0) -> None:
         self.root = data_dir
+        self._owner_file = data_dir / OWNER_FILE
         self._expected = ""
         self._durable: dict[Path, tuple[int, int]] = {}  # folders whose names are: device and inode
         self._reserve = disk_reserve_mb * MEGABYTE
@@ -205,10 +206,11 @@ class Spool:
         if not self._expected:
             return
         try:
-            words = (self.root / OWNER_FILE).read_text(encoding="ascii", errors="replace").split()
+            with self._owner_file.open("rb", buffering=0) as file:
+                words = file.read().split()
         except OSError as error:
             raise StorageError(f"the data folder is away ({OWNER_FILE}: {error.strerror})") from error
-        if words[:1] != [self._expected]:
+        if words[:1] != [self._expected.encode()]:
             raise StorageError(f"another data folder lies in the place of ours ({OWNER_FILE})")
 
     def free_bytes(self) -> int:

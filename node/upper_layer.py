@@ -1,7 +1,7 @@
 """The upper layer of an association that was asked for here: it waits without polling, and streams data.
 
-pynetdicom's own looks a thousand times a second whether there is something to do, and copies each data PDU
-half a dozen times; sixteen associations keep a processor busy with that alone.
+pynetdicom's own looks a thousand times a second whether there is something to do, reads 4,096 bytes at a time
+and copies each data PDU several times.
 
 PS3.8 9.2 (state machine; Sta6 is data transfer), 9.3.5 (P-DATA-TF).
 """

@@ -19,7 +19,7 @@ from tests.browser.api_fuzz import fuzz_api
 from tests.browser.site import ACCESSION, PASSWORD, SECRET, Site, client, site, until
 from tests.browser.walk import SCHEMES, Scheme, Walk, steps
 from tests.faults.count import Count, told
-from tests.viewers.ohif import chromium
+from tests.viewers.page import chromium
 
 OUT = Path("out") / "browser"
 PAGES = {

@@ -75,7 +75,7 @@ def test_nonsense_within_a_data_set_ends_the_association(content: bytes, run: An
         association.dul.socket.socket.sendall(pdu)
     association.dul.socket.socket.sendall(PDU_HEADER.pack(4, len(content)) + content)
 
-    wait_until(lambda: association.is_aborted)
+    wait_until(lambda: not association.is_established)
     wait_until(lambda: node.files() == [])
     assert node.store.jobs() == []
     assert node.answers_echo()

@@ -71,7 +71,9 @@ FRAGMENT = FRAGMENT_HEADER.pack(102, 1, 0) + bytes(100)
 def test_nonsense_within_a_data_set_ends_the_association(content: bytes, run: Any, make_dx: Any) -> None:
     node = run()
     association = node.associate()
-    for pdu in _pdus(fragments(node, association, make_dx(64, 64)))[:2]:
+    pdus = _pdus(fragments(node, association, make_dx()))
+    assert len(pdus) > 3  # so that two are the command and not all of the data set
+    for pdu in pdus[:2]:
         association.dul.socket.socket.sendall(pdu)
     association.dul.socket.socket.sendall(PDU_HEADER.pack(4, len(content)) + content)
 

@@ -32,7 +32,8 @@ class Way:
 
     Attributes:
         threads: On the processor; 0 leaves the choice to ONNX Runtime.
-        together: Whether an image and its second look are one run or two; the answers are the same (`ai.choice`).
+        together: Whether an image and its second look are one run or two; the answers are the same
+            (`ai.choice`).
     """
 
     threads: int = 0

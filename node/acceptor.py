@@ -14,7 +14,8 @@ from pynetdicom.transport import AddressInformation
 
 from node.caller import Arrival
 from node.connections import close
-from node.reception import BoundedSocket
+from node.inflow import Inflow
+from node.upper_layer import UpperLayer
 
 LOCAL_LIMIT_EXCEEDED = bytes([3, 0, 0, 0, 0, 4, 0, 2, 3, 2])
 """An A-ASSOCIATE-RJ PDU: rejected-transient, by the presentation service provider, local-limit-exceeded
@@ -48,7 +49,10 @@ def association_for(
     association = Association(ae, "acceptor")
     association._server = _HangUp()  # type: ignore[assignment]
     association.name = f"association-{arrival.address[0]}:{arrival.address[1]}"
-    association.set_socket(BoundedSocket(association, connection, arrival.request))
+    association.dul = UpperLayer(association)
+    association.acse_timeout = association.acse_timeout  # pynetdicom puts them into the upper layer
+    association.network_timeout = association.network_timeout
+    association.set_socket(Inflow(association, connection, arrival.request))
     acceptor = association.acceptor
     acceptor.maximum_length = ae.maximum_pdu_size
     acceptor.ae_title = ae.ae_title

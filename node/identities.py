@@ -27,6 +27,8 @@ KEYWORDS = {
 }
 """By the names in `node.jobs.Identifiers`."""
 
+_INSERT = insert(identities)
+
 
 def identifiers_in(header: Dataset) -> Identifiers:
     """Return what a header says; empty where it says nothing."""
@@ -41,8 +43,13 @@ def _text(header: Dataset, keyword: str) -> str:
 def keep_identifiers(connection: Connection, job_id: int, found: Identifiers) -> None:
     """Write down what is known of a job's image, in the place of what was."""
     connection.execute(delete(identities).where(identities.c.job_id == job_id))
+    add_identifiers(connection, job_id, found)
+
+
+def add_identifiers(connection: Connection, job_id: int, found: Identifiers) -> None:
+    """Write down what is known of the image of a new job."""
     row = {name: getattr(found, name) for name in KEYWORDS}
-    connection.execute(insert(identities).values(job_id=job_id, **row))
+    connection.execute(_INSERT, {"job_id": job_id, **row})
 
 
 @dataclass(frozen=True)

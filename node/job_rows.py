@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, select, update
+from sqlalchemy import Connection, Engine, Row, bindparam, insert, select, update
 
 from node.database import job_events, jobs
 from node.jobs import Job, Priority
@@ -14,6 +14,10 @@ MAX_REASON = 1000
 """A longer reason is cut, in characters."""
 
 JOB_COLUMNS = [jobs.c[name] for name in Job.__dataclass_fields__]
+
+# Made once: to put a statement together costs more than to execute it.
+_ADD_EVENT = insert(job_events)
+_CHANGE = update(jobs).where(jobs.c.id == bindparam("job")).returning(*JOB_COLUMNS)
 
 NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_until": None}
 
@@ -72,6 +76,5 @@ class JobRows:
         after = next_state(before, happened)
         values = dict(changes or {}) | {"state": after, "reason": reason, "updated_at": now}
         step = {"event": happened, "from_state": before, "to_state": after, "reason": reason}
-        connection.execute(insert(job_events).values(job_id=row.id, at=now, **step))
-        query = update(jobs).where(jobs.c.id == row.id).values(values).returning(*JOB_COLUMNS)
-        return connection.execute(query).one()
+        connection.execute(_ADD_EVENT, {"job_id": row.id, "at": now, **step})
+        return connection.execute(_CHANGE, {"job": row.id, **values}).one()

@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, Row, and_, insert, select, update
+from sqlalchemy import Column, Connection, Engine, Row, and_, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from node.claiming import died_reason, next_job, patience_s, priority_after_death, silent_jobs
 from node.database import deliveries, jobs, results, tombstones, writing
 from node.errors import LeaseLostError
-from node.identities import keep_identifiers
+from node.group_commit import GroupCommit
+from node.identities import add_identifiers, keep_identifiers
 from node.job_orders import JobOrders
 from node.job_rows import JOB_COLUMNS, NO_LEASE, as_job, locked, utc_now
 from node.jobs import (
@@ -40,6 +41,13 @@ __all__ = [
     "StoredResult",
 ]
 
+# Made once: to put a statement together costs more than to execute it.
+_COLUMNS: list[Column[Any]] = [*JOB_COLUMNS, jobs.c.primary_uid]
+_SAME_UID = jobs.c.sop_instance_uid == bindparam("uid")
+_WITH_SAME_UID = select(*_COLUMNS).where(_SAME_UID).order_by(jobs.c.id).with_for_update()
+_BURIED = select(tombstones.c.digest).where(tombstones.c.sop_instance_uid == bindparam("uid"))
+_INSERT = insert(jobs).returning(*JOB_COLUMNS)
+
 
 class JobStore(JobOrders):
     """What the node knows of its jobs. Safe for many threads, processes and machines at once.
@@ -58,34 +66,36 @@ class JobStore(JobOrders):
     ) -> None:
         super().__init__(engine, clock)
         self._max_attempts = max_attempts
+        self._group = GroupCommit(self._add_all)
 
     # ---- receiving
 
     def add_received(self, received: ReceivedObject) -> Admission:
         """Make a job of an object that is safe in the spool, unless the same content came before."""
+        if (
+            self.engine.dialect.name == "sqlite"
+        ):  # one transaction writes at a time; PostgreSQL groups by itself
+            return self._group.add(received)
         try:
-            return self._add(received)
+            return self._add_all([received])[0]
         except IntegrityError:  # the same SOP Instance came at the same moment; now it is there to compare
-            return self._add(received)
+            return self._add_all([received])[0]
 
-    def _add(self, received: ReceivedObject) -> Admission:
+    def _add_all(self, group: Sequence[ReceivedObject]) -> list[Admission]:
         with writing(self.engine) as connection:
-            same_uid = jobs.c.sop_instance_uid == received.sop_instance_uid
-            columns: list[Column[Any]] = [*JOB_COLUMNS, jobs.c.primary_uid]
-            query = select(*columns).where(same_uid).order_by(jobs.c.id)
-            found = {row.digest: row for row in connection.execute(query.with_for_update())}
-            digests = set(found)
-            if received.digest in digests:
-                return self._admit_again(connection, received, found[received.digest])
-            buried = select(tombstones.c.digest).where(
-                tombstones.c.sop_instance_uid == received.sop_instance_uid
-            )
-            first = connection.scalar(buried)
-            is_first = not digests if first is None else first == received.digest
-            conflict = "" if is_first else "other content came before under this SOP Instance UID"
-            reason = received.quarantine_reason or conflict
-            row = self._insert(connection, received, is_primary=is_first)
-            self.move(connection, row, Event.QUARANTINE if reason else Event.QUEUE, reason)
+            return [self._add(connection, received) for received in group]
+
+    def _add(self, connection: Connection, received: ReceivedObject) -> Admission:
+        uid = {"uid": received.sop_instance_uid}
+        found = {row.digest: row for row in connection.execute(_WITH_SAME_UID, uid)}
+        if received.digest in found:
+            return self._admit_again(connection, received, found[received.digest])
+        first = connection.scalar(_BURIED, uid)
+        is_first = not found if first is None else first == received.digest
+        conflict = "" if is_first else "other content came before under this SOP Instance UID"
+        reason = received.quarantine_reason or conflict
+        row = self._insert(connection, received, is_primary=is_first)
+        self.move(connection, row, Event.QUARANTINE if reason else Event.QUEUE, reason)
         if not reason:
             return Admission.NEW
         return Admission.CONFLICT if conflict else Admission.QUARANTINED
@@ -97,9 +107,9 @@ class JobStore(JobOrders):
         values |= {"state": State.RECEIVED, "reason": "", "attempts": 0, "not_before": now}
         values |= {"primary_uid": received.sop_instance_uid if is_primary else None}
         values |= {"created_at": now, "updated_at": now}
-        row = connection.execute(insert(jobs).values(values).returning(*JOB_COLUMNS)).one()
+        row = connection.execute(_INSERT, values).one()
         if received.identifiers is not None:
-            keep_identifiers(connection, row.id, received.identifiers)
+            add_identifiers(connection, row.id, received.identifiers)
         return row
 
     def _admit_again(self, connection: Connection, received: ReceivedObject, row: Row[Any]) -> Admission:

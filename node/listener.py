@@ -39,7 +39,7 @@ from node.refusals import Refusals
 from node.rule_facts import Titles
 from node.spool import Spool
 from node.traffic import Traffic
-from node.turn import TAKES_TURNS
+from node.turn import RESTS
 from node.watermark import refuses_for_space
 
 STOP_GRACE_S = 10.0
@@ -114,7 +114,7 @@ class Listener:
         if commitment is not None:
             commitment.offer(self._ae)
         self._handlers: list[evt.EventHandlerType] = [
-            TAKES_TURNS,
+            RESTS,
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_REJECTED, self._rejected),
             (evt.EVT_CONN_CLOSE, self._closed),

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ai.bundle import DEFAULT_BUNDLE, Bundle
-from ai.choice import Trial, Way, fastest, processors, thread_counts, trial_of, tried
+from ai.choice import Trial, fastest, processors, thread_counts, trial_of, tried
 from ai.onnx_segmenter import Observe, OnnxSegmenter
-from ai.runtime import available_providers
+from ai.runtime import Way, available_providers
 from ai.segmenter import Segmenter
 from ai.stand_in import StandInSegmenter
 from config.settings import ModelSettings

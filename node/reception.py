@@ -7,25 +7,22 @@ is atomic; it is hashed on the way, and what goes wrong is kept for the answer.
 PS3.7 9.3.1 (C-STORE), PS3.8 Annex E (fragments).
 """
 
-import socket
+import struct
 import threading
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any, TypeVar
 
 from pydicom import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
+from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.dsutils import create_file_meta, decode
+from pynetdicom.dsutils import decode
 from pynetdicom.pdu_primitives import P_DATA
-from pynetdicom.transport import AssociationSocket
 
-from node.connections import is_ready
 from node.errors import StorageError
 from node.spool import Incoming, Spool
 
@@ -49,9 +46,6 @@ MAX_HELD_BYTES = 4 * 1_048_576
 MAX_WAITING = 2
 """Complete requests that wait for their turn. Without an Asynchronous Operations Window, which is never
 agreed on, a peer sends the next after the answer (PS3.7 D.3.3.3): one waits at most."""
-
-MAX_PDU_BYTES = 4 * 1_048_576
-"""A longer protocol data unit is not read. What we offer is smaller, and so is any association request."""
 
 
 def shielded(action: Callable[[], T], otherwise: Callable[[Exception], T]) -> T:
@@ -83,7 +77,7 @@ class Reception:
         except StorageError as error:
             self.failure = error
 
-    def write(self, content: bytes) -> None:
+    def write(self, content: bytes | memoryview) -> None:
         """Append; after a failure the rest is read and thrown away, because the sender must be answered."""
         if self.incoming is None or self.failure or self.is_too_large:
             return
@@ -159,20 +153,27 @@ class StreamingProvider(DIMSEServiceProvider):
         for reception in left:
             reception.discard()
 
+    @property
+    def is_streaming(self) -> bool:
+        """Whether the data set of a C-STORE request is on its way."""
+        return self._current is not None
+
     def receive_primitive(self, primitive: P_DATA) -> None:
-        """Take the fragments of a P-DATA; runs in the association's network thread."""
-        shielded(lambda: self._receive_all(primitive), self._abort)
+        """Take the fragments of a P-DATA; this and what follows runs in the association's network thread."""
+        shielded(lambda: self._receive_all(primitive), self.abort)
 
     def _receive_all(self, primitive: P_DATA) -> None:
         for context_id, fragment in primitive.presentation_data_value_list:
-            self._receive(context_id, bytes(fragment))
+            self.receive_fragment(context_id, bytes(fragment))
 
-    def _abort(self, error: Exception) -> None:
+    def abort(self, error: Exception) -> None:
+        """End the association of a peer that sends nonsense."""
         self._report(error)
         self.close()
         self.dul.event_queue.put("Evt19")  # an invalid PDU: PS3.8 9.2.2
 
-    def _receive(self, context_id: int, fragment: bytes) -> None:
+    def receive_fragment(self, context_id: int, fragment: bytes) -> None:
+        """Take a whole fragment, its message control header first; any exception: it is nonsense."""
         header, content = fragment[0], fragment[1:]
         if header & IS_COMMAND:
             self._take_command(context_id, content, is_last=bool(header & IS_LAST))
@@ -180,9 +181,19 @@ class StreamingProvider(DIMSEServiceProvider):
             self._count(len(content), is_last=bool(header & IS_LAST))
             self._pass_on(context_id, fragment)
         else:
-            self._current.write(content)
+            self.receive_piece(content)
             if header & IS_LAST:
-                self._hand_over(self._current)
+                self.end_data_set()
+
+    def receive_piece(self, content: bytes | memoryview) -> None:
+        """Append to the data set that is on its way."""
+        if self._current is not None:
+            self._current.write(content)
+
+    def end_data_set(self) -> None:
+        """Queue the request whose data set is complete; ValueError where a parameter is missing."""
+        if self._current is not None:
+            self._hand_over(self._current)
 
     def _count(self, size: int, *, is_last: bool) -> None:
         """Count the bytes of a data set that is held in memory; ValueError for one that is too long."""
@@ -234,38 +245,25 @@ class StreamingProvider(DIMSEServiceProvider):
 
 def _file_header(request: C_STORE_RQ, transfer_syntax: UID) -> bytes:
     """Return the preamble and the File Meta Information (PS3.10 7.1) for a data set as it comes."""
-    meta = create_file_meta(
-        sop_class_uid=request.command_set.AffectedSOPClassUID,
-        sop_instance_uid=request.command_set.AffectedSOPInstanceUID,
-        transfer_syntax=transfer_syntax,
-    )
-    buffer = DicomBytesIO()
-    buffer.write(b"\0" * 128 + b"DICM")
-    write_file_meta_info(buffer, meta)
-    return buffer.getvalue()
+    command = request.command_set
+    uids = {
+        0x0002: command.AffectedSOPClassUID,
+        0x0003: command.AffectedSOPInstanceUID,
+        0x0010: transfer_syntax,
+        0x0012: PYNETDICOM_IMPLEMENTATION_UID,
+    }
+    if not all(uids.values()):
+        raise ValueError("the C-STORE request lacks a UID")
+    elements = b"".join(_element(number, b"UI", uid.encode("latin-1")) for number, uid in uids.items())
+    content = _VERSION + elements + _NAME
+    return bytes(128) + b"DICM" + _element(0x0000, b"UL", len(content).to_bytes(4, "little")) + content
 
 
-class BoundedSocket(AssociationSocket):
-    """A connection of which the first bytes have been read already, and which reads no PDU of absurd length.
+def _element(number: int, vr: bytes, value: bytes) -> bytes:
+    """Return an element of group 0002 with a short length (PS3.5 7.1.2); its value is padded (PS3.5 6.2)."""
+    value += (b"\0" if vr == b"UI" else b" ") * (len(value) % 2)
+    return struct.pack("<HH2sH", 0x0002, number, vr, len(value)) + value
 
-    Args:
-        assoc: The association that it is for.
-        connection: The socket.
-        first: What was read from it.
-    """
 
-    def __init__(self, assoc: Association, connection: socket.socket, first: bytes = b"") -> None:
-        super().__init__(assoc, client_socket=connection)
-        self._first = first
-
-    @property
-    def ready(self) -> bool:
-        """Whether there is something to read."""
-        return bool(self._first) or is_ready(self)
-
-    def recv(self, nr_bytes: int) -> bytearray:
-        """Read so many bytes; OSError, which ends the connection, when they are too many to fit in memory."""
-        if nr_bytes > MAX_PDU_BYTES:
-            raise OSError(f"a PDU of {nr_bytes} bytes")
-        begin, self._first = self._first[:nr_bytes], self._first[nr_bytes:]
-        return bytearray(begin) + super().recv(nr_bytes - len(begin))
+_VERSION = struct.pack("<HH2sxxL", 0x0002, 0x0001, b"OB", 2) + b"\0\1"
+_NAME = _element(0x0013, b"SH", PYNETDICOM_IMPLEMENTATION_VERSION.encode())

@@ -102,7 +102,7 @@ class Incoming:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # while it lives, no start sweeps it away
             self._file.write(header)
 
-    def write(self, content: bytes) -> None:
+    def write(self, content: bytes | memoryview) -> None:
         """Append to the object.
 
         Raises:
@@ -150,7 +150,9 @@ class Spool:
 
     def __init__(self, data_dir: Path, disk_reserve_mb: int = 0) -> None:
         self.root = data_dir
+        self._owner_file = data_dir / OWNER_FILE
         self._expected = ""
+        self._durable: dict[Path, tuple[int, int]] = {}  # folders whose names are: device and inode
         self._reserve = disk_reserve_mb * MEGABYTE
 
     def prepare(self) -> "Spool":
@@ -204,10 +206,11 @@ class Spool:
         if not self._expected:
             return
         try:
-            words = (self.root / OWNER_FILE).read_text(encoding="ascii", errors="replace").split()
+            with self._owner_file.open("rb", buffering=0) as file:
+                words = file.read().split()
         except OSError as error:
             raise StorageError(f"the data folder is away ({OWNER_FILE}: {error.strerror})") from error
-        if words[:1] != [self._expected]:
+        if words[:1] != [self._expected.encode()]:
             raise StorageError(f"another data folder lies in the place of ours ({OWNER_FILE})")
 
     def free_bytes(self) -> int:
@@ -261,8 +264,7 @@ class Spool:
         self.check_there()
         relative = f"{folder}/{digest[:2]}/{digest}.dcm"
         target = self.path(relative)
-        target.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        sync_folder(target.parent.parent)  # always: who made the folder may not have come so far
+        self._make_folder(target.parent)
         with self._removals(fcntl.LOCK_SH):  # none between a look and what follows from it
             if target.exists():  # the same content: what is there may be in use
                 os.utime(target)  # it counts as new: nobody removes it before its row is committed
@@ -271,6 +273,16 @@ class Spool:
                 path.rename(target)
         sync_folder(target.parent)
         return Kept(relative, digest)
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder durably, if need be: who made it before may not have come so far as to sync it."""
+        is_new = not folder.is_dir()
+        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        status = folder.stat()
+        identity = status.st_dev, status.st_ino
+        if is_new or self._durable.get(folder) != identity:
+            sync_folder(folder.parent)
+            self._durable[folder] = identity
 
     def recover(self) -> int:
         """Clear away what a crash left in incoming/, of which no sender was told of success; return how much.

@@ -11,6 +11,9 @@ from threading import Condition, Event
 from pynetdicom import evt
 from pynetdicom.association import Association
 
+LOOK_EVERY_S = 0.25
+"""How often a thread that rests looks whether it was forgotten: timers ring for nobody."""
+
 
 class Turn(Event):
     """The checkpoint of an association's thread: who has passed it is not said to rest.
@@ -49,9 +52,43 @@ class Turn(Event):
         return passes
 
 
+class RungTurn(Turn):
+    """The checkpoint of a thread that is told when there is something to do, and rests until then."""
+
+    def __init__(self, association: Association) -> None:
+        super().__init__(association)
+        self._is_rung = True
+
+    def ring(self) -> None:
+        """Tell that there is something to do."""
+        with self._changed:
+            self._is_rung = True
+            self._changed.notify_all()
+
+    def set(self) -> None:
+        """Let the association's thread pass, and look."""
+        super().set()
+        self.ring()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it may pass and has a reason, or for a while and until it may pass."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_rung and self._is_free, LOOK_EVERY_S)
+            self._is_rung = False
+            return super().wait(timeout)
+
+
 def _take_turns(event: evt.Event) -> None:
     event.assoc._reactor_checkpoint = Turn(event.assoc)
 
 
 TAKES_TURNS = evt.EVT_ACCEPTED, _take_turns
 """A handler of pynetdicom's; it is called before the association's thread begins to take messages."""
+
+
+def _rest(event: evt.Event) -> None:
+    event.assoc._reactor_checkpoint = RungTurn(event.assoc)
+
+
+RESTS = evt.EVT_ACCEPTED, _rest
+"""Likewise, for an association whose upper layer rings: `node.upper_layer.UpperLayer`."""

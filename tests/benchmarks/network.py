@@ -18,7 +18,7 @@ import onnxruntime
 from rich.console import Console
 
 from ai.bundle import DEFAULT_BUNDLE, Bundle
-from ai.choice import Trial, Way, fastest, processors, thread_counts, trial_of, tried
+from ai.choice import Trial, fastest, processors, thread_counts, trial_of, tried
 from ai.preprocess import network_input
 from ai.runtime import CPU, Array, look
 from tests.benchmarks.figure import Figure, Spread

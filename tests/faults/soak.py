@@ -6,24 +6,21 @@ processor time per image and the memory of the last tenth are compared with thos
 warms up). Each image gets one small Segmentation: the queue is what costs, and not the writing of reports.
 """
 
-import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import psutil
-from pydicom.uid import generate_uid
 from rich.console import Console
 
 from node.archive import Archive
 from tests.faults.command import run_proof
 from tests.faults.count import Count
-from tests.faults.parts import HOST, NodeProcess, free_port, synthetic_images, until_it_listens
+from tests.faults.parts import NodeProcess, until_it_listens
+from tests.faults.receivers import LONGEST_SEND_S, RECEIVERS, send, written_images
 from tests.faults.rig import Rig
-from tests.viewers.orthanc import Orthanc, found
 
 SENDERS = (1, 4)
 """Associations at the same time."""
@@ -40,7 +37,6 @@ EVENNESS = 1.3
 """An image of the last tenth may take so much more processor time than one of the second."""
 
 MEMORY_GROWTH_MB = 64.0
-LONGEST_SEND_S = 7200.0
 PROFILE = """profile = "one-result"
 [[profile]]
 name = "one-result"
@@ -63,13 +59,15 @@ def prove(size: int, seed: int, console: Console) -> list[Count]:
 
 
 def _prove_ingest(folder: Path, images: int, console: Console) -> list[Count]:
-    sources = [_images(folder / f"ingest-{n}", images // SENDERS[-1], LARGE) for n in range(SENDERS[-1])]
+    sources = [
+        written_images(folder / f"ingest-{n}", images // SENDERS[-1], LARGE) for n in range(SENDERS[-1])
+    ]
     counts = []
     for senders in SENDERS:
         rates = {}
-        for name, archive in {"paxnode": _paxnode, "Orthanc": _orthanc, "storescp": _storescp}.items():
-            with archive(folder / f"{name}-{senders}") as port:
-                rates[name] = _rate(port, sources[:senders])
+        for name, opened in RECEIVERS.items():
+            with opened(folder / f"{name}-{senders}") as receiver:
+                rates[name] = _rate(receiver.port, sources[:senders])
             console.print(f"{name}, {senders} associations: {rates[name]:.1f} images/s")
         what = f"images of 6 MB per second in {senders} association{'s' if senders > 1 else ''}"
         counts += [Count(f"{what}: {name}", round(rate, 1)) for name, rate in rates.items()]
@@ -78,59 +76,19 @@ def _prove_ingest(folder: Path, images: int, console: Console) -> list[Count]:
     return counts
 
 
-@contextmanager
-def _paxnode(folder: Path) -> Iterator[int]:
-    """A node that only receives; every image is synced and recorded before it is acknowledged."""
-    folder.mkdir()
-    with Archive(folder / "archive") as archive:
-        rig = Rig(folder, (), archive)
-        node = NodeProcess(rig.config, folder / "node.log", options=("--only", "listen"))
-        until_it_listens(rig.modality.port)
-        yield rig.modality.port
-        node.stop()
-
-
-@contextmanager
-def _orthanc(folder: Path) -> Iterator[int]:
-    """Orthanc as it comes, which syncs what it stores (SyncStorageArea)."""
-    with Orthanc(folder, {"SyncStorageArea": True, "DicomThreadsCount": SENDERS[-1]}) as orthanc:
-        yield orthanc.destination.port
-
-
-@contextmanager
-def _storescp(folder: Path) -> Iterator[int]:
-    """DCMTK's receiver, one process for each association; it syncs nothing."""
-    folder.mkdir()
-    port = free_port()
-    command = [found("storescp"), "--fork", "--output-directory", str(folder), str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until_it_listens(port)
-    yield port
-    process.terminate()
-    process.wait()
-
-
 def _rate(port: int, sources: Sequence[Path]) -> float:
     """Return images per second, sent from each folder in an association of its own."""
     count = sum(1 for source in sources for _file in source.iterdir())
     begun = time.monotonic()
-    _send(port, sources)
+    send(port, sources)
     return count / (time.monotonic() - begun)
-
-
-def _send(port: int, sources: Sequence[Path]) -> None:
-    command = [found("storescu"), "+sd", "-aec", "PAXNODE", HOST, str(port)]
-    senders = [subprocess.Popen([*command, str(source)], stdout=subprocess.DEVNULL) for source in sources]
-    for sender in senders:
-        if sender.wait(LONGEST_SEND_S):
-            raise RuntimeError(f"storescu ended with {sender.returncode}: not every image was taken")
 
 
 # ---- a long queue
 
 
 def _prove_queue(folder: Path, size: int, console: Console) -> list[Count]:
-    images = _images(folder / "queue", size, SMALL)
+    images = written_images(folder / "queue", size, SMALL)
     home = folder / "long"
     home.mkdir()
     with Archive(home / "archive") as archive:
@@ -138,10 +96,10 @@ def _prove_queue(folder: Path, size: int, console: Console) -> list[Count]:
         node = NodeProcess(rig.config, home / "node.log", options=("--only", "listen"))
         until_it_listens(rig.modality.port)
         process = psutil.Process(node.pid)
-        _send(rig.modality.port, [_images(folder / "warming-up", WARMING_UP, SMALL)])
+        send(rig.modality.port, [written_images(folder / "warming-up", WARMING_UP, SMALL)])
         before = _megabytes(process)
         begun = time.monotonic()
-        _send(rig.modality.port, [images])
+        send(rig.modality.port, [images])
         received_s, after = time.monotonic() - begun, _megabytes(process)
         queued = len(rig.jobs())
         node.stop()
@@ -204,21 +162,6 @@ def _processor_s(process: psutil.Process) -> float:
     """Return the seconds of processors that a process and its children have used so far."""
     used = process.cpu_times()
     return float(used.user + used.system + used.children_user + used.children_system)
-
-
-def _images(folder: Path, count: int, shape: tuple[int, int]) -> Path:
-    """Write images that differ in their identity and in one pixel; return their folder."""
-    folder.mkdir(parents=True)
-    dataset = synthetic_images()._dx(*shape)
-    pixels = bytearray(dataset.PixelData)
-    for number in range(count):
-        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-        pixels[:4] = number.to_bytes(4, "little")
-        pixels[1] &= 0x0F
-        pixels[3] &= 0x0F
-        dataset.PixelData = bytes(pixels)
-        dataset.save_as(folder / f"{number:05}.dcm", enforce_file_format=True)
-    return folder
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@ import hashlib
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -66,6 +67,18 @@ def test_result_is_durable_before_its_place_is_told(spool: Spool, disk: list[str
         f"rename incoming/*.dcm results/{DIGEST[:2]}/*.dcm",
         f"fsync results/{DIGEST[:2]}",
     ]
+
+
+def test_folder_is_synced_until_its_name_is_durable(spool: Spool, disk: list[str]) -> None:
+    def kept() -> int:
+        """Keep the same content again; return how often the folder of its folder was synced."""
+        disk.clear()
+        spool.store_result(CONTENT)
+        return disk.count(f"fsync {spool.root}/results")
+
+    assert [kept(), kept(), kept()] == [1, 0, 0]
+    shutil.rmtree(spool.root / "results" / DIGEST[:2])
+    assert [kept(), kept()] == [1, 0]
 
 
 def test_object_that_is_not_kept_is_nowhere_but_in_incoming(spool: Spool) -> None:

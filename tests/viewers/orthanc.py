@@ -66,6 +66,11 @@ class Orthanc:
         self._stop()
 
     @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
+
+    @property
     def is_alive(self) -> bool:
         """Whether it still runs: some objects have ended it."""
         return self._process.poll() is None

@@ -1,0 +1,156 @@
+"""The upper layer of an association that was asked for here: it waits without polling, and streams data.
+
+pynetdicom's own looks a thousand times a second whether there is something to do, reads 4,096 bytes at a time
+and copies each data PDU several times.
+
+PS3.8 9.2 (state machine; Sta6 is data transfer), 9.3.5 (P-DATA-TF).
+"""
+
+import socket
+import struct
+from contextlib import suppress
+
+from pynetdicom.association import Association
+from pynetdicom.dul import DULServiceProvider
+
+from node.inflow import MAX_PDU_BYTES, Inflow
+from node.reception import IS_COMMAND, IS_LAST, StreamingProvider, shielded
+from node.turn import RungTurn
+
+DATA_TRANSFER, AWAITING_CLOSE = "Sta6", "Sta13"
+TRANSPORT_CLOSED, INVALID_PDU = "Evt17", "Evt19"
+
+P_DATA_TF = 0x04
+PDU_HEADER = struct.Struct(">BxL")
+"""Type, a reserved byte, length of what follows (PS3.8 9.3.1)."""
+
+FRAGMENT_HEADER = struct.Struct(">LBB")
+"""Item length, which counts what follows it; context ID; message control header (PS3.8 9.3.5.1, E.2)."""
+
+LOOK_EVERY_S = 0.25
+"""How often timers are looked at while nothing happens."""
+
+
+class UpperLayer(DULServiceProvider):
+    """What pynetdicom's does, for an association whose socket is an `Inflow`.
+
+    Args:
+        assoc: The association that it serves.
+    """
+
+    def __init__(self, assoc: Association) -> None:
+        super().__init__(assoc)
+        self._run_loop_delay = 0.0  # it waits for the socket instead
+        self._waker: socket.socket | None = None
+        self._left = 0  # of the data PDU that is being read
+
+    def run_reactor(self) -> None:
+        """Serve the association until it ends."""
+        self._waker, self._woken = socket.socketpair()
+        self._waker.setblocking(False)
+        try:
+            super().run_reactor()
+        finally:
+            self._waker.close()
+            self._woken.close()
+            self._ring()
+
+    def send_pdu(self, primitive: object) -> None:
+        """Have something sent."""
+        super().send_pdu(primitive)  # type: ignore[arg-type]
+        self._wake()
+
+    def kill_dul(self) -> None:
+        """Have the thread end."""
+        super().kill_dul()
+        self._wake()
+
+    def stop_dul(self) -> bool:
+        """Have the thread end, and wait for it, if no connection is left; tell whether none is."""
+        if self.state_machine.current_state == "Sta1":
+            self.kill_dul()
+        return super().stop_dul()
+
+    def _wake(self) -> None:
+        if self._waker is not None:
+            with suppress(OSError):  # it is awake, or has ended
+                self._waker.send(b"x")
+
+    def _ring(self) -> None:
+        """Tell the association's thread that there is something for it."""
+        turn = self.assoc._reactor_checkpoint
+        if isinstance(turn, RungTurn):
+            turn.ring()
+
+    def _is_transport_event(self) -> bool:
+        """Wait until something comes or is to be sent; read it, and tell whether there was something."""
+        if self.state_machine.current_state != AWAITING_CLOSE and isinstance(self.socket, Inflow):
+            self._wait(self.socket)
+        return super()._is_transport_event()
+
+    def _wait(self, inflow: Inflow) -> None:
+        if not (self.assoc.dimse.msg_queue.empty() and self.to_user_queue.empty()):
+            self._ring()
+        provider = self.assoc.dimse
+        if not isinstance(provider, StreamingProvider) or not provider.is_streaming:
+            inflow.let_go()
+        inflow.wait(self._woken, LOOK_EVERY_S)
+        with suppress(BlockingIOError):
+            self._woken.recv(4096, socket.MSG_DONTWAIT)
+
+    # ---- data
+
+    def _read_pdu_data(self) -> None:
+        provider, inflow = self.assoc.dimse, self.socket
+        is_transfer = self.state_machine.current_state == DATA_TRANSFER
+        if is_transfer and isinstance(provider, StreamingProvider) and isinstance(inflow, Inflow):
+            shielded(lambda: self._read_data(inflow, provider), self._end)
+        else:
+            super()._read_pdu_data()
+
+    def _read_data(self, inflow: Inflow, provider: StreamingProvider) -> None:
+        """Read data PDUs while there are some, or one PDU of another type; OSError; any other is nonsense."""
+        self._left = 0
+        while inflow.peek() == P_DATA_TF:
+            _type, length = PDU_HEADER.unpack(inflow.exactly(PDU_HEADER.size))
+            if length > MAX_PDU_BYTES:
+                raise OSError(f"a PDU of {length} bytes")
+            self._left = length
+            while self._left:
+                self._read_fragment(inflow, provider)
+            if not (inflow.has_buffered and self.to_provider_queue.empty()):
+                return
+        super()._read_pdu_data()
+
+    def _read_fragment(self, inflow: Inflow, provider: StreamingProvider) -> None:
+        if self._left < FRAGMENT_HEADER.size:
+            raise ValueError("a fragment is too short")
+        length, context_id, control = FRAGMENT_HEADER.unpack(inflow.exactly(FRAGMENT_HEADER.size))
+        self._left -= FRAGMENT_HEADER.size
+        size = length - 2  # what was counted is read already
+        if not 0 <= size <= self._left:
+            raise ValueError("a fragment does not fit its PDU")
+        if control & IS_COMMAND or not provider.is_streaming:
+            self._left -= size
+            provider.receive_fragment(context_id, bytes([control]) + inflow.exactly(size))
+            return
+        end = self._left - size
+        while self._left > end:
+            piece = inflow.piece(self._left - end)
+            self._left -= len(piece)
+            provider.receive_piece(piece)
+        if control & IS_LAST:
+            provider.end_data_set()
+
+    def _end(self, error: Exception) -> None:
+        """End the connection that broke, or the association whose peer sends nonsense."""
+        if isinstance(error, OSError):
+            self.event_queue.put(TRANSPORT_CLOSED)
+            return
+        inflow, provider = self.socket, self.assoc.dimse
+        assert isinstance(inflow, Inflow), "data was read from it"
+        assert isinstance(provider, StreamingProvider), "data was read for it"
+        with suppress(OSError):  # the rest of the PDU goes with it
+            while self._left:
+                self._left -= len(inflow.piece(self._left))
+        provider.abort(error)

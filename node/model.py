@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from ai.bundle import DEFAULT_BUNDLE, Bundle
+from ai.bundle import DEFAULT_BUNDLE, Bundle, manifest_of
+from ai.errors import BundleError
 from ai.onnx_segmenter import Observe, OnnxSegmenter
 from ai.segmenter import Segmenter
 from ai.stand_in import StandInSegmenter
@@ -28,3 +29,18 @@ def load_segmenter(settings: ModelSettings, observe: Observe | None = None) -> S
         return StandInSegmenter()
     bundle = Bundle.load(Path(settings.bundle) if settings.bundle else DEFAULT_BUNDLE)
     return OnnxSegmenter(bundle, threads=settings.threads, observe=observe)
+
+
+def views_of(bundle: str) -> tuple[str, ...]:
+    """Return the views that a model supports, of "frontal" and "lateral", without loading its weights.
+
+    Args:
+        bundle: As the settings name it; "" for the one that is installed. Where it cannot be read here, as in
+            a process that does not work, every view.
+    """
+    if bundle == STAND_IN:
+        return StandInSegmenter.views
+    try:
+        return manifest_of(Path(bundle) if bundle else DEFAULT_BUNDLE).views
+    except BundleError:
+        return ("frontal", "lateral")

@@ -43,12 +43,12 @@ def log_in(
     """Begin a session, and lead to the page that was asked for."""
     address = address_of(request)
     if not desk.attempts.begin(name, address):
-        return _form(request, desk, next, WRONG, 401)
+        return _form(request, desk, next, name)
     account = desk.accounts.verified(name, password[: LONGEST_PASSWORD + 1])
     if account is None:
         who = name if name in {each.name for each in desk.accounts.all()} else NOBODY
         desk.deeds.write(who, address, Act.FAIL_TO_LOG_IN)
-        return _form(request, desk, next, WRONG, 401)
+        return _form(request, desk, next, name)
     desk.attempts.succeeded(name, address)
     desk.sessions.end(request.cookies.get(COOKIE, ""))
     desk.deeds.write(account.name, address, Act.LOG_IN)
@@ -68,9 +68,12 @@ def log_out(request: Request, desk: TheDesk, visitor: Viewer) -> Response:
     return answer
 
 
-def _form(request: Request, desk: Desk, after: str, problem: str = "", status: int = 200) -> Response:
-    has_accounts = bool(desk.accounts.all())
-    return page(request, "login.html", status=status, after=after, problem=problem, has_accounts=has_accounts)
+def _form(request: Request, desk: Desk, after: str, refused: str | None = None) -> Response:
+    """Return the form; after a login that failed, `refused` is the name that was typed, and stays there."""
+    name, has_accounts = (refused or "")[:64], bool(desk.accounts.all())
+    problem, status = ("", 200) if refused is None else (WRONG, 401)
+    words = {"after": after, "name": name, "problem": problem}
+    return page(request, "login.html", status=status, has_accounts=has_accounts, **words)
 
 
 def _inside(after: str) -> str:

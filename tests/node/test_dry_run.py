@@ -102,7 +102,7 @@ def test_same_settings_make_no_difference(site: Site, make_dx: MakeDx) -> None:
         ("pacs", ("SEG", "SR", "SR structures"))
     ]
     assert found.would.shares[0].profile == "standard"
-    assert site.tried(PACS, PACS).summary == ("1 images, 1 the same, 0 that nothing can be compared of",)
+    assert site.tried(PACS, PACS).summary == ("1 image: 1 would come out as before, 0 otherwise",)
 
 
 def test_destination_that_is_added_removed_or_gets_something_else_is_told(

@@ -76,7 +76,11 @@ class Label:
 
     @property
     def spoken(self) -> str:
-        """The name within a sentence, such as "the right clavicle" for "clavicle right"."""
+        """The name within a sentence.
+
+        >>> [item.spoken for item in LABELS if item.name in ("clavicle right", "vertebrae T4")]
+        ['the vertebra T4', 'the right clavicle']
+        """
         words = self.name.replace("_", " ").replace("vertebrae ", "vertebra ").split()
         if words[-1] in (Laterality.LEFT, Laterality.RIGHT):
             words = [words[-1], *words[:-1]]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
 
-Function = tuple[str, int]
-"""Its name, empty for one that has none, and where it begins in the text of its script."""
+Function = tuple[str, int, str]
+"""The file that it is in, where it begins there, and its name; empty for one that has none."""
 
 
 class Called:
@@ -24,20 +24,23 @@ class Called:
         self._session.send("Profiler.enable")
         self._session.send("Profiler.startPreciseCoverage", {"callCount": True, "detailed": False})
 
-    def count(self, script: str) -> Counter[Function]:
-        """Return how often each function of a script was called, whose address ends like this; 0: never."""
+    def take(self) -> None:
+        """Count what the page that is shown has called since this was last asked for."""
         for each in self._session.send("Profiler.takePreciseCoverage")["result"]:
-            if each["url"].endswith(script):
-                for function in each["functions"]:
-                    [whole, *_] = function["ranges"]
-                    self._calls[function["functionName"], whole["startOffset"]] += whole["count"]
-        return self._calls
+            script = each["url"].rpartition("/")[2]
+            for function in each["functions"]:
+                whole = function["ranges"][0]
+                self._calls[script, whole["startOffset"], function["functionName"]] += whole["count"]
 
-    def never(self, script: str, text: str) -> tuple[str, ...]:
-        """Return the functions of a script that were never called, by name and line of its text."""
-        calls = self.count(script)
-        return tuple(
-            f"{name or 'a function'} in line {text.count(chr(10), 0, start) + 1}"
-            for (name, start), count in sorted(calls.items(), key=lambda item: item[0][1])
-            if not count
-        )
+    def never(self, script: str, text: str) -> tuple[int, tuple[str, ...]]:
+        """Return how many functions of a script there are, and those that were never called.
+
+        Args:
+            script: The name of its file.
+            text: What is in it; tells the lines.
+        """
+        self.take()
+        known = sorted((start, name) for file, start, name in self._calls if file == script)
+        never = [(start, name) for start, name in known if not self._calls[script, start, name]]
+        lines = ((name or "a function", text.count("\n", 0, start) + 1) for start, name in never)
+        return len(known), tuple(f"{name} in line {line}" for name, line in lines)

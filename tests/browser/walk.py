@@ -78,7 +78,8 @@ class Walk:
         self._context.close()
 
     def go(self, path: str) -> None:
-        """Open a page."""
+        """Open a page; what the one before has called is counted first, for it is forgotten with that."""
+        self.called.take()
         self.page.goto(f"{self._made.url}{path}")
 
     def log_in(self, account: str) -> None:

@@ -186,7 +186,7 @@ def test_newest_images_are_looked_at_and_nothing_changes(site: Site, make_dx: Ma
     before, jobs = everything(), site.store.jobs()
     found = site.tried(PACS, settings({"name": "other"}), last=2)
     assert [each.job.id for each in found.images] == [3, 2]
-    assert found.summary[0].startswith("2 images, 0 the same")
+    assert found.summary[0].startswith("2 images: 0 would come out as before, 2 otherwise")
     assert found.summary[1] == "2 x other: gets SEG, SR, SR structures"
     assert (everything(), site.store.jobs()) == (before, jobs)
 

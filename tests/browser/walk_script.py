@@ -75,6 +75,8 @@ def _session(walk: Walk) -> Iterator[Count]:
     walk.page.get_by_role("button", name="Check").click()
     walk.page.locator("#outcome .problem").wait_for()
     yield same("what was typed is there after another login", text.input_value() == typed, True)
+    leaves = "window.dispatchEvent(new Event('beforeunload', { cancelable: true }))"
+    yield same("the page may be left without a question", walk.page.evaluate(leaves), False)
 
 
 def _dropping(walk: Walk) -> Iterator[Count]:
@@ -83,6 +85,9 @@ def _dropping(walk: Walk) -> Iterator[Count]:
     for event in ("dragover", "dragleave"):
         walk.page.dispatch_event(".drop", event)
         shown.append(walk.page.locator(".drop.over").count())
+    nothing = walk.page.evaluate_handle("new DataTransfer()")
+    walk.page.dispatch_event(".drop", "drop", {"dataTransfer": nothing})
+    yield same("verdicts when nothing was dropped", walk.page.locator(".verdict").count(), 0)
     yield same("the place to drop while a file is over it, and then", shown, [1, 0])
 
 

@@ -70,7 +70,7 @@ audit: .venv/.all-installed ## ask OSV for known vulnerabilities of the dependen
 	@$(BIN)/python -m tests.house.sbom --vulnerabilities
 
 encoder: .venv/.all-installed ## our Segmentation writer beside highdicom's: time, memory, bytes
-	@PYTHONPATH=. $(BIN)/python benchmarks/seg_encoder.py
+	@$(BIN)/python -m tests.benchmarks.run_bench --part encoder
 
 viewers: .venv/.all-installed ## see the results of every profile in OHIF over Orthanc, pixel by pixel (DICOM=path adds yours)
 	@$(INSTALL) --editable '.[dev,training,viewers]'
@@ -80,8 +80,8 @@ browser: .venv/.all-installed ## drive the console in Chromium and fuzz its API 
 	@$(INSTALL) --editable '.[dev,training,browser]'
 	@$(BIN)/python -m tests.browser.run_browser $(PROOF)
 
-bench: .venv/.node-installed ## time and memory of one image, stage by stage
-	@$(BIN)/paxnode segment $(if $(DICOM),'$(DICOM)',node/sample/radiograph.dcm) --out out/bench --force --times
+bench: .venv/.all-installed ## how fast everything is, beside its peers, in one run (PART=image, SHARE=0.1)
+	@$(BIN)/python -m tests.benchmarks.run_bench $(if $(PART),--part $(PART)) $(if $(SHARE),--share $(SHARE))
 
 image: .venv/.all-installed ## the Dockerfile built on a clean Debian by Podman, and run (root; CUDA=1 takes the other target, too)
 	@$(BIN)/python -m tests.deployment.image $(if $(CUDA),--cuda)
@@ -93,7 +93,7 @@ service: .venv/.all-installed ## the units under a systemd of their own, install
 	@$(BIN)/python -m tests.deployment.service
 
 projector: .venv/.all-installed ## the projector beside a NumPy sum (CASE=folder, DIFFDRR=python with diffdrr)
-	@$(BIN)/python benchmarks/projector.py $(if $(CASE),--case '$(CASE)') $(if $(DIFFDRR),--diffdrr-python '$(DIFFDRR)')
+	@$(BIN)/python -m tests.benchmarks.projector $(if $(CASE),--case '$(CASE)') $(if $(DIFFDRR),--diffdrr-python '$(DIFFDRR)')
 
 quickstart: .venv/.all-installed ## phantoms to an evaluated model bundle, minutes on a CPU
 	@$(BIN)/paxnode-train quickstart --out out/quickstart

@@ -1,6 +1,8 @@
 """Extents and outlines of masks, in image coordinates, robust against thin spurs."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -118,13 +120,24 @@ def outlines(mask: Mask) -> tuple[tuple[Point, ...], ...]:
 
     Holes are not drawn; pieces below PIECE_FRACTION of the mask are left out.
     """
+    known = _OUTLINES.get(mask)
+    if known is None:
+        known = _OUTLINES[mask] = tuple(_outlines(mask))
+    return known
+
+
+_OUTLINES: WeakKeyDictionary[Mask, tuple[tuple[Point, ...], ...]] = WeakKeyDictionary()
+"""Of masks that are still in use: a lung is drawn for its area and again for its share."""
+
+
+def _outlines(mask: Mask) -> Iterator[tuple[Point, ...]]:
     pieces, count = ndimage.label(mask.pixels)
     areas = np.bincount(pieces.ravel(), minlength=count + 1)
     areas[0] = 0
     wanted = [p for p in np.argsort(-areas, kind="stable") if areas[p] >= max(1, PIECE_FRACTION * mask.area)]
-    traced = (trace(pieces == piece) for piece in wanted or [int(areas.argmax())])
     offset = np.array([mask.left, mask.top], np.float64)
-    return tuple(tuple((float(c), float(r)) for c, r in simplify(path) + offset) for path in traced)
+    for piece in wanted or [int(areas.argmax())]:
+        yield tuple((float(c), float(r)) for c, r in simplify(trace(pieces == piece)) + offset)
 
 
 def trace(pixels: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
@@ -133,39 +146,46 @@ def trace(pixels: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     Pieces are joined by sides, not by corners. The points are the middles of the pixel edges passed, so that
     a diagonal is straight and not a staircase.
     """
-    following = _directed_edges(pixels)
+    leaving = _leaving(pixels)
+    edges = np.flatnonzero(leaving)
+    direction, corner = np.divmod(edges, leaving[0].size)
+    reached = corner + np.array([1, leaving.shape[2], -1, -leaving.shape[2]])[direction]
+    flat = leaving.reshape(4, -1)
+    clockwise, ahead = (direction + 1) % 4, direction
+    turned = np.where(flat[ahead, reached], ahead, (direction + 3) % 4)
+    turned = np.where(flat[clockwise, reached], clockwise, turned)
+    following = np.searchsorted(edges, turned * leaving[0].size + reached).tolist()
     row = int(pixels.any(axis=1).argmax())
-    start = (int(pixels[row].argmax()), row)
-    at, step, path = start, (1, 0), []
-    while True:
-        step = next(turn for turn in _clockwise(step) if turn in following[at])
-        path.append((at[0] + step[0] / 2, at[1] + step[1] / 2))
-        at = (at[0] + step[0], at[1] + step[1])
-        if at == start:
-            return np.array(path, np.float64)
+    first = int(np.searchsorted(edges, row * leaving.shape[2] + int(pixels[row].argmax())))
+    passed, at = [first], following[first]
+    while at != first:
+        passed.append(at)
+        at = following[at]
+    rows, columns = np.divmod(corner[passed], leaving.shape[2])
+    steps = _STEPS[direction[passed]]
+    return np.stack([columns, rows], axis=1) + steps / 2
 
 
-def _clockwise(step: tuple[int, int]) -> tuple[tuple[int, int], ...]:
-    """Return the turns to try, the sharpest clockwise one first (rows point down)."""
-    right = (-step[1], step[0])
-    return right, step, (step[1], -step[0])
+_STEPS = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]], np.float64)
+"""(column, row) of a step to the right, down, to the left, up: each turns clockwise from the one before."""
 
 
-def _directed_edges(pixels: npt.NDArray[np.bool_]) -> dict[tuple[int, int], list[tuple[int, int]]]:
-    """Return the steps that leave each corner along an edge with the mask on its clockwise side."""
+def _leaving(pixels: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return (4, rows + 1, columns + 1): in which direction of _STEPS an edge leaves each corner.
+
+    The mask is on the clockwise side of an edge.
+    """
     padded = np.pad(pixels, 1)
-    inside = padded[1:-1, 1:-1]
-    sides = (
-        (inside & ~padded[:-2, 1:-1], (0, 0), (1, 0)),
-        (inside & ~padded[1:-1, 2:], (1, 0), (0, 1)),
-        (inside & ~padded[2:, 1:-1], (1, 1), (-1, 0)),
-        (inside & ~padded[1:-1, :-2], (0, 1), (0, -1)),
+    above_left, above_right = padded[:-1, :-1], padded[:-1, 1:]
+    below_left, below_right = padded[1:, :-1], padded[1:, 1:]
+    return np.stack(
+        [
+            below_right & ~above_right,
+            below_left & ~below_right,
+            above_left & ~below_left,
+            above_right & ~above_left,
+        ]
     )
-    following: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for border, (dx, dy), step in sides:
-        for row, column in np.argwhere(border).tolist():
-            following.setdefault((column + dx, row + dy), []).append(step)
-    return following
 
 
 def simplify(path: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -173,31 +193,35 @@ def simplify(path: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
     The tolerance starts at half a pixel, below what can be seen, and grows only as far as is needed.
     """
-    tolerance = 0.5
-    kept = _keep(path, tolerance)
-    while len(kept) > MAX_OUTLINE_POINTS:
-        tolerance *= 1.5
-        kept = _keep(path, tolerance)
-    return kept
-
-
-def _keep(path: npt.NDArray[np.float64], tolerance: float) -> npt.NDArray[np.float64]:
     if len(path) < 5:
         return path
+    tolerance = 0.5
+    needed = _needed(path, tolerance)
+    while np.count_nonzero(needed > tolerance) > MAX_OUTLINE_POINTS:
+        tolerance *= 1.5
+    return path[needed > tolerance]
+
+
+def _needed(path: npt.NDArray[np.float64], least: float) -> npt.NDArray[np.float64]:
+    """Return up to which tolerance each point of a closed path is kept; 0 for those below the least.
+
+    A point is kept if it and every point at which the path was split before it stick out by more.
+    """
     far = int(np.hypot(*(path - path[0]).T).argmax())
-    keep = np.zeros(len(path), np.bool_)
-    keep[[0, far]] = True
-    spans = [(0, far), (far, len(path))]
+    needed = np.zeros(len(path))
+    needed[[0, far]] = np.inf
+    spans = [(0, far, np.inf), (far, len(path), np.inf)]
     while spans:
-        first, last = spans.pop()
+        first, last, before = spans.pop()
         if last - first < 2:
             continue
         distances = _distances(path[first + 1 : last], path[first], path[last % len(path)])
         split = int(distances.argmax())
-        if distances[split] > tolerance:
-            keep[first + 1 + split] = True
-            spans += [(first, first + 1 + split), (first + 1 + split, last)]
-    return path[keep]
+        if distances[split] > least:
+            at, up_to = first + 1 + split, min(before, float(distances[split]))
+            needed[at] = up_to
+            spans += [(first, at, up_to), (at, last, up_to)]
+    return needed
 
 
 def _distances(

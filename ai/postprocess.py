@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from ai.labels import LABELS
-from ai.preprocess import Letterbox, separable_bilinear
+from ai.preprocess import Letterbox, bilinear_above, separable_bilinear
 from ai.segmentation import Mask
 
 MARGIN = 2
@@ -102,15 +102,26 @@ def _drop_pieces(name: str, field: npt.NDArray[np.float32], found: npt.NDArray[n
 def _fill_holes(name: str, field: npt.NDArray[np.float32]) -> tuple[str, ...]:
     """Lift small holes above the threshold, in place."""
     found = field > 0
-    holes, count = ndimage.label(ndimage.binary_fill_holes(found) & ~found, _CONNECTED_8)
-    if not count:
+    enclosed = _enclosed(found)
+    if enclosed is None:
         return ()
+    holes, _ = ndimage.label(enclosed, _CONNECTED_8)
     small = np.bincount(holes.ravel()) < HOLE_FRACTION * np.count_nonzero(found)
     small[0] = False
     if not small.any():
         return ()
     field[small[holes]] = EPSILON
     return (f"{name}: {np.count_nonzero(small)} hole(s) filled",)
+
+
+def _enclosed(found: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
+    """Return what is not found and not joined, side by side, to the border of the grid; None: nothing."""
+    rest, count = ndimage.label(~found)
+    is_hole = np.ones(count + 1, np.bool_)
+    is_hole[0] = False  # what was found
+    for border in (rest[0], rest[-1], rest[:, 0], rest[:, -1]):
+        is_hole[border] = False
+    return is_hole[rest] if is_hole.any() else None
 
 
 def _upsample(field: npt.NDArray[np.float32], top: int, left: int, box: Letterbox) -> Mask:
@@ -122,8 +133,10 @@ def _upsample(field: npt.NDArray[np.float32], top: int, left: int, box: Letterbo
     columns = _native_range(left, field.shape[1], box.left, box.scale, box.columns)
     at_rows = box.network_rows(rows.start, rows.stop) - top
     at_columns = box.network_columns(columns.start, columns.stop) - left
-    native = separable_bilinear(field, at_rows, at_columns)
-    above = native > min(0.0, float(np.nextafter(native.max(), np.float32(-np.inf))))
+    above = bilinear_above(field, 0.0, at_rows, at_columns)
+    if not above.any():
+        native = separable_bilinear(field, at_rows, at_columns)
+        above = native > np.nextafter(native.max(), np.float32(-np.inf))
     height, width = _bounds(above) or (slice(None), slice(None))
     return Mask(
         above[height, width].copy(), rows.start + (height.start or 0), columns.start + (width.start or 0)

@@ -66,8 +66,10 @@ class Mask:
     @cached_property
     def centroid(self) -> tuple[float, float]:
         """(column, row) of the centre of area, image coordinates: pixel (0, 0) covers [0, 1) x [0, 1)."""
-        rows, columns = np.nonzero(self.pixels)
-        return float(columns.mean()) + self.left + 0.5, float(rows.mean()) + self.top + 0.5
+        height, width = self.pixels.shape
+        columns = int(np.count_nonzero(self.pixels, axis=0) @ np.arange(width))
+        rows = int(np.count_nonzero(self.pixels, axis=1) @ np.arange(height))
+        return columns / self.area + self.left + 0.5, rows / self.area + self.top + 0.5
 
     def dense(self, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
         """Return the mask as a bool array of the radiograph's shape (rows, columns)."""

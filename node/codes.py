@@ -5,6 +5,8 @@ hold no code for a concept, a private one of the scheme 99PAXNODE says what is m
 public scheme.
 """
 
+from functools import cache
+
 from highdicom.sr import CodedConcept
 from pydicom import Dataset
 
@@ -147,8 +149,9 @@ def part_of(label: Label) -> Code | None:
     return next((code for code in label.modifiers if code not in SIDES), None)
 
 
+@cache
 def concept(code: Code) -> CodedConcept:
-    """Return the code as highdicom writes it."""
+    """Return the code as highdicom writes it: one and the same wherever it stands, for nobody changes it."""
     return CodedConcept(code.value, code.scheme, code.meaning)
 
 

@@ -4,7 +4,6 @@ These checks are fast and ours; tests hold them against dciodvfy where it is ins
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from io import BytesIO
 
 from pydicom import Dataset
 from pydicom.uid import (
@@ -17,6 +16,7 @@ from pydicom.uid import (
 
 from node.attributes import CONVERSION_ERRORS
 from node.contexts import LABEL_MAP_STORAGE
+from node.encoding import file_bytes
 from node.errors import ResultError
 from node.gate import Violation, contents, general
 from node.gate_image import presentation_state, secondary_capture
@@ -58,13 +58,11 @@ def encoded(result: Dataset) -> bytes:
     Raises:
         ResultError: It cannot be encoded.
     """
-    content = BytesIO()
     try:
-        result.save_as(content, enforce_file_format=True)
+        return file_bytes(result)
     except (*CONVERSION_ERRORS, OSError) as exc:  # pydicom makes an OSError of what it cannot pack
         broken = Violation("GEN-ENCODE", f"it cannot be encoded ({type(exc).__name__})")
         raise ResultError(f"the {result.get('Modality', 'result')} does not conform: {broken}") from exc
-    return content.getvalue()
 
 
 def violations(dataset: Dataset) -> list[Violation]:

@@ -30,9 +30,10 @@ class Entity(AE):
         others = [each for each in self.inherited if each.ae is not self and each.is_alive()]
         return [*super().active_associations, *others]
 
-    def associate(self, *where: Any, evt_handlers: Any = None, **how: Any) -> Association:
-        """Ask for an association, as pynetdicom does."""
-        return super().associate(*where, evt_handlers=[TAKES_TURNS, *(evt_handlers or ())], **how)
+    def associate(self, *where: Any, **how: Any) -> Association:
+        """Ask for an association, as pynetdicom does; handlers are given by name."""
+        how["evt_handlers"] = [TAKES_TURNS, *(how.get("evt_handlers") or ())]
+        return super().associate(*where, **how)
 
 
 def application_entity(ae_title: str) -> Entity:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ai.errors import NotAChestError
-from ai.preprocess import Letterbox, network_input
+from ai.preprocess import Letterbox, bilinear_above, network_input, separable_bilinear
 
 
 @pytest.mark.parametrize("shape", [(64, 8300), (8300, 64)])
@@ -15,3 +15,20 @@ def test_pictures_too_narrow_for_the_grid_are_refused(shape: tuple[int, int]) ->
 def test_film_is_where_the_grid_holds_picture(rows: int, columns: int) -> None:
     box = Letterbox(rows, columns, 64)
     assert np.array_equal(box.film(), box.to_network(np.ones((rows, columns), np.float32)) == 1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows", "columns"), [((9, 7), 300, 205), ((1, 5), 64, 3), ((40, 40), 10, 65)]
+)
+def test_samples_above_a_level_are_those_of_the_sampled_picture(
+    shape: tuple[int, int], rows: int, columns: int
+) -> None:
+    image = np.random.default_rng(3).normal(size=shape).astype(np.float32)
+    at = np.linspace(-1, shape[0], rows), np.linspace(-1, shape[1], columns)
+    samples = separable_bilinear(image, *at)
+    above = bilinear_above(image, 0.25, *at)
+    assert above.any()
+    assert (
+        np.array_equal(above, samples > 0.25)
+        or np.abs(samples[above != (samples > 0.25)] - 0.25).max() < 1e-6
+    )

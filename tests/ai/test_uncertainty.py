@@ -1,8 +1,18 @@
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from ai.preprocess import Letterbox
-from ai.uncertainty import SHIFT, Reliability, Trust, agreement, expected_dice, second_look, trust_of
+from ai.uncertainty import (
+    SHIFT,
+    Reliability,
+    Trust,
+    agreement,
+    expected_dice,
+    probabilities,
+    second_look,
+    trust_of,
+)
 
 SIZE, GRID = 64, 32
 
@@ -87,3 +97,9 @@ def test_trust_in_words() -> None:
     assert str(Trust(0.314, 0.9)) == "probability 0.31 of a Dice of 0.90 or more"
     assert not Trust(0.49, 0.9).suffices
     assert Trust(0.5, 0.9).suffices
+
+
+def test_probabilities_are_those_of_scipy_from_impossible_to_certain() -> None:
+    logits = np.array([-np.inf, -1000, -88.8, -20, -1, 0, 1, 20, 1000, np.inf], np.float32)
+    assert probabilities(logits) == pytest.approx(expit(logits), abs=2e-7)
+    assert probabilities(logits).dtype == np.float32

@@ -38,17 +38,17 @@ def test_who_waits_rests_until_it_may_pass(turn: Turn, association: Any) -> None
     assert not turn.is_set()
     assert not turn.wait(timeout=0.01)
     assert association._is_paused
-    passed = threading.Event()
-    thread = threading.Thread(target=lambda: turn.wait() and passed.set())
+    passed: list[bool] = []
+    thread = threading.Thread(target=lambda: passed.append(turn.wait()))
     thread.start()
     turn.set()
     thread.join(PATIENCE_S)
-    assert passed.is_set()
+    assert passed == [True]
     assert not association._is_paused
 
 
 def test_answer_is_heard_though_the_thread_was_on_its_way(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The thread stands still after the checkpoint, and we do after sending: the answer is there before both."""
+    """The thread stands still after the checkpoint, and we after sending: the answer is there before."""
     wait = Turn.wait
 
     def pass_slowly(self: Turn, timeout: float | None = None) -> bool:

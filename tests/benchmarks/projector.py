@@ -1,8 +1,8 @@
 """How fast, how large and how right the projector is, beside a plain NumPy sum and DiffDRR, in one run.
 
-    python benchmarks/projector.py                         a synthetic body
-    python benchmarks/projector.py --case FOLDER           a case with ct.nii.gz and labels
-    python benchmarks/projector.py --diffdrr-python PATH   DiffDRR 0.6.1 too, from its environment
+    python -m tests.benchmarks.projector                         a synthetic body
+    python -m tests.benchmarks.projector --case FOLDER           a case with ct.nii.gz and labels
+    python -m tests.benchmarks.projector --diffdrr-python PATH   DiffDRR 0.6.1 too, from its environment
 
 Times are the best of several, in CPU seconds, which a busy machine lengthens less, and on the clock. Every
 line runs in a process of its own, so that memory peaks are its own. Linux.

@@ -1,28 +1,24 @@
 """Our Segmentation writer beside highdicom's: seconds, memory, and whether the bytes are the same.
 
-    python benchmarks/seg_encoder.py [--rows 2500 --columns 2048 --structures 159]
-
 Each runs in a process of its own, which begins with the same masks in their bounding boxes. Memory is what
 the process needs at most above what it had then. highdicom is given what it asks for, one array of rows x
 columns x structures; the time to fill it is not counted, its memory is, for without it there is no
 highdicom Segmentation. Our time comprises the conformance gate.
 """
 
-import argparse
 import hashlib
-import json
 import multiprocessing
 import resource
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from io import BytesIO
 
 import highdicom as hd
 import numpy as np
-import typer
 from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
@@ -32,9 +28,13 @@ from node.conformance import check_conformance
 from node.options import OutputOptions
 from node.reader import Source, read_radiograph
 from node.seg_writer import write_segmentations
+from tests.benchmarks.figure import Figure, Spread
+from tests.benchmarks.run_bench import Bench
 
 MEGABYTE = 1e6
 SEED = 5
+STRUCTURES, ROWS, COLUMNS = 159, 2500, 2048
+REPEATS = 3
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def film(rows: int, columns: int) -> Source:
     dataset.PixelData = np.broadcast_to(across, (rows, columns)).tobytes()
     dataset["PixelData"].VR = "OW"
     dataset.InstanceNumber, dataset.SeriesNumber = 1, 1
-    dataset.file_meta = hd.base.FileMetaDataset()
+    dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     content = BytesIO()
     dataset.save_as(content, enforce_file_format=True)
@@ -154,24 +154,27 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MEGABYTE
 
 
-def main() -> None:
-    """Measure both, and print seconds, memory and ratios."""
-    parser = argparse.ArgumentParser(description="our Segmentation writer beside highdicom's")
-    for name, default in (("structures", 159), ("rows", 2500), ("columns", 2048)):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    arguments = parser.parse_args()
-    size = (arguments.structures, arguments.rows, arguments.columns)
-    runs = {}
-    for name, write in (("highdicom", highdicoms), ("paxnode", ours)):
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            runs[name] = pool.apply(measured, (write, size))
-        typer.echo(f"{name} " + json.dumps(asdict(runs[name])))
-    theirs, own = runs["highdicom"], runs["paxnode"]
-    typer.echo(f"time: highdicom / paxnode = {theirs.seconds / own.seconds:.1f}")
-    typer.echo(f"memory: paxnode / highdicom = {own.peak_mb / theirs.peak_mb:.2f}")
-    typer.echo(f"Pixel Data: {'the same bytes' if own.digest == theirs.digest else 'DIFFERENT'}")
-    raise SystemExit(own.digest != theirs.digest)
+def measure(bench: Bench) -> list[Figure]:
+    """Measure both writers, in turns.
 
+    Raises:
+        RuntimeError: They do not write the same Pixel Data.
+    """
+    size = (bench.of(STRUCTURES, 10), bench.of(ROWS, 250), COLUMNS)
+    runs: dict[str, list[Run]] = {"highdicom": [], "paxnode": []}
+    for _ in range(bench.of(REPEATS)):
+        for name, write in (("highdicom", highdicoms), ("paxnode", ours)):
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                runs[name].append(pool.apply(measured, (write, size)))
+    if len({run.digest for each in runs.values() for run in each}) != 1:
+        raise RuntimeError("Pixel Data differs")
+    told = f"{size[0]} structures, {size[1]} x {size[2]}"
 
-if __name__ == "__main__":
-    main()
+    def beside(what: str, unit: str, value: Callable[[Run], float]) -> Figure:
+        own, theirs = (Spread.of([value(run) for run in runs[name]]) for name in ("paxnode", "highdicom"))
+        return Figure("encoder", what, told, unit, own, "highdicom", theirs, "the same bytes")
+
+    return [
+        beside("write a Segmentation", "s", lambda run: run.seconds),
+        beside("memory for it", "MB", lambda run: run.peak_mb),
+    ]

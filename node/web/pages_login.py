@@ -73,7 +73,7 @@ def _form(request: Request, desk: Desk, after: str, refused: str | None = None) 
     name, has_accounts = (refused or "")[:64], bool(desk.accounts.all())
     problem, status = ("", 200) if refused is None else (WRONG, 401)
     words = {"after": after, "name": name, "problem": problem}
-    return page(request, "login.html", status=status, has_accounts=has_accounts, **words)
+    return page(request, "login.html", None, status, has_accounts=has_accounts, **words)
 
 
 def _inside(after: str) -> str:

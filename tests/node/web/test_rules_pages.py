@@ -1,10 +1,10 @@
 """The rules as pages and over the API, tried on files, with a real node."""
 
-from html import escape
 from io import BytesIO
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
 from config.settings import Settings
 from node.job_rows import utc_now

@@ -23,7 +23,7 @@ OTHERS = "others"
 """The group of what the label table does not hold any more."""
 
 
-_SEEN = "what is seen of it: this is measured"
+_SEEN = "what is seen; measured"
 _WHOLE = "with what heart and diaphragm hide"
 NOTES = {
     "visible lung right": _SEEN,

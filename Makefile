@@ -72,7 +72,7 @@ audit: .venv/.all-installed ## ask OSV for known vulnerabilities of the dependen
 encoder: .venv/.all-installed ## our Segmentation writer beside highdicom's: time, memory, bytes
 	@$(BIN)/python -m tests.benchmarks.run_bench --part encoder
 
-viewers: .venv/.all-installed ## see the results of every profile in OHIF over Orthanc, pixel by pixel (DICOM=path adds yours)
+viewers: .venv/.all-installed ## see the results of every profile in OHIF and AMI over Orthanc, pixel by pixel (DICOM=path adds yours)
 	@$(INSTALL) --editable '.[dev,training,viewers]'
 	@$(BIN)/python -m tests.viewers.run_viewers $(if $(DICOM),'$(DICOM)')
 

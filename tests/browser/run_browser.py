@@ -20,7 +20,7 @@ from tests.browser.site import ACCESSION, PASSWORD, SECRET, Site, client, site, 
 from tests.browser.walk import SCHEMES, Scheme, Walk, steps
 from tests.browser.walk_script import script_steps
 from tests.faults.count import Count, told
-from tests.viewers.ohif import chromium
+from tests.viewers.page import chromium
 
 OUT = Path("out") / "browser"
 PAGES = {

@@ -12,6 +12,7 @@ from ai.labels import label
 from tests.viewers.films import Film
 from tests.viewers.ohif import Ohif
 from tests.viewers.overlay_pixels import Comparison, compare, line_hits
+from tests.viewers.page import ViewerPage
 
 LEAST_LINE_HITS = 0.85
 """Share of a line of a report that must be drawn where its points lie."""
@@ -40,18 +41,20 @@ class Finding:
         film: Its name.
         profile: For which the result was written.
         kind: Modality and Series Description.
+        viewer: Its name.
         segments: In the Segmentation; 0 for others.
         seconds: From the double click until all of it was listed and drawn; NaN if it was not.
-        layers: Pictures that lie over the film.
-        idle_renders: How often the viewer drew again within `IDLE_S` without being touched.
+        layers: Pictures that OHIF laid over the film.
+        idle_renders: How often OHIF drew again within `IDLE_S` without being touched.
         comparisons: Of each structure that was looked at.
         faults: What is wrong, in words.
-        must_be_shown: Whether OHIF has to show it.
+        must_be_shown: Whether the viewer has to show it.
     """
 
     film: str
     profile: str
     kind: str
+    viewer: str = Ohif.NAME
     segments: int = 0
     seconds: float = float("nan")
     layers: int = 0
@@ -65,18 +68,18 @@ class Finding:
         return SEG_LIMIT_S + LIMIT_PER_SEGMENT_S * segments if self.must_be_shown else UNSHOWN_LIMIT_S
 
 
-def check_segmentation(viewer: Ohif, seg: Dataset, film: Film, finding: Finding, picture: Path) -> None:
+def check_segmentation(viewer: ViewerPage, seg: Dataset, film: Film, finding: Finding, picture: Path) -> None:
     """Load a Segmentation, look at its names and its pixels, keep a picture; add to the finding.
 
     Raises:
-        tests.viewers.ohif.NotShownError: The viewer did not show it.
+        tests.viewers.page.NotShownError: The viewer did not show it.
     """
     names = [str(segment.SegmentLabel) for segment in seg.SegmentSequence]
     finding.segments = len(names)
     finding.seconds = viewer.load(seg.SeriesInstanceUID, len(names), finding.limit_s(len(names)))
-    viewer.leave_out_outlines()
     picture.write_bytes(viewer.screenshot())
-    finding.layers, finding.idle_renders = viewer.layers(), viewer.renders(IDLE_S)
+    if isinstance(viewer, Ohif):
+        finding.layers, finding.idle_renders = viewer.layers(), viewer.renders(IDLE_S)
     finding.faults += panel_faults(viewer.panel(), list(film.segmentation.masks), names)
     finding.comparisons += compared(viewer, film, names)
     for each in finding.comparisons:
@@ -99,7 +102,7 @@ def panel_faults(panel: list[tuple[int, str]], found: list[str], sent: list[str]
     return faults
 
 
-def compared(viewer: Ohif, film: Film, names: list[str]) -> Iterator[Comparison]:
+def compared(viewer: ViewerPage, film: Film, names: list[str]) -> Iterator[Comparison]:
     """Yield how structures are drawn: each of `film.checked` alone, then all together."""
     geometry, shape = viewer.geometry()
     if shape != film.source.shape:
@@ -120,7 +123,7 @@ def check_report(viewer: Ohif, report: Dataset, finding: Finding, picture: Path)
     """Load a report, look at its lines, keep a picture; add to the finding.
 
     Raises:
-        tests.viewers.ohif.NotShownError: The viewer did not show it.
+        tests.viewers.page.NotShownError: The viewer did not show it.
     """
     finding.seconds = viewer.load_report(report.SeriesInstanceUID, SR_LIMIT_S)
     canvas, screen = viewer.canvas(), viewer.viewport_screenshot()
@@ -142,7 +145,7 @@ def check_picture(viewer: Ohif, capture: Dataset, finding: Finding, picture: Pat
     """Open a Secondary Capture, compare the canvas with its pixels, keep a picture; add to the finding.
 
     Raises:
-        tests.viewers.ohif.NotShownError: The viewer did not show it.
+        tests.viewers.page.NotShownError: The viewer did not show it.
     """
     shape = (int(capture.Rows), int(capture.Columns))
     finding.seconds = viewer.load_image(capture.SeriesInstanceUID, shape, SR_LIMIT_S)

@@ -65,6 +65,11 @@ class Film:
     checked: tuple[str, ...] = CHECKED
 
     @property
+    def study_uid(self) -> str:
+        """Of the study that the film belongs to."""
+        return str(self.source.dataset.StudyInstanceUID)
+
+    @property
     def stored_masks(self) -> Mapping[str, npt.NDArray[np.bool_]]:
         """Every mask, dense, on the pixels as they are stored: what a viewer should draw."""
         source, masks = self.source, self.segmentation.masks

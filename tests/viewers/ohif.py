@@ -4,40 +4,23 @@ OHIF 3.13 leaves `cornerstone`, `cornerstoneTools` and `services` on the window;
 where the film lies on the canvas and switch segments, as the eye symbols in its panel do.
 """
 
-import base64
 import io
-import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from tests.viewers.orthanc import found
-from tests.viewers.overlay_pixels import Geometry, Picture, coloured
+from tests.viewers.overlay_pixels import Picture, coloured
+from tests.viewers.page import LONGEST_STEP_S, ViewerPage
 
 if TYPE_CHECKING:  # an extra of its own: the tests that need no browser run without it
-    from playwright.sync_api import Browser, ConsoleMessage, Page
-
-WIDTH, HEIGHT = 1280, 800
-"""Of the window: small, because WebGL is drawn in software here and takes its time for every pixel."""
-
-ARGUMENTS = [
-    "--no-sandbox",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist",
-]
-LONGEST_STEP_S = 240.0
-"""For one question to a page that is busy drawing; 159 structures keep it busy for a minute."""
+    from playwright.sync_api import Page
 
 LEAST_COLOURED = 150
 """Canvas pixels that are not grey before an overlay counts as drawn."""
 
-POLL_S = 0.2
 PROMPT = '[data-cy="yes-hydrate-btn"], [data-cy="prompt-begin-tracking-yes-btn"]'
 NO_TOUR = "localStorage.setItem('shownTours', JSON.stringify(['basicViewerTour']))"
 VIEWPORT = """
@@ -102,20 +85,17 @@ PANEL = """() => [...document.querySelectorAll('[data-cy="data-row"]')].map(row 
   row.innerText.trim().split('\\n')[0], row.querySelector('[data-cy="data-row-title"]').textContent])"""
 
 
-class NotShownError(Exception):
-    """OHIF did not show something in time; the message has what its console said."""
-
-
-class Ohif:
+class Ohif(ViewerPage):
     """One page of OHIF with one study."""
 
+    NAME = "OHIF"
+    CANVAS = CANVAS
+    GEOMETRY = GEOMETRY
+    PANEL = PANEL
+
     def __init__(self, page: "Page") -> None:
-        self._page = page
-        self.errors: list[str] = []
-        page.set_default_timeout(1000 * LONGEST_STEP_S)
+        super().__init__(page)
         page.add_init_script(NO_TOUR)
-        page.on("pageerror", lambda error: self.errors.append(str(error)[:300]))
-        page.on("console", self._note)
 
     def open(self, site: str, study_uid: str) -> None:
         """Open a study and the panel of segmentations; wait until the film is there."""
@@ -129,19 +109,23 @@ class Ohif:
     def load(self, series_uid: str, segments: int, limit_s: float) -> float:
         """Double-click a Segmentation, say yes; return the seconds until all is listed and drawn.
 
+        Its structures are drawn without their outlines from then on, which takes a third of the time.
+
         Raises:
-            NotShownError: That took longer than `limit_s`.
+            tests.viewers.page.NotShownError: That took longer than `limit_s`.
         """
         start = time.monotonic()
         self._double_click(series_uid)
         self._until(lambda: self._is_laid_over(series_uid, segments), "the overlay", limit_s)
-        return time.monotonic() - start
+        seconds = time.monotonic() - start
+        self._page.evaluate(NO_OUTLINES)
+        return seconds
 
     def load_report(self, series_uid: str, limit_s: float) -> float:
         """Double-click a report, say yes if asked; return the seconds until its lines are drawn.
 
         Raises:
-            NotShownError: That took longer than `limit_s`.
+            tests.viewers.page.NotShownError: That took longer than `limit_s`.
         """
         start = time.monotonic()
         self._double_click(series_uid)
@@ -152,31 +136,17 @@ class Ohif:
         """Double-click an image; return the seconds until one of this shape (rows, columns) is shown.
 
         Raises:
-            NotShownError: That took longer than `limit_s`.
+            tests.viewers.page.NotShownError: That took longer than `limit_s`.
         """
         start = time.monotonic()
         self._double_click(series_uid)
         self._until(lambda: self.geometry()[1] == shape, "the image", limit_s)
         return time.monotonic() - start
 
-    def geometry(self) -> tuple[Geometry, tuple[int, int]]:
-        """Return where the film lies on the canvas, and the film's (rows, columns)."""
-        told: dict[str, Any] = self._page.evaluate(GEOMETRY)
-        first, right, below = (np.array(told[name]) * told["scale"] for name in ("first", "right", "below"))
-        across = (right - first) / (told["columns"] - 1)
-        down = (below - first) / (told["rows"] - 1)
-        x, y = first.tolist()
-        return Geometry((x, y), tuple(across), tuple(down)), (told["rows"], told["columns"])
-
     def canvas(self) -> Picture:
         """Return what is drawn on the film's canvas: without the text around it."""
         self._redraw()
-        content = base64.b64decode(self._page.evaluate(CANVAS))
-        return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
-
-    def leave_out_outlines(self) -> None:
-        """Draw structures without their outlines from now on, which takes a third of the time."""
-        self._page.evaluate(NO_OUTLINES)
+        return super().canvas()
 
     def only(self, names: Sequence[str] | None) -> Picture:
         """Show these structures and no others, or all (None); return the canvas."""
@@ -185,11 +155,6 @@ class Ohif:
         while not np.array_equal(picture, again := self.canvas()):
             picture = again
         return picture
-
-    def screenshot(self) -> bytes:
-        """Return the whole window as PNG."""
-        content: bytes = self._page.screenshot(timeout=1000 * LONGEST_STEP_S)
-        return content
 
     def viewport_screenshot(self) -> Picture:
         """Return the window where the canvas lies, with the lines and the text over it."""
@@ -201,10 +166,6 @@ class Ohif:
         )
         return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
 
-    def panel(self) -> list[tuple[int, str]]:
-        """Return number and name of each row in the panel of segmentations, in order."""
-        return [(int(number), name) for number, name in self._page.evaluate(PANEL)]
-
     def layers(self) -> int:
         """Return how many pictures OHIF lays over the film: it needs more where structures overlap."""
         count: int = self._page.evaluate(LAYERS)
@@ -215,18 +176,13 @@ class Ohif:
         count: int = self._page.evaluate(RENDERS, seconds)
         return count
 
-    def _note(self, message: "ConsoleMessage") -> None:
-        if message.type == "error":
-            self.errors.append(message.text[:300])
-
     def _double_click(self, series_uid: str) -> None:
         self._until(lambda: self._page.evaluate(DISPLAY_SET, series_uid), "the series in the list", 30)
         identity = self._page.evaluate(DISPLAY_SET, series_uid)
         self._page.locator(f'[id="thumbnail-{identity}"]').dblclick()
 
     def _film_is_there(self) -> bool:
-        content = base64.b64decode(self._page.evaluate(CANVAS))
-        return int(np.asarray(Image.open(io.BytesIO(content)).convert("L")).max()) > 32
+        return int(super().canvas().max()) > 32
 
     def _is_laid_over(self, series_uid: str, segments: int) -> bool:
         """Whether the film is shown again, now with a Segmentation over it (before the yes: its preview)."""
@@ -235,9 +191,7 @@ class Ohif:
             return False
         if len(self.panel()) < segments:
             return False
-        content = base64.b64decode(self._page.evaluate(CANVAS))
-        picture = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
-        return int(coloured(picture, 16).sum()) >= LEAST_COLOURED
+        return int(coloured(super().canvas(), 16).sum()) >= LEAST_COLOURED
 
     def _has_lines(self) -> bool:
         self._agree()
@@ -251,43 +205,3 @@ class Ohif:
 
     def _redraw(self) -> None:
         self._page.evaluate(DRAWN_AGAIN)
-
-    def _until(self, holds: Callable[[], object], what: str, limit_s: float) -> None:
-        deadline = time.monotonic() + limit_s
-        while not holds():
-            if time.monotonic() > deadline:
-                raise NotShownError(f"{what} did not appear in {limit_s:g} s; {json.dumps(self.errors[-3:])}")
-            self._page.wait_for_timeout(1000 * POLL_S)
-
-
-@contextmanager
-def chromium() -> "Iterator[Browser]":
-    """Yield the installed Chromium, without a window and with WebGL in software."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=found("chromium"), args=ARGUMENTS)
-        try:
-            yield browser
-        finally:
-            browser.close()
-
-
-@contextmanager
-def opened(browser: "Browser", site: str, study_uid: str) -> Iterator[Ohif]:
-    """Yield a fresh page of OHIF that shows a study.
-
-    Raises:
-        NotShownError: The page does not do what it is asked.
-    """
-    from playwright.sync_api import Error
-
-    context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=1)
-    try:
-        viewer = Ohif(context.new_page())
-        viewer.open(site, study_uid)
-        yield viewer
-    except Error as error:  # of Playwright, for a page that does not answer
-        raise NotShownError(str(error)[:300]) from error
-    finally:
-        context.close()

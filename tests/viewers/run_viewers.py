@@ -1,4 +1,4 @@
-"""Sends results to a real Orthanc, opens them in a real OHIF, compares pixels with masks: `make viewers`.
+"""Sends results to a real Orthanc, opens them in OHIF and AMI, compares pixels with masks: `make viewers`.
 
 Four parts: Segmentations that are broken on purpose, each of which must be found; made films of every kind;
 real radiographs (the sample, and those that are named), written for every profile; a film with 159 structures
@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ from config.settings import ModelSettings
 from node.errors import NodeError
 from node.logs import configure_logs
 from node.model import load_segmenter
+from tests.viewers.ami import Ami
 from tests.viewers.broken import BREAKS
 from tests.viewers.check_results import (
     Finding,
@@ -44,9 +45,10 @@ from tests.viewers.films import (
     segmented,
     small_film,
 )
-from tests.viewers.ohif import NotShownError, chromium, opened
+from tests.viewers.ohif import Ohif
 from tests.viewers.orthanc import NotInstalledError, Orthanc
-from tests.viewers.viewer_site import ViewerSite, ohif_dist
+from tests.viewers.page import NotShownError, chromium, opened
+from tests.viewers.viewer_site import ViewerSite, ami_dist, ohif_dist
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -61,16 +63,19 @@ MADE_PROFILES = ("one", "labelmap")
 
 @dataclass
 class Run:
-    """One run with an archive, a viewer's site and a browser that are up.
+    """One run with an archive, the sites of the viewers and a browser that are up.
 
     Attributes:
+        ohif: The site of OHIF.
+        ami: The site of the page with AMI.
         pictures: Folder of the pictures.
         work: Folder of what is sent.
         findings: What was seen, in order.
     """
 
     orthanc: Orthanc
-    site: ViewerSite
+    ohif: ViewerSite
+    ami: ViewerSite
     browser: "Browser"
     pictures: Path
     work: Path
@@ -78,12 +83,19 @@ class Run:
     findings: list[Finding] = field(default_factory=list)
 
     def see(self, film: Film, profile: str, objects: Sequence[Dataset]) -> list[Finding]:
-        """Send a film with objects, look at each in a fresh page; return what was found."""
+        """Send a film with objects, look at each in a fresh page of OHIF; return what was found."""
         self._send(film, objects)
         seen = [self._see_one(film, profile, number, each) for number, each in enumerate(objects, start=1)]
         segs = [each for each in objects if each.Modality == "SEG"]
         if len(segs) > 1:
             seen.append(self._see_together(film, profile, segs))
+        self.findings += seen
+        return seen
+
+    def see_in_ami(self, film: Film, profile: str, segs: Sequence[Dataset]) -> list[Finding]:
+        """Send a film with Segmentations, look at each in a fresh page with AMI; return what was found."""
+        self._send(film, segs)
+        seen = [self._see_one_in_ami(film, profile, number, seg) for number, seg in enumerate(segs, start=1)]
         self.findings += seen
         return seen
 
@@ -102,7 +114,7 @@ class Run:
         picture = self.pictures / f"{film.name}-{profile}-{number}-{result.Modality}.png"
         self.console.print(f"[dim]{film.name}, {profile}: {finding.kind}[/]")
         try:
-            with opened(self.browser, self.site.url, str(film.source.dataset.StudyInstanceUID)) as viewer:
+            with opened(self.browser, Ohif, self.ohif.url, film.study_uid) as viewer:
                 if result.Modality == "SEG":
                     check_segmentation(viewer, result, film, finding, picture)
                 elif result.Modality == "SR" and any(polylines(result)):
@@ -117,11 +129,22 @@ class Run:
             raise RuntimeError(f"Orthanc ended while OHIF fetched {finding.kind} of {film.name}")
         return finding
 
+    def _see_one_in_ami(self, film: Film, profile: str, number: int, seg: Dataset) -> Finding:
+        finding = Finding(film.name, profile, f"SEG {seg.get('SeriesDescription', '')}", Ami.NAME)
+        picture = self.pictures / f"{film.name}-{profile}-{number}-SEG-{Ami.NAME}.png"
+        self.console.print(f"[dim]{film.name}, {profile}, {Ami.NAME}: {finding.kind}[/]")
+        try:
+            with opened(self.browser, Ami, self.ami.url, film.study_uid) as viewer:
+                check_segmentation(viewer, seg, film, finding, picture)
+        except NotShownError as error:
+            finding.faults.append(str(error))
+        return finding
+
     def _see_together(self, film: Film, profile: str, segs: Sequence[Dataset]) -> Finding:
         finding = _finding(film, profile, f"all {len(segs)} SEGs in one page")
         finding.seconds = 0.0
         try:
-            with opened(self.browser, self.site.url, str(film.source.dataset.StudyInstanceUID)) as viewer:
+            with opened(self.browser, Ohif, self.ohif.url, film.study_uid) as viewer:
                 for seg in segs:
                     segments = len(seg.SegmentSequence)
                     finding.seconds += viewer.load(seg.SeriesInstanceUID, segments, finding.limit_s(segments))
@@ -139,25 +162,42 @@ def _finding(film: Film, profile: str, kind: str) -> Finding:
 
 
 def see_films(run: Run, profiles: Sequence[str], films: Iterator[Film]) -> bool:
-    """Look at every film in every profile; tell whether all is as it must be."""
+    """Look at every film in every profile; tell whether all is as it must be.
+
+    Segmentations without an orientation, which OHIF does not show, are looked at in AMI as well.
+    """
     holds = True
     for film in films:
         for profile in profiles:
-            faults = [
-                fault for each in run.see(film, profile, results_of(profile, film)) for fault in each.faults
-            ]
-            holds &= not (faults and is_for_ohif(PROFILES[profile]))
+            results = results_of(profile, film)
+            seen = run.see(film, profile, results)
+            segs = [each for each in results if each.Modality == "SEG"]
+            if segs and film.checked and not PROFILES[profile].orientation_shim:
+                seen = seen + run.see_in_ami(film, profile, segs)
+            holds &= not any(each.faults for each in seen if each.must_be_shown)
     return holds
 
 
 def see_broken(run: Run, film: Film) -> bool:
     """Look at Segmentations that are wrong on purpose; tell whether each was found, and the right one not.
 
+    In OHIF with an orientation, in AMI without one.
+    """
+    found = [
+        are_found(film, "one", run.see),
+        are_found(film, "standard", run.see_in_ami),
+    ]
+    return all(found)
+
+
+def are_found(film: Film, profile: str, see: Callable[[Film, str, list[Dataset]], list[Finding]]) -> bool:
+    """Whether a profile's Segmentation was found wrong by its pixels where it is, and nowhere else.
+
     Only what was drawn counts: a page that did not come up has found nothing.
     """
-    seg = next(each for each in results_of("one", film) if each.Modality == "SEG")
-    (right,) = run.see(film, "right", [seg])
-    wrong = [run.see(film, name, [spoil(seg)])[0] for name, spoil in BREAKS.items()]
+    seg = next(each for each in results_of(profile, film) if each.Modality == "SEG")
+    (right,) = see(film, "right", [seg])
+    wrong = [see(film, name, [spoil(seg)])[0] for name, spoil in BREAKS.items()]
     found = [any(one.faults for one in each.comparisons) for each in wrong]
     return all(found) and not right.faults
 
@@ -175,14 +215,16 @@ def films_of(paths: Sequence[Path], console: Console) -> Iterator[Film]:
 
 def show(findings: Sequence[Finding], console: Console) -> None:
     """Print a row for each result and one for each structure."""
-    results = Table("film", "profile", "result", "segments", "seconds", "layers", "idle draws", "faults")
-    structures = Table("film", "profile", "structure", "pixels", "IoU", "filled", "outside", "colour")
+    titles = "film", "profile", "viewer"
+    results = Table(*titles, "result", "segments", "seconds", "layers", "idle draws", "faults")
+    structures = Table(*titles, "structure", "pixels", "IoU", "filled", "outside", "colour")
     for each in findings:
         figures = (str(each.segments or ""), f"{each.seconds:.1f}", str(each.layers), str(each.idle_renders))
-        results.add_row(each.film, each.profile, each.kind, *figures, "\n".join(each.faults))
+        names = each.film, each.profile, each.viewer
+        results.add_row(*names, each.kind, *figures, "\n".join(each.faults))
         for one in each.comparisons:
             shares = f"{one.iou:.3f}", f"{one.filled:.3f}", f"{one.outside:.4f}", f"{one.colour_distance:.1f}"
-            structures.add_row(each.film, each.profile, one.name, str(one.pixels), *shares)
+            structures.add_row(*names, one.name, str(one.pixels), *shares)
     console.print(structures)
     console.print(results)
 
@@ -193,9 +235,10 @@ def look(wanted: argparse.Namespace, console: Console) -> bool:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="paxnode-viewers-")))
         dist = wanted.ohif or ohif_dist(wanted.out)
         orthanc = stack.enter_context(Orthanc(work / "orthanc"))
-        site = stack.enter_context(ViewerSite(dist, orthanc.http_port))
+        ohif = stack.enter_context(ViewerSite(dist, orthanc.http_port))
+        ami = stack.enter_context(ViewerSite(ami_dist(wanted.out), orthanc.http_port))
         browser = stack.enter_context(chromium())
-        run = Run(orthanc, site, browser, wanted.out, work, console)
+        run = Run(orthanc, ohif, ami, browser, wanted.out, work, console)
         holds = True
         try:
             if "broken" in wanted.part:

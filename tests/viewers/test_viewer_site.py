@@ -62,10 +62,11 @@ def test_the_viewer_is_configured_for_the_archive_on_its_own_origin(site: Viewer
     assert config["dataSources"][0]["configuration"]["wadoRoot"] == "/dicom-web"
 
 
-def test_dicomweb_is_answered_by_the_archive(site: ViewerSite) -> None:
-    told, kind = _get(f"{site.url}/dicom-web/studies?limit=1")
+@pytest.mark.parametrize("path", ["/dicom-web/studies?limit=1", "/wado?requestType=WADO&objectUID=1.2"])
+def test_dicomweb_and_wado_are_answered_by_the_archive(site: ViewerSite, path: str) -> None:
+    told, kind = _get(site.url + path)
     answer = json.loads(told)
-    assert answer["path"] == "/dicom-web/studies?limit=1"
+    assert answer["path"] == path
     assert answer["accept"] == "multipart/related; type=a"
     assert f"http://{answer['host']}" == site.url
     assert kind == "application/dicom+json"

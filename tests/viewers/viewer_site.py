@@ -1,4 +1,4 @@
-"""OHIF and an archive's DICOMweb on one origin, so that no browser asks for permission across origins."""
+"""A viewer and an archive's DICOMweb on one origin, so that no browser asks for permission across origins."""
 
 import http.client
 import json
@@ -8,6 +8,8 @@ import subprocess
 import tarfile
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +20,13 @@ from tests.viewers.orthanc import found
 OHIF_VERSION = "3.13.2"
 """The release on npm that was measured; its package @ohif/app holds the built viewer."""
 
+AMI_VERSION, THREE_VERSION = "0.33.0", "0.116.1"
+"""Of the toolkit ami.js on npm, and the release of three that has what AMI's helpers ask of it."""
+
+AMI_PAGE = Path(__file__).with_name("ami_page.html")
+
 DICOMWEB_ROOT = "/dicom-web"
+WADO_URI_ROOT = "/wado"
 LONGEST_ANSWER_S = 600.0
 ISOLATION = {
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -99,7 +107,7 @@ class _SiteHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.split("?")[0]
-        if path.startswith(DICOMWEB_ROOT):
+        if path.startswith((DICOMWEB_ROOT, WADO_URI_ROOT)):
             self._ask_the_archive()
         elif path == "/app-config.js":
             self._answer(200, f"window.config = {json.dumps(APP_CONFIG)};".encode(), "text/javascript")
@@ -145,13 +153,33 @@ def ohif_dist(folder: Path) -> Path:
     """Return the built viewer; it is fetched with `npm pack` into the folder where it is not there yet."""
     dist = folder / f"ohif-{OHIF_VERSION}"
     if not dist.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as temporary:
-            command = [found("npm"), "pack", "--silent", f"@ohif/app@{OHIF_VERSION}"]
-            subprocess.run(command, cwd=temporary, check=True, stdout=subprocess.DEVNULL)
-            (archive,) = Path(temporary).glob("*.tgz")
-            with tarfile.open(archive) as packed:
-                wanted = [each for each in packed.getmembers() if not each.name.endswith(".map")]
-                packed.extractall(temporary, wanted, filter="data")
-            shutil.move(Path(temporary) / "package" / "dist", dist)
+        with _packed(f"@ohif/app@{OHIF_VERSION}", folder) as package:
+            shutil.move(package / "dist", dist)
     return dist
+
+
+def ami_dist(folder: Path) -> Path:
+    """Return the page with AMI; the toolkit is fetched as OHIF is."""
+    dist = folder / f"ami-{AMI_VERSION}"
+    dist.mkdir(parents=True, exist_ok=True)
+    for name in (f"ami.js@{AMI_VERSION}", f"three@{THREE_VERSION}"):
+        script = name.split("@")[0].removesuffix(".js") + ".min.js"
+        if not (dist / script).is_file():
+            with _packed(name, folder) as package:
+                shutil.move(package / "build" / script, dist / script)
+    shutil.copyfile(AMI_PAGE, dist / "index.html")
+    return dist
+
+
+@contextmanager
+def _packed(name: str, folder: Path) -> Iterator[Path]:
+    """Yield a package of npm (name@version), unpacked into a temporary folder within the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        command = [found("npm"), "pack", "--silent", name]
+        subprocess.run(command, cwd=temporary, check=True, stdout=subprocess.DEVNULL)
+        (archive,) = Path(temporary).glob("*.tgz")
+        with tarfile.open(archive) as packed:
+            wanted = [each for each in packed.getmembers() if not each.name.endswith(".map")]
+            packed.extractall(temporary, wanted, filter="data")
+        yield Path(temporary) / "package"

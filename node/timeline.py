@@ -113,4 +113,4 @@ def _next(group: Sequence[Delivery], changed_at: datetime) -> str:
     due_at = min(each.due_at for each in group)
     if due_at <= changed_at:  # they were put forward since, or are in a sender's hands
         return "tried again from then on"
-    return f"next try at {due_at:%H:%M:%S}"
+    return f"due again at {due_at:%H:%M:%S}"

@@ -59,7 +59,7 @@ def test_timeline_tells_how_often_a_delivery_failed_and_of_the_last_try(bench: B
         store.delivery_failed(first, reason, again)
     *_, told = job_view(store, 1).timeline
     assert told == Moment(
-        clock(), "2 tries to deliver SEG to pacs failed", f"no connection; next try at {again:%H:%M:%S}"
+        clock(), "2 tries to deliver SEG to pacs failed", f"no connection; due again at {again:%H:%M:%S}"
     )
 
     for _ in range(2):

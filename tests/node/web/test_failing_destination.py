@@ -69,7 +69,7 @@ def test_first_failure_is_told_everywhere(node: Node, viewer: Browser, make_dx: 
     for path in ("/jobs", "/jobs/1"):
         assert wait["text"][1:] in viewer.get(path).text
     [moment] = [each for each in shown["view"]["timeline"] if each["what"].startswith("1 try to deliver")]
-    assert moment["detail"].startswith(f"{wait['reason']}; next try at ")
+    assert moment["detail"].startswith(f"{wait['reason']}; due again at ")
 
 
 def test_time_of_failures_is_described_for_programs(viewer: Browser) -> None:

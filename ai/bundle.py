@@ -114,6 +114,8 @@ def _read_part(path: Path, name: str) -> bytes:
     try:
         if path.is_dir():
             return (path / name).read_bytes()
+        if path.exists() and not path.is_file():  # reading another thing may never end
+            raise BundleError(f"the model bundle {path} is neither a folder nor a .zip file")
         with zipfile.ZipFile(path) as archive:
             return archive.read(_member(archive, name))
     except (OSError, zipfile.BadZipFile, KeyError) as exc:

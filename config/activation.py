@@ -1,11 +1,10 @@
 """The active settings file: putting another text in its place, and going back."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from config.durable import write_file
+from config.durable import why_not_written, write_file
 from config.errors import SettingsChangedError, SettingsError
 from config.home import versions_of
 from config.settings import environment
@@ -69,12 +68,9 @@ class ActiveFile:
         return text_of(self.path) if self.path.exists() else None
 
     @property
-    def is_writable(self) -> bool:
-        """Whether another text can be put in its place: neither folder nor mount forbids it."""
-        real = self.path.resolve()
-        if not os.access(real.parent, os.W_OK | os.X_OK):
-            return False
-        return not real.exists() or not os.statvfs(real).f_flag & os.ST_RDONLY
+    def unwritable(self) -> str:
+        """Why no other text can be put in its place, in words; empty: one can."""
+        return why_not_written(self.path.resolve(), like=self.path)
 
     def activate(self, candidate: Path, who: str, why: str = "") -> Activation:
         """Let the text of another file be the active one, if it can be used.

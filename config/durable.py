@@ -1,10 +1,16 @@
 """Writing small files whole and durable: after a power cut the old one is there, or the new one."""
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
 from config.errors import SettingsError
+
+MOUNTS = Path("/proc/self/mountinfo")
+"""What this process sees mounted; the fifth field of a line is where (proc_pid_mountinfo(5))."""
+
+_ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 
 def write_file(path: Path, content: bytes, like: Path | None = None) -> None:
@@ -36,6 +42,47 @@ def write_file(path: Path, content: bytes, like: Path | None = None) -> None:
         raise SettingsError(f"{path}: cannot be written: {error.strerror}") from error
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def why_not_written(path: Path, like: Path | None = None) -> str:
+    """Return why `write_file` would not go through, in words; empty: it would.
+
+    All that it does is done with a file beside, but for taking the place of the file itself. What is a mount
+    of its own, such as a single file that a container is given, cannot be replaced (rename(2), EBUSY).
+
+    Args:
+        path: Which.
+        like: As in `write_file`.
+    """
+    if is_mount_point(path):
+        return "it is mounted as a single file, which cannot be replaced: mount its folder"
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        return error.strerror or "no file can be made beside it"
+    fresh, renamed = Path(name), Path(f"{name}.renamed")
+    try:
+        with os.fdopen(descriptor, "wb"):
+            _resemble(descriptor, like)
+        os.rename(fresh, renamed)
+    except OSError as error:
+        return error.strerror or "no file can be renamed beside it"
+    finally:
+        fresh.unlink(missing_ok=True)
+        renamed.unlink(missing_ok=True)
+    return ""
+
+
+def is_mount_point(path: Path) -> bool:
+    """Return whether something is mounted at a path, be it a file: `os.path.ismount` knows folders only."""
+    try:
+        lines = MOUNTS.read_bytes().splitlines()
+    except OSError:
+        return False
+    places = (line.split(b" ")[4] for line in lines if line.count(b" ") > 4)
+    return os.fsencode(path) in {
+        _ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), each) for each in places
+    }
 
 
 def sync_folder(folder: Path) -> None:

@@ -29,6 +29,7 @@ from node.rule_trial import kinds_of
 from node.spool import others_may
 from node.tls import client_context, server_context
 from node.transcode import SYNTAXES
+from node.unmatched import unmatched_warning
 
 SHOWN_WITHIN_S = 10.0
 """How long to wait for whatever has a port of ours to show its certificate, or to answer C-ECHO."""
@@ -37,6 +38,8 @@ SHOWN_WITHIN_S = 10.0
 def run_checks(settings: Settings) -> Iterator[CheckResult]:
     """Yield the result of each check; the settings themselves have been read already."""
     yield CheckResult("settings", True, f"read; AE title {settings.node.ae_title}")
+    if settings.rule:
+        yield check_rules(settings)
     yield check_model(settings.model)
     for bundle in dict.fromkeys(rule.model for rule in settings.rule if rule.model):
         found = check_model(settings.model.model_copy(update={"bundle": bundle}))
@@ -53,6 +56,13 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
     for destination in settings.every_destination:
         yield check_profile(settings, destination)
         yield check_peer(settings, destination)
+
+
+def check_rules(settings: Settings) -> CheckResult:
+    """See whether some rule holds for every image; that none does is no error."""
+    if warning := unmatched_warning(settings):
+        return CheckResult("rules", True, warning, is_warning=True)
+    return CheckResult("rules", True, f"{len(settings.rule)}; one of them holds for every image")
 
 
 def check_peer(settings: Settings, destination: AnyDestination) -> CheckResult:

@@ -32,11 +32,19 @@ TOLD_OF_SUCCESS = frozenset(
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What one check found, in words for an admin."""
+    """What one check found.
+
+    Attributes:
+        name: Of what was looked at.
+        passed: Whether the node can do with it.
+        words: For an admin.
+        is_warning: Whether an admin should look at it though it passed.
+    """
 
     name: str
     passed: bool
     words: str
+    is_warning: bool = False
 
 
 def classes_of(options: OutputOptions) -> tuple[UID, ...]:

@@ -7,16 +7,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from config.activation import ActiveFile
+from config.activation import Activation, ActiveFile
 from config.differences import changes, masked
 from config.errors import SettingsError
 from config.home import user
-from config.settings import environment, load_settings
+from config.settings import environment, load_settings, settings_of
 from config.source import Source
 from config.versions import Version
 from node.check import run_checks
 from node.check_peers import CheckResult
 from node.cli_jobs import MOMENT, print_rows
+from node.unmatched import unmatched_warning
 from node.uptake import last_good
 from node.usable import check_file, usable
 
@@ -45,8 +46,7 @@ def activate(file: FileArgument, config: ActiveOption, why: WhyOption = "") -> N
     """Let a settings file be the active one, if it can be used; a running node takes it up within seconds."""
     done = ActiveFile(config, usable).activate(file, user(), why)
     _say(f"{config} is version {done.version.number} now")
-    if done.set_aside:
-        _say(f"what it held cannot be used, and lies in {done.set_aside}")
+    _say_what_became(config, done)
 
 
 @configuration.command("list")
@@ -98,8 +98,7 @@ def roll_back(
     version = done.version
     same = f", the same as version {version.origin}" if version.origin not in {0, version.number} else ""
     _say(f"{config} is version {version.number} now{same}")
-    if done.set_aside:
-        _say(f"what it held cannot be used, and lies in {done.set_aside}")
+    _say_what_became(config, done)
 
 
 def checks_of(config: Path | None) -> Iterator[CheckResult]:
@@ -127,11 +126,20 @@ def print_checks(results: Iterable[CheckResult]) -> int:
     """Print what was found; return how many checks failed."""
     console, failed = Console(), 0
     for result in results:
-        mark = "[green]ok[/]" if result.passed else "[bold red]failed[/]"
+        good = "[yellow]warning[/]" if result.is_warning else "[green]ok[/]"
+        mark = good if result.passed else "[bold red]failed[/]"
         console.print(f"{mark:>14}  [bold]{result.name}[/]: ", end="")
         console.print(result.words, markup=False, highlight=False, soft_wrap=True)
         failed += not result.passed
     return failed
+
+
+def _say_what_became(config: Path, done: Activation) -> None:
+    """Say where a text went that could not be used, and what the new one leaves undone."""
+    if done.set_aside:
+        _say(f"what it held cannot be used, and lies in {done.set_aside}")
+    if warning := unmatched_warning(settings_of(Source.read(config, environment()))):
+        _say(f"warning: {warning}", err=True)
 
 
 def _compared(active: ActiveFile, before: str, after: str) -> tuple[Source, Source]:

@@ -89,9 +89,38 @@ def token(
     engine, clock = _database(load_settings(config))
     if name not in {each.name for each in AccountStore(engine, clock).all()}:
         raise AccountError(f"there is no account {name!r}")
-    lifetime = timedelta(days=days)
-    sessions = SessionStore(engine, clock, lambda: Lifetimes(lifetime, lifetime))
-    typer.echo(sessions.make_token(name, lifetime))
+    typer.echo(_sessions(engine, clock).make_token(name, timedelta(days=days)))
+
+
+@users.command("tokens")
+def tokens(config: ConfigOption = None) -> None:
+    """List the tokens of programs that are valid now: never the token itself, but the ID to revoke it by."""
+    print_rows(
+        ("id", "account", "role", "made (UTC)", "last used (UTC)", "valid until (UTC)"),
+        [
+            (
+                each.id,
+                each.account,
+                each.role.value,
+                each.made_at.strftime(MOMENT),
+                "never" if each.used_at is None else each.used_at.strftime(MOMENT),
+                each.ends_at.strftime(MOMENT),
+            )
+            for each in _sessions(*_database(load_settings(config))).tokens()
+        ],
+    )
+
+
+@users.command("revoke")
+def revoke(
+    token_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Of the token, as `paxnode users tokens` has it.")
+    ],
+    config: ConfigOption = None,
+) -> None:
+    """End a token at once; the account, its sessions and its other tokens stay."""
+    ended = _sessions(*_database(load_settings(config))).revoke(token_id)
+    _say(f"the token {ended.id} of {ended.account} is revoked")
 
 
 def _database(settings: Settings) -> tuple[Engine, Callable[[], datetime]]:
@@ -99,6 +128,11 @@ def _database(settings: Settings) -> tuple[Engine, Callable[[], datetime]]:
     engine = engine_for(settings.database.url.get_secret_value(), settings.node.data_dir)
     upgrade(engine)
     return engine, clock_for(engine)
+
+
+def _sessions(engine: Engine, clock: Callable[[], datetime]) -> SessionStore:
+    """Return the sessions for what needs no lifetimes of theirs: tokens have their own."""
+    return SessionStore(engine, clock, lambda: Lifetimes(timedelta(), timedelta()))
 
 
 def _password(*, from_stdin: bool) -> str:

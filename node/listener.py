@@ -201,6 +201,7 @@ class Listener:
             if association.is_alive():
                 association.abort()
                 association.join(1.0)
+        self._refusals.tell_all()
 
     # ---- what happens on a connection
 
@@ -213,7 +214,7 @@ class Listener:
         if len(self._associations) >= THREADS_PER_PLACE * self._settings.max_associations:
             reject_for_now(arrival)
             title, reason = arrival.calling_ae_title, "Rejected Transient: Local limit exceeded"
-            self._refusals.note("association rejected", reason, arrival.address[0], calling_ae_title=title)
+            self._refusals.note("association rejected", reason, arrival.address[0], title)
             return
         association = association_for(arrival, self._ae, self._handlers, self._settings.network_timeout_s)
         association.dimse = StreamingProvider(
@@ -241,9 +242,7 @@ class Listener:
         reason = "" if rejection is None else f"{rejection.result_str}: {rejection.reason_str}"
         where = address.address if address else ""
         for_good = rejection is not None and rejection.result == REJECTED_PERMANENT
-        self._refusals.note(
-            "association rejected", reason, where, is_alarming=for_good, calling_ae_title=title
-        )
+        self._refusals.note("association rejected", reason, where, title, is_alarming=for_good)
 
     def _closed(self, event: evt.Event) -> None:
         association = event.assoc

@@ -154,6 +154,7 @@ class Porch:
             self._change_doors(self._terms.doors)
         self._hang_up_on_the_late()
         self._look_after_certificates()
+        self._refusals.tell_due()
         if self._closed_until and time.monotonic() >= self._closed_until:
             self._open_doors()
 
@@ -177,7 +178,7 @@ class Porch:
     def _pause(self) -> float:
         """Return for how long nothing is to be done unless somebody comes."""
         now = time.monotonic()
-        due = [now + CERTIFICATES_EVERY_S]
+        due = [now + CERTIFICATES_EVERY_S, now + self._refusals.due_in_s]
         if self._closed_until:
             due.append(self._closed_until)
         if self._waiting:

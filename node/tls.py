@@ -4,6 +4,7 @@ PS3.15 B.12 (BCP 195 TLS Secure Transport Connection Profile, RFC 8996 and RFC 9
 """
 
 import ssl
+import stat
 from pathlib import Path
 
 from config.network import TlsSettings
@@ -11,6 +12,9 @@ from node.errors import TlsError
 
 CIPHER_SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Of TLS 1.2: forward secrecy and authenticated encryption only (RFC 9325 4.2); of TLS 1.3 all are such."""
+
+LARGEST_FILE = 4_000_000
+"""Bytes of a file of certificates; those that systems trust, all in one, have 0.25 million."""
 
 OPTIONS = ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET
 """No compression (RFC 9325 3.3), no renegotiation (3.5), no tickets that outlive a certificate (3.4)."""
@@ -96,9 +100,15 @@ def _why_not(reason: str, files: tuple[Path, Path], contents: tuple[bytes, bytes
 
 def _content(path: Path, setting: str) -> bytes:
     try:
-        return path.read_bytes()
+        if not stat.S_ISREG(path.stat().st_mode):  # reading another thing may never end
+            raise TlsError(f"'{setting}' {path} is no file")
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise TlsError(f"'{setting}' {path} cannot be read: {error.strerror}") from error
+    if len(content) > LARGEST_FILE:
+        raise TlsError(f"'{setting}' {path} has more than {LARGEST_FILE} bytes: it holds no certificates")
+    return content
 
 
 class _PasswordNeeded(Exception):  # noqa: N818 - never leaves this module

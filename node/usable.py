@@ -8,15 +8,18 @@ from ai.errors import AiError
 from config.errors import SettingsError
 from config.settings import Settings, environment, settings_of
 from config.source import Location, Source
-from node.check import check_profile, check_tls
+from node.check import check_profile, check_rules, check_tls
 from node.check_peers import CheckResult
 from node.errors import TlsError
 from node.model import STAND_IN
 from node.options import options_of
 from node.tls import client_context, server_context
 
+UNEXPLAINED = "names a file that this node cannot use: `paxnode config check` on its machine says why"
+"""What is told of every file alike: that it is not there, not to be read, or another thing."""
 
-def usable(source: Source, *, with_model: bool = True) -> Settings:
+
+def usable(source: Source, *, with_model: bool = True, explains: bool = True) -> Settings:
     """Return settings that a node can go by: everything that they name on this machine is there and good.
 
     A destination that does not answer, or a certificate that has expired, does not make a file unusable.
@@ -24,12 +27,22 @@ def usable(source: Source, *, with_model: bool = True) -> Settings:
     Args:
         source: The text.
         with_model: Whether the model bundle is looked at; a process that does not work needs none.
+        explains: Whether errors tell what is wrong with a file that the text names. Not to whoever asks from
+            elsewhere: they would learn which files there are on this machine, and what stands in some.
 
     Raises:
         SettingsError: It cannot be used; the message names file, line and key.
     """
     settings = settings_of(source)
     _check_profiles(settings, source)
+    for location, error in _unusable_files(settings, with_model=with_model):
+        why = str(error) if explains else f"{str(location[-1])!r} {UNEXPLAINED}"
+        raise SettingsError(f"{source.place(location)}: {why}") from error
+    return settings
+
+
+def _unusable_files(settings: Settings, *, with_model: bool) -> Iterator[tuple[Location, Exception]]:
+    """Yield each file that settings name and that cannot be used: where it is named, and why."""
     tls = settings.tls
     if tls.certificate or tls.authorities:
         try:
@@ -37,15 +50,17 @@ def usable(source: Source, *, with_model: bool = True) -> Settings:
             if tls.certificate:
                 server_context(tls)
         except TlsError as error:
-            key = "certificate" if tls.certificate else "authorities"
-            raise SettingsError(f"{source.place(('tls', key))}: {error}") from error
-    if with_model:
+            yield ("tls", "certificate" if tls.certificate else "authorities"), error
+    if not with_model:
+        return
+    bundles: list[tuple[Location, str]] = [(("model", "bundle"), settings.model.bundle)]
+    rules = enumerate(settings.rule)
+    bundles += [(("rule", number, "model"), rule.model) for number, rule in rules if rule.model]
+    for location, bundle in bundles:
         try:
-            _bundle(settings.model.bundle)
+            _bundle(bundle)
         except AiError as error:
-            raise SettingsError(f"{source.place(('model', 'bundle'))}: {error}") from error
-        _check_rules(settings, source)
-    return settings
+            yield location, error
 
 
 def check_file(path: Path) -> Iterator[CheckResult]:
@@ -59,6 +74,8 @@ def check_file(path: Path) -> Iterator[CheckResult]:
         yield CheckResult("settings", False, str(error))
         return
     yield CheckResult("settings", True, f"read; AE title {settings.node.ae_title}")
+    if settings.rule:
+        yield check_rules(settings)
     bundle = _bundle(settings.model.bundle)
     words = (
         f"{bundle.identity.id} {bundle.identity.version}" if bundle else "the stand-in, never for patients"
@@ -83,16 +100,6 @@ def _check_profiles(settings: Settings, source: Source) -> None:
         except AiError as error:
             place = source.place(places.get(profile.name, ("results", "profile")))
             raise SettingsError(f"{place}: {error}") from error
-
-
-def _check_rules(settings: Settings, source: Source) -> None:
-    """Raise SettingsError for a rule whose bundle cannot be used."""
-    for number, rule in enumerate(settings.rule):
-        try:
-            if rule.model:
-                _bundle(rule.model)
-        except AiError as error:
-            raise SettingsError(f"{source.place(('rule', number, 'model'))}: {error}") from error
 
 
 def _bundle(named: str) -> Bundle | None:

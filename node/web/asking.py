@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Path, Query, Request
 from pydantic import BeforeValidator
 
-from node.errors import NotThereError
+from node.errors import NotThereError, TransitionError
 from node.jobs import Job
 from node.states import State
 from node.study_view import JobView
@@ -86,8 +86,17 @@ def note_look(desk: Desk, request: Request, visitor: Visitor, job_id: int, *, is
 
 
 def note_and_carry_out(desk: Desk, request: Request, visitor: Visitor, view: JobView, asked: Asked) -> Job:
-    """Write down what somebody asks of a job, and do it; errors as in `node.web.job_orders.carry_out`."""
+    """Write down what somebody asks of a job, do it, and write down how that ended.
+
+    Raises:
+        TransitionError: As in `node.web.job_orders.carry_out`.
+    """
     known = {each.delivery.destination for each in view.deliveries}
     to = f"to {asked.destination}" if asked.destination in known else ""
-    desk.note(request, visitor, ACTS[asked.order], about(view.job), to)
-    return carry_out(desk.store, view.job.id, asked, desk.destinations)
+    with desk.noting(request, visitor, ACTS[asked.order], about(view.job), to) as ending:
+        try:
+            return carry_out(desk.store, view.job.id, asked, desk.destinations)
+        except TransitionError:  # its words may hold what somebody typed
+            present = desk.store.job(view.job.id) or view.job
+            ending.words = f"refused: the job is {present.state.value}"
+            raise

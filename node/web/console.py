@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
@@ -49,7 +49,6 @@ PAGES = (
 APIS = (api_status, api_jobs, api_rules, api_settings, api_peers, api_deeds)
 
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
-    (NotLoggedInError, 401),
     (NotAllowedError, 403),
     (NotThereError, 404),
     (TransitionError, 409),
@@ -103,6 +102,7 @@ def add_console(app: FastAPI, desk: Desk) -> None:
         app.include_router(module.router, include_in_schema=False)
     for module in APIS:
         app.include_router(module.router, prefix="/api/v1", responses=PROBLEMS)
+    app.add_exception_handler(NotLoggedInError, _of_nobody)
     for kind, status in STATUSES:
         app.add_exception_handler(kind, _answering(status))
     app.add_exception_handler(HTTPException, _of_the_server)
@@ -111,11 +111,15 @@ def add_console(app: FastAPI, desk: Desk) -> None:
 
 def _answering(status: int) -> Callable[[Request, Exception], Response]:
     def answer(request: Request, error: Exception) -> Response:
-        if isinstance(error, NotLoggedInError) and not request.url.path.startswith(API):
-            return RedirectResponse(pages_login.login_url(request), 303)
         return _told(request, status, str(error))
 
     return answer
+
+
+async def _of_nobody(request: Request, error: Exception) -> Response:
+    if request.url.path.startswith(API):
+        return JSONResponse({"error": str(error)}, 401)
+    return await pages_login.led_to_login(request)
 
 
 def _of_the_server(request: Request, error: Exception) -> Response:

@@ -1,14 +1,25 @@
-"""Who did what in the console, and who looked at which study: written before it is done, kept for ever."""
+"""Who did what in the console, and who looked at which study: written before it is done, kept for ever.
 
-from collections.abc import Callable
+How an order ended is added afterwards; where nothing is added, the node went down meanwhile.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, insert, select, update
 
 from node.database import reading, writing
+from node.errors import StorageError
+from node.logs import get_logger
 from node.web.account_tables import deeds
+
+LONGEST_DETAIL, LONGEST_ENDING = 800, 200
+"""Characters."""
+
+log = get_logger()
 
 
 class Act(StrEnum):
@@ -52,6 +63,17 @@ class Deed:
     detail: str
 
 
+@dataclass
+class Ending:
+    """How a deed ends.
+
+    Attributes:
+        words: Empty while it is not known; nothing that somebody typed.
+    """
+
+    words: str = ""
+
+
 class DeedStore:
     """The deeds in the database.
 
@@ -64,18 +86,43 @@ class DeedStore:
         self._engine = engine
         self._clock = clock
 
-    def write(self, who: str, address: str, act: Act, about: str = "", detail: str = "") -> None:
-        """Write a deed down."""
+    def write(self, who: str, address: str, act: Act, about: str = "", detail: str = "") -> int:
+        """Write a deed down; return its number."""
         values = {
             "who": who[:64],
             "address": address,
             "what": act,
             "about": about[:200],
-            "detail": detail[:1000],
+            "detail": detail[:LONGEST_DETAIL],
         }
         printable = {name: value.replace("\0", "") for name, value in values.items()}
         with writing(self._engine) as connection:
-            connection.execute(insert(deeds).values(**printable, at=self._clock()))
+            adding = insert(deeds).values(**printable, at=self._clock()).returning(deeds.c.id)
+            return int(connection.execute(adding).scalar_one())
+
+    @contextmanager
+    def around(self, who: str, address: str, act: Act, about: str = "", detail: str = "") -> Iterator[Ending]:
+        """Write a deed down before it is done, and afterwards how it ended."""
+        number, ending = self.write(who, address, act, about, detail), Ending()
+        try:
+            yield ending
+            ending.words = ending.words or "done"
+        except Exception as error:
+            ending.words = ending.words or f"failed: {type(error).__name__}"
+            raise
+        finally:
+            self._end(number, ending.words)
+
+    def _end(self, number: int, words: str) -> None:
+        """Add how a deed ended; it has ended so also where that cannot be written."""
+        mine = deeds.c.id == number
+        try:
+            with writing(self._engine) as connection:
+                before = connection.scalar(select(deeds.c.detail).where(mine)) or ""
+                detail = "; ".join(part for part in (before, words[:LONGEST_ENDING]) if part)
+                connection.execute(update(deeds).where(mine).values(detail=detail))
+        except StorageError as error:
+            log.error("how a deed ended was not written", error=type(error).__name__)
 
     def latest(self, limit: int, before: int = 0, who: str = "") -> tuple[Deed, ...]:
         """Return the latest, the newest first.

@@ -1,5 +1,6 @@
 """What the console's pages are given: the node as it is watched, its queue, its accounts, its settings."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
@@ -15,7 +16,7 @@ from node.spool import Spool
 from node.watched import Watched
 from node.web.accounts import AccountStore
 from node.web.attempts import Attempts
-from node.web.deeds import Act, DeedStore
+from node.web.deeds import Act, DeedStore, Ending
 from node.web.looks import Looks
 from node.web.sessions import Lifetimes, SessionStore, Visitor
 
@@ -67,6 +68,12 @@ class Desk:
     def note(self, request: Request, visitor: Visitor, act: Act, about: str = "", detail: str = "") -> None:
         """Write down what a visitor does, before it is done."""
         self.deeds.write(visitor.name, address_of(request), act, about, detail)
+
+    def noting(
+        self, request: Request, visitor: Visitor, act: Act, about: str = "", detail: str = ""
+    ) -> AbstractContextManager[Ending]:
+        """Write down what a visitor does, before it is done, and afterwards how it ended."""
+        return self.deeds.around(visitor.name, address_of(request), act, about, detail)
 
 
 def desk_for(watched: Watched, store: JobStore, settings_file: Path | None) -> Desk:

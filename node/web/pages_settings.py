@@ -25,7 +25,8 @@ from node.web.settings_desk import (
 router = APIRouter()
 
 Text = Annotated[str, Form()]
-NOT_CHANGED = "nothing was changed"
+EDITOR = frozenset({"/settings/check", "/settings/dry-run", "/settings/activate"})
+"""Where the editor is sent, with what was typed in it."""
 
 
 @router.get("/settings")
@@ -81,6 +82,13 @@ def activate_text(
         problem = "" if outcome.problem else f"{error}"
         return _page(request, desk, visitor, wish, status, outcome=outcome, problem=problem)
     return RedirectResponse("/settings?done=1", 303)
+
+
+def editor(request: Request, desk: Desk, visitor: Visitor, wish: Wish, problem: str) -> Response:
+    """Show a text to an admin in the editor again, with why that is."""
+    if desk.settings_file is None:
+        return page(request, "settings_none.html", visitor)
+    return _page(request, desk, visitor, wish, outcome=checked(desk, wish.text), problem=problem)
 
 
 def _page(

@@ -68,10 +68,10 @@ def examined(desk: Desk, request: Request, visitor: Visitor, name: str) -> tuple
     if not _ONE_AT_A_TIME.acquire(blocking=False):
         raise ConflictError("another examination is under way: try again when it is done")
     try:
-        desk.note(request, visitor, Act.EXAMINE, name)
         version = desk.watched.version()
         told = Told(desk.settings_file, str(version) if version else "")
-        return diagnosis(settings, (name,), told).examinations
+        with desk.noting(request, visitor, Act.EXAMINE, name):
+            return diagnosis(settings, (name,), told).examinations
     finally:
         _ONE_AT_A_TIME.release()
 

@@ -2,13 +2,20 @@
 
 import socket
 import threading
+from contextlib import suppress
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from config.network import WebSettings
 from node.doors import listening_socket
 from node.logs import get_logger
+from node.refusals import EVERY_S, Refusals
+from node.web.guard import OPEN_TO_ALL
+from node.web.patience import Waiting
 
 STOP_GRACE_S = 2
 """How long answers that are on their way may take when the node stops."""
@@ -17,9 +24,46 @@ STOPPED_WITHIN_S = 5.0
 """The thread is not waited for any longer."""
 
 MOST_AT_ONCE = 100
-"""Connections at a time; more are answered 503. Who watches needs one, a browser up to six."""
+"""Requests in hand at a time; more are answered 503. A browser has up to six."""
+
+MOST_WATCHING = 50
+"""Requests for health and metrics besides."""
+
+RETRY = {"Connection": "close", "Retry-After": "1"}
 
 log = get_logger()
+
+
+class AtMost:
+    """An ASGI middleware that answers 503 where too many requests are in hand.
+
+    Who watches the node has room of his own: health is told also while people crowd.
+
+    Args:
+        app: What answers the others.
+        refusals: Is told of who is turned away.
+    """
+
+    def __init__(self, app: ASGIApp, refusals: Refusals) -> None:
+        self._app = app
+        self._refusals = refusals
+        self._in_hand = {True: 0, False: 0}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        is_watching = scope["path"] in OPEN_TO_ALL
+        if self._in_hand[is_watching] >= (MOST_WATCHING if is_watching else MOST_AT_ONCE):
+            address = (scope.get("client") or ("",))[0]
+            self._refusals.note("web request turned away", "too many are in hand", address)
+            answer = JSONResponse({"error": "too many requests are in hand: try again"}, 503, RETRY)
+            await answer(scope, receive, send)
+            return
+        self._in_hand[is_watching] += 1
+        try:
+            with suppress(ClientDisconnect):  # nobody is there who could be told
+                await self._app(scope, receive, send)
+        finally:
+            self._in_hand[is_watching] -= 1
 
 
 class WebServer:
@@ -33,11 +77,12 @@ class WebServer:
     def __init__(self, settings: WebSettings, app: FastAPI) -> None:
         self._settings = settings
         self._socket: socket.socket | None = None
+        self._refusals = Refusals()
         self._server = uvicorn.Server(
             uvicorn.Config(
-                app,
+                AtMost(app, self._refusals),
                 loop="asyncio",
-                http="h11",
+                http=Waiting(self._refusals).protocol(),
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -45,7 +90,8 @@ class WebServer:
                 server_header=False,
                 proxy_headers=bool(settings.trusted_proxies),
                 forwarded_allow_ips=list(settings.trusted_proxies),
-                limit_concurrency=MOST_AT_ONCE,
+                callback_notify=self._tell_due,
+                timeout_notify=int(EVERY_S),
                 timeout_graceful_shutdown=STOP_GRACE_S,
             )
         )
@@ -75,6 +121,10 @@ class WebServer:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+        self._refusals.tell_all()
+
+    async def _tell_due(self) -> None:
+        self._refusals.tell_due()
 
     def _serve(self) -> None:
         assert self._socket is not None, "start opened it"

@@ -11,10 +11,14 @@ from sqlalchemy import Engine, Row, delete, insert, select, update
 
 from node.database import reading, writing
 from node.web.account_tables import accounts, sessions
+from node.web.errors import AccountError
 from node.web.roles import Role
 
 SEEN_EVERY = timedelta(seconds=30)
 """That somebody is there is written down no more often than this."""
+
+TOKEN_ID_DIGITS = 12
+"""Of the digest of a token."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,27 @@ class Lifetimes:
 
     idle: timedelta
     whole: timedelta
+
+
+@dataclass(frozen=True)
+class Token:
+    """What is told of a token; never the token itself.
+
+    Attributes:
+        id: Names it: the first digits of its digest, from which it cannot be found.
+        account: As whom a program with it acts.
+        role: What it may do.
+        made_at: UTC.
+        used_at: When it was last shown, to the half minute; None: never.
+        ends_at: When it is over.
+    """
+
+    id: str
+    account: str
+    role: Role
+    made_at: datetime
+    used_at: datetime | None
+    ends_at: datetime
 
 
 class SessionStore:
@@ -83,21 +108,63 @@ class SessionStore:
         now, row = self._clock(), self._row(secret, is_token=False)
         if row is None or now - row.seen_at > self._lifetimes().idle:
             return None
-        if is_seen and now - row.seen_at > SEEN_EVERY:
-            with writing(self._engine, durable=False) as connection:
-                mine = sessions.c.digest == row.digest
-                connection.execute(update(sessions).where(mine).values(seen_at=now))
+        if is_seen:
+            self._see(row)
         return Visitor(row.account, Role(row.role), row.csrf)
 
     def owner_of_token(self, secret: str) -> Visitor | None:
         """Return as whom a program with a token acts; None where it is none, or is over."""
         row = self._row(secret, is_token=True)
-        return None if row is None else Visitor(row.account, Role(row.role), is_program=True)
+        if row is None:
+            return None
+        self._see(row)
+        return Visitor(row.account, Role(row.role), is_program=True)
+
+    def tokens(self) -> tuple[Token, ...]:
+        """Return every token that is valid now, by account, the oldest first."""
+        query = select(sessions, accounts.c.role).join(accounts, accounts.c.name == sessions.c.account)
+        query = query.where(sessions.c.is_token, sessions.c.ends_at > self._clock())
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(sessions.c.account, sessions.c.begun_at)).all()
+        return tuple(
+            Token(
+                id=row.digest[:TOKEN_ID_DIGITS],
+                account=row.account,
+                role=Role(row.role),
+                made_at=row.begun_at,
+                used_at=row.seen_at if row.seen_at > row.begun_at else None,
+                ends_at=row.ends_at,
+            )
+            for row in rows
+        )
+
+    def revoke(self, token_id: str) -> Token:
+        """End a token at once, and return what it was.
+
+        Raises:
+            AccountError: No valid token has that name.
+        """
+        found = next((each for each in self.tokens() if each.id == token_id), None)
+        if found is None:
+            raise AccountError(f"there is no token {token_id!r}: paxnode users tokens lists them")
+        with writing(self._engine) as connection:
+            is_it = sessions.c.digest.startswith(token_id, autoescape=True)
+            connection.execute(delete(sessions).where(is_it, sessions.c.is_token))
+        return found
 
     def end(self, secret: str) -> None:
         """End a session."""
         with writing(self._engine) as connection:
             connection.execute(delete(sessions).where(sessions.c.digest == _digest(secret)))
+
+    def _see(self, row: Row[Any]) -> None:
+        """Write down that somebody is there, if that is not written already."""
+        now = self._clock()
+        is_first = row.is_token and row.seen_at == row.begun_at
+        if is_first or now - row.seen_at > SEEN_EVERY:
+            with writing(self._engine, durable=False) as connection:
+                mine = sessions.c.digest == row.digest
+                connection.execute(update(sessions).where(mine).values(seen_at=now))
 
     def _row(self, secret: str, *, is_token: bool) -> Row[Any] | None:
         query = select(sessions, accounts.c.role).join(accounts, accounts.c.name == sessions.c.account)

@@ -18,6 +18,7 @@ from config.versions import Version, digest_of
 from node.bound import waiting
 from node.dry_run import Candidates, Comparison, dry_run, in_words
 from node.errors import NotThereError
+from node.unmatched import unmatched_warning
 from node.usable import usable
 from node.web.deeds import Act
 from node.web.desk import Desk
@@ -50,6 +51,8 @@ class StandingShown:
         refused: Why the file cannot be used; empty: it can.
         waiting: What of it takes effect after a restart, such as "node.port".
         is_writable: Whether the node can write the file, so that another text can be activated here.
+        unwritable: Why it cannot; empty: it can.
+        warning: What it leaves undone, such as images that no rule matches; empty: nothing.
     """
 
     version: int
@@ -57,6 +60,8 @@ class StandingShown:
     refused: str
     waiting: tuple[str, ...]
     is_writable: bool
+    unwritable: str
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,12 +90,14 @@ class Checked:
         line: Where, from 1; 0: nowhere in particular.
         changes: What differs from the file as it is now.
         waiting: What of it would take effect after a restart.
+        warning: What it would leave undone, such as images that no rule matches; empty: nothing.
     """
 
     problem: str = ""
     line: int = 0
     changes: tuple[Change, ...] = ()
     waiting: tuple[str, ...] = ()
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,13 +167,15 @@ def settings_of(desk: Desk, visitor: Visitor) -> SettingsShown:
 def standing_of(desk: Desk) -> StandingShown:
     """Return how the node stands to its settings file; errors as in `settings_of`."""
     active, running = _active(desk), desk.watched.version()
+    unwritable = active.unwritable
     try:
-        wanted = _usable(desk, Source.read(active.path, environment()))
+        wanted = _usable(desk, Source.read(active.path, environment()), explains=True)
     except SettingsError as error:
-        return StandingShown(0, running, str(error), (), active.is_writable)
+        return StandingShown(0, running, str(error), (), not unwritable, unwritable)
     version = active.current()
     number = 0 if version is None else version.number
-    return StandingShown(number, running, "", waiting(desk.settings, wanted), active.is_writable)
+    later, warning = waiting(desk.settings, wanted), unmatched_warning(wanted)
+    return StandingShown(number, running, "", later, not unwritable, unwritable, warning)
 
 
 def checked(desk: Desk, text: str) -> Checked:
@@ -181,7 +190,8 @@ def checked(desk: Desk, text: str) -> Checked:
         found = _LINE.search(str(error))
         return Checked(str(error), int(found[1]) if found else 0)
     before = Source.parsed(active.path.name, present, {})
-    return Checked("", 0, changes(before, source), waiting(desk.settings, wanted))
+    later, warning = waiting(desk.settings, wanted), unmatched_warning(wanted)
+    return Checked("", 0, changes(before, source), later, warning)
 
 
 def tried_out(desk: Desk, text: str, last: int) -> DryRunShown:
@@ -233,11 +243,14 @@ def activate(desk: Desk, request: Request, visitor: Visitor, wish: Wish) -> Acti
             raise _changed_since(active)
         source = _source(active, wish.text, _basis(active, present))
         active.examine(source)
-        desk.note(request, visitor, Act.ACTIVATE, "settings", wish.why)
-        try:
-            return active.activate_source(source, visitor.name, wish.why, wish.began)
-        except SettingsChangedError as error:  # by another process, since we looked
-            raise _changed_since(active) from error
+        with desk.noting(request, visitor, Act.ACTIVATE, "settings", wish.why) as ending:
+            try:
+                done = active.activate_source(source, visitor.name, wish.why, wish.began)
+            except SettingsChangedError as error:  # by another process, since we looked
+                ending.words = "refused: the file was changed meanwhile"
+                raise _changed_since(active) from error
+            ending.words = f"done: version {done.version.number}"
+        return done
 
 
 def roll_back(desk: Desk, request: Request, visitor: Visitor, number: int, why: str) -> Activation:
@@ -250,8 +263,10 @@ def roll_back(desk: Desk, request: Request, visitor: Visitor, number: int, why: 
     active = _active(desk)
     _numbered(active, number)
     with _ONE_AT_A_TIME:
-        desk.note(request, visitor, Act.ROLL_BACK, f"version {number}", why)
-        return active.roll_back(visitor.name, number, why)
+        with desk.noting(request, visitor, Act.ROLL_BACK, f"version {number}", why) as ending:
+            done = active.roll_back(visitor.name, number, why)
+            ending.words = f"done: version {done.version.number}"
+        return done
 
 
 def versions_of(desk: Desk, visitor: Visitor) -> tuple[VersionShown, ...]:
@@ -275,15 +290,16 @@ def differences(desk: Desk, before: int, after: int) -> tuple[Change, ...]:
     return changes(*(Source.parsed(active.path.name, text, {}) for text in texts))
 
 
-def _usable(desk: Desk, source: Source) -> Settings:
+def _usable(desk: Desk, source: Source, *, explains: bool = False) -> Settings:
     """Return settings that this process can go by; one that does not segment needs no model bundle.
 
     Other bundles than those that it was started with are looked at all the same: others go by this file, too.
+    What is wrong with a file that a text names is explained only where the text lies on the machine already.
     """
     is_working = desk.watched.parts().model is not None
-    wanted = usable(source, with_model=is_working)
+    wanted = usable(source, with_model=is_working, explains=explains)
     if not is_working and _bundles(wanted) - _bundles(desk.settings):
-        return usable(source)
+        return usable(source, explains=explains)
     return wanted
 
 

@@ -23,8 +23,7 @@ def try_upload(request: Request, desk: Desk, upload: Upload) -> TrialShown:
     """
     if upload.file is None:
         raise UndecodableError("no file was sent: choose a DICOM file")
-    desk.note(request, upload.visitor, Act.TRY_RULES)
     settings = desk.settings
     titles = Titles(upload.calling, upload.called or settings.node.ae_title)
-    with _ONE_AT_A_TIME:
+    with desk.noting(request, upload.visitor, Act.TRY_RULES), _ONE_AT_A_TIME:
         return tried(settings, upload.name, upload.file, titles)

@@ -1,4 +1,5 @@
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -118,6 +119,12 @@ def test_a_judge_travels_with_its_bundle(folder: Path, make_judge: Callable[...,
     assert judge.size == 64
     assert loaded.manifest == both.manifest
     assert loaded.identity == Bundle.load(folder).identity
+
+
+def test_what_is_neither_folder_nor_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(BundleError, match="neither a folder nor a"):
+        Bundle.load(tmp_path / "fifo")
 
 
 def test_a_changed_or_missing_judge_is_refused(folder: Path, make_judge: Callable[..., bytes]) -> None:

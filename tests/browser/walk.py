@@ -119,6 +119,7 @@ def steps(walk: Walk, made: Site, chest: Path, foot: Path) -> Iterator[Count]:
     yield from _keyboard(walk)
     yield from _tester(walk, chest, foot)
     yield from _settings(walk, made)
+    yield from _session_over(walk, made)
     yield from _failing(walk)
     yield from _study(walk)
     yield from _resending(walk, made)
@@ -183,6 +184,25 @@ def _settings(walk: Walk, made: Site) -> Iterator[Count]:
         until(lambda: _version(program) == 3, "version 3")
         yield Count.equal("version that the node goes by, rolled back", _version(program), 3)
     yield same("the file is as it was, secret and all", made.config.read_text(), made.first_text)
+
+
+def _session_over(walk: Walk, made: Site) -> Iterator[Count]:
+    """Activate what was typed when the session has ended, before the page has noticed."""
+    walk.go("/settings")
+    text = walk.page.get_by_label("The settings file")
+    typed = text.input_value().replace("longest_retry_s = 2.0", "longest_retry_s = 4.0")
+    text.fill(typed)
+    walk.page.locator("#outcome .done").wait_for()
+    walk.page.context.clear_cookies()
+    with walk.page.expect_navigation():
+        walk.page.get_by_role("button", name="Activate").click()
+    walk.page.get_by_label("Name").fill("admin")
+    walk.page.get_by_label("Password").fill(PASSWORD)
+    with walk.page.expect_navigation():
+        walk.page.get_by_role("button", name="Log in").click()
+    yield has("after the login", walk.said("main .problem"), "what you typed is here again")
+    yield same("the text in the editor", text.input_value(), typed)
+    yield same("the file, which was not touched", made.config.read_text(), made.first_text)
 
 
 def _version(program: httpx.Client) -> int:

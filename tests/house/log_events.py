@@ -25,9 +25,10 @@ def log_events() -> dict[str, str]:
 
 
 def sources() -> Iterator[Path]:
-    """Yield the modules of the node that log."""
+    """Yield the modules of the node that log, or have `node.refusals` log."""
     for path in sorted((ROOT / "node").rglob("*.py")):
-        if "get_logger" in path.read_text(encoding="utf-8"):
+        text = path.read_text(encoding="utf-8")
+        if "get_logger" in text or "refusals.note" in text:
             yield path
 
 

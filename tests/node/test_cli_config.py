@@ -85,6 +85,22 @@ def test_file_that_cannot_be_used_is_not_activated(desk: Desk) -> None:
     assert [row[1] for row in desk.numbers()] == ["1"]
 
 
+def test_rules_that_leave_images_unmatched_are_a_warning(desk: Desk) -> None:
+    dx = '[[rule]]\nname = "dx"\nwhen = [{ attribute = "Modality", is = "DX" }]\n'
+    rule = f'[model]\nbundle = "stand-in"\n{dx}'
+    unmatched = "every image but these stays unmatched, kept and not worked on: Modality is DX (rule dx)"
+    desk.candidate.write_text(desk.text("AI", rule))
+
+    checked = desk.run("config", "check", desk.candidate)
+    assert f"warning  rules: {unmatched}" in checked
+    assert f"warning: {unmatched}" in desk.activate("AI", rule)
+    assert f"warning  rules: {unmatched}" in desk.run("check", "--config", desk.active)
+
+    complete = rule + '[[rule]]\nname = "everything-else"\n'
+    assert "unmatched" not in desk.activate("AI", complete)
+    assert "ok  rules: 2; one of them holds for every image" in desk.run("config", "check", desk.active)
+
+
 def test_what_was_changed_by_hand_is_kept_before_it_is_replaced(desk: Desk) -> None:
     desk.active.write_text(desk.text("HAND"))
     assert "is no version" in desk.config("list")

@@ -1,3 +1,4 @@
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from node.job_rows import utc_now
 from node.web.accounts import AccountStore
 from node.web.errors import AccountError
 from node.web.roles import Role
+from node.web.sessions import Lifetimes, SessionStore
 
 PASSWORD = "correct horse battery"
 
@@ -62,6 +64,32 @@ def test_role_changes_and_an_account_goes(settings_file: Path, with_ada: Account
 
     assert run(settings_file, "remove", "ada").exit_code == 0
     assert with_ada.all() == ()
+
+
+def test_tokens_are_listed_without_themselves_and_revoked_one_by_one(
+    settings_file: Path, with_ada: AccountStore
+) -> None:
+    first, second = (run(settings_file, "token", "ada").output.strip() for _ in range(2))
+    engine = engine_for("", load_settings(settings_file).node.data_dir)
+    day = timedelta(days=1)
+    sessions = SessionStore(engine, utc_now, lambda: Lifetimes(day, day))
+    assert sessions.owner_of_token(second) is not None
+
+    listed = run(settings_file, "tokens").output
+    rows = [line.split("\t") for line in listed.splitlines()]
+    assert [row[1:3] for row in rows] == [["ada", "operator"]] * 2
+    assert [row[4] == "never" for row in rows] == [True, False]
+    assert first not in listed
+    assert second not in listed
+
+    assert f"the token {rows[0][0]} of ada is revoked" in run(settings_file, "revoke", rows[0][0]).output
+    assert sessions.owner_of_token(first) is None
+    assert sessions.owner_of_token(second) is not None
+    assert [line.split("\t")[0] for line in run(settings_file, "tokens").output.splitlines()] == [rows[1][0]]
+    for wrong in (rows[0][0], rows[1][0][:4], "%"):
+        done = run(settings_file, "revoke", wrong)
+        assert isinstance(done.exception, AccountError)
+    assert sessions.owner_of_token(second) is not None
 
 
 def test_token_is_made_for_an_account_only(settings_file: Path, with_ada: AccountStore) -> None:

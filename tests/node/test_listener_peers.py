@@ -192,6 +192,22 @@ def test_log_tells_why_an_association_was_rejected(run: Any, lines: io.StringIO)
     assert rejected["reason"] == "Rejected Permanent: Calling AE title not recognised"
 
 
+def test_every_title_that_was_rejected_is_told_by_its_own_name(run: Any, lines: io.StringIO) -> None:
+    node = run(calling_ae_titles=("CR1",))
+    for title in ("OTHER", "THIRD", "OTHER", "OTHER"):
+        assert node.associate(ae_title=title).is_rejected
+    wait_until(lambda: sum(node.listener.refusals.values()) == 4)
+    node.listener.stop()
+
+    told = [json.loads(line) for line in lines.getvalue().splitlines()]
+    rejected = [line for line in told if line["event"] == "association rejected"]
+    assert [(line["calling_ae_title"], line["count"]) for line in rejected] == [
+        ("OTHER", 1),
+        ("THIRD", 1),
+        ("OTHER", 2),
+    ]
+
+
 def test_only_listed_titles_may_be_called(run: Any) -> None:
     node = run(called_ae_titles=("PAXNODE", "SECOND"))
 

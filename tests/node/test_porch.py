@@ -206,3 +206,17 @@ def test_patience_is_that_of_the_handshake_and_no_longer_than_of_the_network() -
     assert house_rules(NodeSettings(), tls, 1024).patience_s == 7.0
     assert house_rules(NodeSettings(network_timeout_s=2.0), tls, 1024).patience_s == 2.0
     assert house_rules(NodeSettings(), tls, 1024).max_waiting == 512
+
+
+def test_what_was_held_back_of_refusals_is_told_though_nobody_comes(
+    run_porch: Any, lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.refusals.EVERY_S", 0.3)
+    running = run_porch(patience_s=DEADLINE_S)
+    for _ in range(3):
+        with running.connect() as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            connection.settimeout(DEADLINE_S)
+            while connection.recv(4096):
+                pass
+    wait_until(lambda: sum(json.loads(line)["count"] for line in lines.getvalue().splitlines()) == 3)

@@ -1,5 +1,6 @@
 """Contexts for TLS: what they allow, and sentences for files that cannot be used."""
 
+import os
 import ssl
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from config.network import TlsSettings
 from node.errors import TlsError
-from node.tls import client_context, server_context
+from node.tls import LARGEST_FILE, client_context, server_context
 from tests.authority import Authority, Identity, key_pem
 
 
@@ -105,3 +106,17 @@ def test_error_holds_nothing_of_the_key(authority: Authority, node: Identity, tm
 
     assert lines[1][:10] not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_what_is_no_file_or_too_long_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "long.pem").write_bytes(b"-" * (LARGEST_FILE + 1))
+    for name, words in (
+        (tmp_path / "fifo", "is no file"),
+        ("/dev/zero", "is no file"),
+        (tmp_path, "is no file"),
+    ):
+        with pytest.raises(TlsError, match=words):
+            client_context(TlsSettings(authorities=str(name)))
+    with pytest.raises(TlsError, match=f"has more than {LARGEST_FILE} bytes"):
+        client_context(TlsSettings(authorities=str(tmp_path / "long.pem")))

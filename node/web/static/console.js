@@ -51,7 +51,7 @@ async function part(form, button) {
     const body = new FormData(form, button);
     button.disabled = true;
     const answer = await fetch(button.getAttribute("formaction") ?? form.action, { method: "POST", body, redirect: "manual" });
-    if (answer.type === "opaqueredirect") {
+    if (answer.type === "opaqueredirect" || answer.status === 401) {
       form.dataset.over = "yes";
       parts[0].textContent = OVER;
       return;

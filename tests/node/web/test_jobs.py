@@ -263,6 +263,10 @@ def test_results_are_sent_again_to_whom_it_is_asked(site: Site) -> None:
     assert set(site.archive.counts.values()) == {2}
     gone = post(site.operator, f"/jobs/{CHEST}/resend", destination="elsewhere")
     assert (gone.status_code, "was for elsewhere" in gone.json()["error"]) == (409, True)
+    endings = [
+        deed.detail for deed in DeedStore(site.node.engine, utc_now).latest(50) if deed.what == Act.RESEND
+    ]
+    assert endings[:2] == ["refused: the job is done", "to pacs; done"]
 
 
 def test_results_are_not_sent_again_to_whom_the_settings_do_not_have(site: Site) -> None:
@@ -315,6 +319,7 @@ def test_who_looked_and_who_did_what_is_written_down(site: Site) -> None:
     assert post(site.operator, f"/jobs/{CHEST}/cancel").status_code == 409
     tried = DeedStore(site.node.engine, utc_now).latest(1)[0]
     assert (tried.who, tried.what, tried.about) == ("operator", Act.CANCEL, about)
+    assert tried.detail == "refused: the job is done"
     told = " ".join(f"{deed.about} {deed.detail}" for deed in deeds)
     assert not any(word in told for word in (*NAME.split("^"), PATIENT, ACCESSION, "mistake"))
 

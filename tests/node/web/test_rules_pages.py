@@ -74,7 +74,8 @@ def test_page_shows_the_rules_and_which_one_fires_and_why(viewer: Browser, node:
     assert not [path for path in (node.settings.node.data_dir / "objects").rglob("*") if path.is_file()]
     deeds = DeedStore(node.engine, utc_now).latest(3)
     assert {(deed.who, deed.what, deed.about, deed.detail) for deed in deeds} == {
-        ("viewer", Act.TRY_RULES, "", "")
+        ("viewer", Act.TRY_RULES, "", "done"),
+        ("viewer", Act.TRY_RULES, "", "failed: UndecodableError"),
     }
 
 

@@ -18,7 +18,7 @@ from node.assembly import build_node
 from node.job_rows import utc_now
 from node.service import Node, Part
 from node.uptake import Uptake, beginning
-from node.usable import usable
+from node.usable import UNEXPLAINED, usable
 from node.web.accounts import AccountStore
 from node.web.deeds import Act, DeedStore
 from node.web.roles import Role
@@ -56,7 +56,10 @@ def uptake(node: Node, settings_file: Path) -> Iterator[Uptake]:
 
 def _form(browser: Browser) -> dict[str, str]:
     """Return the editor's fields as the page shows them."""
-    page = browser.get("/settings").text
+    return _editor(browser.get("/settings").text)
+
+
+def _editor(page: str) -> dict[str, str]:
     text = re.search(r"<textarea[^>]*>\n(.*?)</textarea>", page, re.DOTALL)
     began = re.search(r'name="began" value="(\w+)"', page)
     assert text
@@ -134,8 +137,8 @@ def test_settings_are_activated_and_rolled_back_and_keep_their_secrets(
 
     deeds = DeedStore(node.engine, utc_now).latest(2)
     assert [(deed.who, deed.what, deed.about, deed.detail) for deed in deeds] == [
-        ("admin", Act.ROLL_BACK, "version 1", "too few"),
-        ("admin", Act.ACTIVATE, "settings", "fewer <at once>"),
+        ("admin", Act.ROLL_BACK, "version 1", "too few; done: version 3"),
+        ("admin", Act.ACTIVATE, "settings", "fewer <at once>; done: version 2"),
     ]
     assert len(seen) > 15
     assert not [text for text in seen if "canary" in text or "<at once>" in text]
@@ -169,6 +172,25 @@ def test_api_does_the_same(admin: Browser, uptake: Uptake, settings_file: Path) 
         assert answer.status_code in {200, 422}, bad
 
 
+def test_rules_that_leave_images_unmatched_are_a_warning(admin: Browser, uptake: Uptake) -> None:
+    warned = "every image but these stays unmatched, kept and not worked on: Modality is DX (rule dx)"
+    form = _form(admin)
+    rule = '[[rule]]\nname = "dx"\nwhen = [{ attribute = "Modality", is = "DX" }]\n'
+    assert warned not in admin.submit("/settings/check", **form).text
+    wanted = {**form, "text": form["text"] + rule}
+
+    checked = admin.submit("/settings/check", **wanted).text
+    assert "It can be used." in checked
+    assert warned in checked
+    assert warned not in admin.get("/settings").text
+    assert admin.submit("/settings/activate", **wanted).status_code == 303
+    assert warned in admin.get("/settings").text
+    headers = {"x-csrf-token": admin.csrf}
+    told = admin.post("/api/v1/settings/check", json={"text": wanted["text"]}, headers=headers).json()
+    assert (told["problem"], warned in told["warning"]) == ("", True)
+    assert warned in admin.get("/api/v1/settings/standing").json()["warning"]
+
+
 def test_only_admins_change_settings(viewer: Browser, operator: Browser, settings_file: Path) -> None:
     before = settings_file.read_bytes()
     for browser in (viewer, operator):
@@ -185,6 +207,30 @@ def test_only_admins_change_settings(viewer: Browser, operator: Browser, setting
             )
             assert answer.status_code == 403
     assert settings_file.read_bytes() == before
+
+
+def test_console_does_not_tell_which_files_there_are_on_the_machine(
+    admin: Browser, settings_file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "manifest.json").write_text('{"id": "foreign-canary"}')
+    (tmp_path / "foreign.pem").write_text("foreign-canary")
+    os.mkfifo(tmp_path / "fifo")
+    form, headers = _form(admin), {"x-csrf-token": admin.csrf}
+
+    def told(before: str, after: str, name: str, act: str = "check") -> str:
+        text = _with(form, before, after.format(tmp_path / name))["text"]
+        body = {"text": text, "sha256": form["began"]}
+        answer = admin.post(f"/api/v1/settings/{act}", json=body, headers=headers).json()
+        return str(answer.get("problem") or answer["error"])
+
+    bundle = ('bundle = "stand-in"', 'bundle = "{}"')
+    said = {told(*bundle, name) for name in ("none", "foreign", "fifo")}
+    said |= {told(*bundle, "foreign", act) for act in ("dry-run", "activate")}
+    assert said == {f"node.toml, line 12: 'bundle' {UNEXPLAINED}"}
+    tls = ("[web]\n", '[tls]\nauthorities = "{}"\n[web]\n')
+    said = {told(*tls, name) for name in ("none", "foreign.pem", "fifo")}
+    assert said == {f"node.toml, line 9: 'authorities' {UNEXPLAINED}"}
 
 
 def test_digests_from_which_secrets_can_be_guessed_are_for_admins(
@@ -223,21 +269,20 @@ def test_broken_file_can_be_mended_in_the_console(
 
 
 def test_file_that_cannot_be_written_is_told_before_and_leaves_no_version(
-    admin: Browser, uptake: Uptake, settings_file: Path, monkeypatch: pytest.MonkeyPatch
+    admin: Browser, node: Node, uptake: Uptake, settings_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = "The node may not write this file"
     assert told not in admin.get("/settings").text
-    access, rename, folder = os.access, os.rename, settings_file.parent
+    rename = os.rename
 
     def cannot(source: Path, target: Path) -> None:
-        if target == settings_file:
+        if Path(target).name.startswith((settings_file.name, f".{settings_file.name}")):
             raise OSError(30, "Read-only file system")
         rename(source, target)
 
-    monkeypatch.setattr(os, "access", lambda place, mode: place != folder and access(place, mode))
     monkeypatch.setattr(os, "rename", cannot)
     form = _form(admin)
-    assert told in admin.get("/settings").text
+    assert f"{told} (Read-only file system)" in admin.get("/settings").text
     assert admin.get("/api/v1/settings/standing").json()["is_writable"] is False
     answer = admin.submit(
         "/settings/activate", **_with(form, "max_associations = 25", "max_associations = 7")
@@ -245,6 +290,8 @@ def test_file_that_cannot_be_written_is_told_before_and_leaves_no_version(
 
     assert answer.status_code == 422
     assert "Read-only file system" in answer.text
+    [deed] = DeedStore(node.engine, utc_now).latest(1)
+    assert (deed.what, deed.detail) == (Act.ACTIVATE, "failed: SettingsError")
     assert [each.number for each in versions_of(settings_file).all()] == [1]
 
 
@@ -282,3 +329,41 @@ def test_node_without_a_settings_file_says_so(settings_file: Path, monkeypatch: 
             assert browser.submit("/settings/activate", text="", began="").status_code == 404
     finally:
         node.stop()
+
+
+def test_what_was_typed_survives_the_end_of_the_session(
+    admin: Browser, uptake: Uptake, settings_file: Path
+) -> None:
+    before, csrf = settings_file.read_bytes(), admin.csrf
+    typed = _with(_form(admin), "max_associations = 25", "max_associations = 7") | {"why": "<fewer>"}
+    admin.submit("/logout")
+    for act in ("check", "dry-run", "activate"):
+        over = admin.post(f"/settings/{act}", data={"csrf": csrf, **typed})
+        assert over.status_code == 401
+        assert "what you typed in the settings is kept" in over.text
+    other = admin.post("/login", data={"name": "viewer", "password": PASSWORD, **_hidden(over.text)})
+    assert (other.status_code, other.headers["location"], other.text) == (303, "/settings", "")
+    wrong = admin.post("/login", data={"name": "admin", "password": "wrong", **_hidden(over.text)})
+    assert wrong.status_code == 401
+    back = admin.post("/login", data={"name": "admin", "password": PASSWORD, **_hidden(wrong.text)})
+
+    assert back.status_code == 200
+    assert "your session was over, and nothing was activated" in back.text
+    assert "<code>25</code></td><td><code>7</code>" in back.text
+    assert 'value="&lt;fewer&gt;"' in back.text
+    assert settings_file.read_bytes() == before
+    shown = {**_editor(back.text), "why": "<fewer>"}
+    assert "max_associations = 7" in shown["text"]
+    assert admin.submit("/settings/activate", **shown).status_code == 303
+    assert b"max_associations = 7" in settings_file.read_bytes()
+
+
+def _hidden(page: str) -> dict[str, str]:
+    """Return the hidden fields of a page's form, as a browser sends them."""
+    fields = {
+        name: html.unescape(value)
+        for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page)
+    }
+    text = re.search(r'<textarea name="text" hidden>\n(.*?)</textarea>', page, re.DOTALL)
+    assert text
+    return {**fields, "text": html.unescape(text[1])}

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ai.labels import label
 from ai.mask_geometry import cut_off
 from ai.radiograph import Radiograph, View
 from ai.segmentation import Segmentation
@@ -39,7 +40,7 @@ def missing(segmentation: Segmentation, names: Sequence[str], top_matters: bool 
 def absent(segmentation: Segmentation, name: str) -> str | None:
     """Return why there is no mask to measure on; None if there is one, be it whole or cut off."""
     if name in segmentation.unsupported:
-        return f"the model does not support {name}"
+        return f"the model does not look for {label(name).spoken}: it was not trained to"
     if name in segmentation.trust and not segmentation.trust[name].suffices:
         return f"{name} cannot be told with certainty: {segmentation.trust[name]}"
     return None if name in segmentation.masks else f"{name} was not found"

@@ -53,7 +53,7 @@ class Bundle:
         Raises:
             BundleError: If a part is missing or unreadable, or does not match manifest or label table.
         """
-        manifest = Manifest.from_json(_read_part(path, MANIFEST_FILE).decode("utf-8", "replace"))
+        manifest = manifest_of(path)
         judge_bytes = None if manifest.judge is None else _read_part(path, JUDGE_FILE)
         return cls(manifest, _read_part(path, MODEL_FILE), judge_bytes)
 
@@ -95,6 +95,15 @@ class Bundle:
         """What results name as their origin."""
         manifest = self.manifest
         return ModelIdentity(manifest.id, manifest.version, manifest.sha256, manifest.rules())
+
+
+def manifest_of(path: Path) -> Manifest:
+    """Return the manifest of the bundle in a folder or .zip file, without the rest of it.
+
+    Raises:
+        BundleError: If it is missing or unreadable, or does not match the label table.
+    """
+    return Manifest.from_json(_read_part(path, MANIFEST_FILE).decode("utf-8", "replace"))
 
 
 def bundle_digest(onnx_bytes: bytes) -> str:

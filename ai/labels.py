@@ -75,6 +75,18 @@ class Label:
     derivation: str
 
     @property
+    def spoken(self) -> str:
+        """The name within a sentence.
+
+        >>> [item.spoken for item in LABELS if item.name in ("clavicle right", "vertebrae T4")]
+        ['the vertebra T4', 'the right clavicle']
+        """
+        words = self.name.replace("_", " ").replace("vertebrae ", "vertebra ").split()
+        if words[-1] in (Laterality.LEFT, Laterality.RIGHT):
+            words = [words[-1], *words[:-1]]
+        return " ".join(("the", *words))
+
+    @property
     def slug(self) -> str:
         """The name as part of a file name: lower case, words joined by underscores."""
         return re.sub(r"[^a-z0-9]+", "_", self.name.lower())

@@ -139,7 +139,7 @@ class OnnxSegmenter:
         """
         with self._timed("preprocess"):
             for radiograph in radiographs:
-                check_stated_view(radiograph, self.manifest.views)
+                check_stated_view(radiograph.view, self.manifest.views)
             seen = [network_input(radiograph.pixels, self.manifest.input_size) for radiograph in radiographs]
             return np.stack([grid for grid, _ in seen])[:, None], [box for _, box in seen]
 

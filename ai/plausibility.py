@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from ai.availability import LUNG_PAIRS
 from ai.errors import NotAChestError
-from ai.radiograph import Radiograph
+from ai.radiograph import View
 from ai.segmentation import Mask
 
 MIN_LUNG_SHARE = 0.04
@@ -20,11 +20,11 @@ MAX_VERTICAL_OFFSET = 0.35
 293 frontal radiographs differ by at most 0.154."""
 
 
-def check_stated_view(radiograph: Radiograph, views: Collection[str]) -> None:
+def check_stated_view(view: View, views: Collection[str]) -> None:
     """Raise NotAChestError if the source states a lateral view and the model supports none."""
-    if radiograph.view.is_lateral and "lateral" not in views:
+    if view.is_lateral and "lateral" not in views:
         raise NotAChestError(
-            f"the view is stated to be lateral ({radiograph.view}); this model supports frontal views only"
+            f"the view is stated to be lateral ({view}); this model supports frontal views only"
         )
 
 

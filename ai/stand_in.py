@@ -20,6 +20,7 @@ _FIRST_VERTEBRA_Y, _VERTEBRA_PITCH = 0.16, 0.055
 class StandInSegmenter:
     """Draws lungs, heart, vertebrae T1 to T10 and clavicles at fixed fractions of any image."""
 
+    views = ("frontal",)
     model = ModelIdentity("stand-in", "1", hashlib.sha256(b"stand-in 1").hexdigest())
 
     def segment(self, radiographs: Sequence[Radiograph]) -> list[Segmentation]:
@@ -31,7 +32,7 @@ class StandInSegmenter:
         return [self._draw(radiograph) for radiograph in radiographs]
 
     def _draw(self, radiograph: Radiograph) -> Segmentation:
-        check_stated_view(radiograph, ("frontal",))
+        check_stated_view(radiograph.view, self.views)
         shape = (radiograph.rows, radiograph.columns)
         shapes = dict(_shapes(*_unit_grid(shape)))
         drawn = {item.name: Mask.from_dense(shapes[item.name]) for item in LABELS if item.name in shapes}

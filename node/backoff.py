@@ -4,7 +4,9 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 
 # Doubling from 1 s passes any longest wait that an admin may set (a day) long before this many attempts.
 _DOUBLINGS = 32
@@ -49,6 +51,25 @@ class BreakerState(StrEnum):
     HALF_OPEN = "half-open"  # try with one object
 
 
+@dataclass(frozen=True)
+class Failures:
+    """How often a destination has failed to answer since it last did.
+
+    Attributes:
+        count: In a row; 0: it answered last, or was never tried.
+        since: When the first of these failed, UTC; None without any.
+        next_at: When it is tried again, UTC; None without any.
+    """
+
+    count: int = 0
+    since: datetime | None = None
+    next_at: datetime | None = None
+
+
+NO_FAILURES = Failures()
+_machine_time = partial(datetime.now, UTC)
+
+
 class Breaker:
     """Stops a sender from spending its time on a dead peer.
 
@@ -63,6 +84,7 @@ class Breaker:
         backoff: Backoff,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
+        moment: Callable[[], datetime] = _machine_time,
     ) -> None:
         if threshold < 1:
             raise ValueError(f"the breaker's threshold must be at least 1, found {threshold}")
@@ -70,20 +92,26 @@ class Breaker:
         self._backoff = backoff
         self._clock = clock
         self._draw = draw
-        self._failures = 0
+        self._moment = moment
+        self._failures = NO_FAILURES
         self._not_before = 0.0
+
+    @property
+    def failures(self) -> Failures:
+        """How often it failed in a row, for whoever watches; read by any thread."""
+        return self._failures
 
     @property
     def state(self) -> BreakerState:
         """The state now."""
-        if self._failures < self._threshold:
+        if self._failures.count < self._threshold:
             return BreakerState.CLOSED
         return BreakerState.OPEN if self.wait_s > 0 else BreakerState.HALF_OPEN
 
     @property
     def wait_s(self) -> float:
         """Seconds until the destination may be tried again, 0 when it may be tried now."""
-        return max(0.0, self._not_before - self._clock()) if self._failures else 0.0
+        return max(0.0, self._not_before - self._clock()) if self._failures.count else 0.0
 
     def failed(self, least_s: float = 0.0) -> float:
         """Record an association that gave no answer; return the wait in seconds that follows.
@@ -91,12 +119,13 @@ class Breaker:
         Args:
             least_s: The wait is at least so long, but never longer than the longest one.
         """
-        self._failures += 1
-        delay = self._backoff.delay_s(self._failures, self._draw)
+        count, now = self._failures.count + 1, self._moment()
+        delay = self._backoff.delay_s(count, self._draw)
         delay = max(delay, min(least_s, self._backoff.longest_s))
         self._not_before = self._clock() + delay
+        self._failures = Failures(count, self._failures.since or now, now + timedelta(seconds=delay))
         return delay
 
     def answered(self) -> None:
         """Record that the destination answered."""
-        self._failures = 0
+        self._failures = NO_FAILURES

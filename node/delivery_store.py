@@ -190,6 +190,16 @@ class DeliveryStore(JobRows):
         with reading(self.engine) as connection:
             return _deliveries(connection, and_(True, *wanted))
 
+    def undelivered(self, job_ids: Collection[int]) -> dict[int, list[Delivery]]:
+        """Return what is not done of some jobs, by job; jobs of which all is done are left out."""
+        theirs = and_(deliveries.c.job_id.in_(sorted(job_ids)), deliveries.c.state != DeliveryState.DELIVERED)
+        with reading(self.engine) as connection:
+            found = _deliveries(connection, theirs)
+        left: dict[int, list[Delivery]] = {}
+        for each in found:
+            left.setdefault(each.job_id, []).append(each)
+        return left
+
     def waiting(self) -> dict[str, int]:
         """Return for each destination how many deliveries are not done, those of parked ones among them.
 

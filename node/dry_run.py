@@ -95,8 +95,12 @@ class DryRun:
         counted = Counter(words for each in self.images for words in each.differences)
         same = sum(1 for each in self.images if each.done and each.would and not each.differences)
         unknown = sum(1 for each in self.images if each.done is None or each.would is None)
-        lines = [f"{len(self.images)} images, {same} the same, {unknown} that nothing can be compared of"]
-        return (*lines, *(f"{count} x {words}" for words, count in counted.most_common()))
+        other = len(self.images) - same - unknown
+        images = "1 image" if len(self.images) == 1 else f"{len(self.images)} images"
+        told = f"{images}: {same} would come out as before, {other} otherwise"
+        if unknown:
+            told += f", {unknown} cannot be compared (not done yet, or without a file)"
+        return (told, *(f"{count} x {words}" for words, count in counted.most_common()))
 
 
 @dataclass(frozen=True)

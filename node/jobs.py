@@ -177,6 +177,7 @@ class Delivery:
         due_at: Not tried before, UTC.
         status: The DIMSE status that the destination last answered, if any.
         reason: Why it failed last, or what is awaited; empty otherwise.
+        updated_at: When it last failed, or was put forward, sent or asked about, UTC.
         result: What is delivered.
         sent_at: When the destination last answered that it stored it, UTC.
         transaction_uid: Of the storage commitment that was begun last.
@@ -192,6 +193,7 @@ class Delivery:
     due_at: datetime
     status: int | None
     reason: str
+    updated_at: datetime
     result: StoredResult
     sent_at: datetime | None = None
     transaction_uid: str | None = None

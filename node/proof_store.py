@@ -29,7 +29,7 @@ from node.database import deliveries, jobs, proofs, reading, results, transactio
 from node.delivery_store import DeliveryStore
 from node.job_rows import NO_LEASE, clean
 from node.jobs import DeliveryState, Priority
-from node.proofs import CommitmentAnswer, Proof, ProofKind, Transaction, Unproven
+from node.proofs import CommitmentAnswer, Proof, ProofKind, Transaction, Unproven, awaited
 from node.queue_order import oldest_first, sharing
 from node.repeated import repeated
 
@@ -132,6 +132,8 @@ class ProofStore(DeliveryStore):
                     again = {"asked_at": None, "due_at": self._after(backoff, row.resends)}
                     connection.execute(update(deliveries).where(_sent([row.id])).values(again))
             self._settle(connection, [row.id for row in rows], asked)
+            committed = [row.id for row in rows if row.sop_instance_uid in answer.committed]
+            self._tell_what_is_left(connection, committed, asked)
 
     # ---- queries
 
@@ -203,6 +205,11 @@ class ProofStore(DeliveryStore):
         with reading(self.engine) as connection:
             return [Proof(row[0], row[1], ProofKind(row[2]), *row[3:]) for row in connection.execute(query)]
 
+    def held(self, delivery_ids: Collection[int]) -> dict[int, set[ProofKind]]:
+        """Return the proofs of each delivery that hold since it was last sent; none of those without any."""
+        with reading(self.engine) as connection:
+            return _held(connection, delivery_ids)
+
     def jobs_of_study(self, study_instance_uid: str) -> list[int]:
         """Return the numbers of a study's jobs, the oldest first."""
         query = select(jobs.c.id).where(jobs.c.study_instance_uid == study_instance_uid).order_by(jobs.c.id)
@@ -244,6 +251,15 @@ class ProofStore(DeliveryStore):
         changes = NO_LEASE | {"state": DeliveryState.DELIVERED, "reason": "", "updated_at": self.clock()}
         done = update(deliveries).where(_sent(proven)).values(changes).returning(deliveries.c.job_id)
         self.complete(connection, list(connection.scalars(done)))
+
+    def _tell_what_is_left(
+        self, connection: Connection, delivery_ids: Collection[int], asked: Collection[ProofKind]
+    ) -> None:
+        """Let the reasons of what still lacks a proof name that one alone."""
+        held = _held(connection, delivery_ids)
+        for lacking in {frozenset(set(asked) - kinds) for kinds in held.values()}:
+            theirs = [number for number, kinds in held.items() if set(asked) - kinds == lacking]
+            connection.execute(update(deliveries).where(_sent(theirs)).values(reason=awaited(lacking)))
 
 
 def _sent(delivery_ids: Collection[int]) -> Any:

@@ -3,7 +3,7 @@
 PS3.4 J (storage commitment), PS3.4 C (C-FIND), PS3.18 10.6 (QIDO-RS).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -26,6 +26,27 @@ def asked_of(destination: AnyDestination) -> frozenset[ProofKind]:
     if isinstance(destination, Destination) and destination.commitment:
         asked.add(ProofKind.COMMITMENT)
     return frozenset(asked)
+
+
+AWAITED = {
+    ProofKind.COMMITMENT: "its commitment is awaited",
+    ProofKind.QUERY: "it is not found there yet",
+}
+"""What is said of a proof that is not there; in this order."""
+
+
+def awaited(lacking: Collection[ProofKind], failed: Mapping[ProofKind, str] | None = None) -> str:
+    """Return what is awaited of an object that was stored, in words.
+
+    Args:
+        lacking: The proofs that are not there.
+        failed: Why one of them could not be asked for.
+
+    >>> awaited([ProofKind.QUERY, ProofKind.COMMITMENT])
+    'stored there; its commitment is awaited; it is not found there yet'
+    """
+    words = {**AWAITED, **(failed or {})}
+    return "; ".join(("stored there", *(words[kind] for kind in AWAITED if kind in lacking)))
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from node.heartbeat import Heartbeat
 from node.job_store import JobStore
 from node.logs import get_logger, reason_for_log
 from node.loop import Loop
-from node.proofs import ProofKind, Sought, Unproven, asked_of
+from node.proofs import ProofKind, Sought, Unproven, asked_of, awaited
 from node.query import Finder
 from node.spool import Spool
 
@@ -32,9 +32,7 @@ IDLE_S = 2.0
 BATCH = 64
 """Objects in one storage commitment, or asked about in one association."""
 
-COMMITMENT_AWAITED = "stored there; its commitment is awaited"
-FINDING_AWAITED = "stored there; it is not found there yet"
-UNREADABLE = "stored there; it cannot be asked about: the result's file cannot be read"
+UNREADABLE = "it cannot be asked about: the result's file cannot be read"
 
 log = get_logger()
 
@@ -115,9 +113,12 @@ class Prover:
         if not due:
             return IDLE_S
         with self._held(due):
-            reasons = {**self._commitments(due), **self._findings(due)}
+            commitments, findings = self._commitments(due), self._findings(due)
+        held = store.held([each.delivery.id for each in due])  # now: an answer may have come meanwhile
         for each in due:  # what has been proven by now, or is to be sent again, is not touched by this
-            self._await(each, reasons.get(each.delivery.id, ""))
+            lacking, number = self._asked - held.get(each.delivery.id, set()), each.delivery.id
+            whys = {ProofKind.COMMITMENT: commitments.get(number), ProofKind.QUERY: findings.get(number)}
+            self._await(each, awaited(lacking, {kind: why for kind, why in whys.items() if why}))
         return self._breaker.wait_s
 
     def _held(self, due: Sequence[Unproven]) -> Heartbeat:
@@ -216,16 +217,14 @@ class Prover:
             reason=reason_for_log(str(error)),
             breaker=str(self._breaker.state),
         )
-        return dict.fromkeys(ids, f"stored there; {error}")
+        return dict.fromkeys(ids, str(error))
 
     def _succeeded(self, ids: Sequence[int], kind: ProofKind) -> None:
         self._breaker.answered()
         log.info("proof asked for", destination=self._destination.name, kind=str(kind), count=len(ids))
 
-    def _await(self, each: Unproven, failure: str) -> None:
+    def _await(self, each: Unproven, words: str) -> None:
         """Give a delivery back until its next question is due, with what is awaited in words."""
-        awaits_finding = self._lacks(each, ProofKind.QUERY)
-        words = failure or (FINDING_AWAITED if awaits_finding else COMMITMENT_AWAITED)
         wait_s = max(self._age_s(each), self._rules.backoff.first_s)
         wait_s = min(wait_s, self._rules.backoff.longest_s, self._destination.proof_timeout_s)
         due_at = self._store.clock() + timedelta(seconds=max(wait_s, self._breaker.wait_s))

@@ -9,11 +9,14 @@ from typing import BinaryIO
 from pydicom import Dataset
 
 from ai.anatomy import chosen
+from ai.errors import NotAChestError
+from ai.plausibility import check_stated_view
 from config.settings import Settings
 from node.admission import check_admission
 from node.decode import parse
 from node.errors import ImageError, StorageError
 from node.limits import MAX_OBJECT_BYTES
+from node.model import views_of
 from node.options import OutputOptions
 from node.rule_facts import Titles
 from node.rules import Decision, Explanation, Fate, explain
@@ -76,10 +79,11 @@ def try_file(settings: Settings, path: Path, file: BinaryIO, titles: Titles) -> 
 
 def _tried(settings: Settings, path: Path, header: Dataset, titles: Titles) -> Trial:
     explanation = explain(settings, header, titles)
+    bundle = explanation.decision.model or settings.model.bundle
     try:
         check_admission(header)
-        stated_view(header)
-    except ImageError as error:
+        check_stated_view(stated_view(header).view, views_of(bundle))
+    except (ImageError, NotAChestError) as error:
         return Trial(path, explanation, str(error))
     return Trial(path, explanation)
 
@@ -96,13 +100,18 @@ def _steps(decision: Decision) -> Iterator[str]:
 
 
 def kinds_of(options: OutputOptions) -> tuple[str, ...]:
-    """Return what is written with these options, in words."""
-    some = f" of {len(options.measurements)} measurements" if options.measurements else ""
+    """Return what is written with these options, in words.
+
+    "Up to": of the structures that are chosen those are sent that the model knows and finds.
+    """
+    count = len(options.measurements)
+    some = f" of {count} measurement{'s' if count > 1 else ''}" if count else ""
+    form = {"binary": "SEG", "labelmap": "SEG, label map"}.get(options.seg, f"SEG, {options.seg}")
     kinds = {
-        f"{options.seg} SEG of {len(chosen(options.structures))} structures": options.seg != "none",
-        f"report{some}": options.report != "none",
-        "report on structures": options.structure_report,
-        "presentation state": options.presentation_state,
-        "secondary capture": options.secondary_capture,
+        f"masks of up to {len(chosen(options.structures))} structures ({form})": options.seg != "none",
+        f"report{some} (SR)": options.report != "none",
+        "report on structures (SR)": options.structure_report,
+        "presentation state (PR)": options.presentation_state,
+        "picture with what was found drawn in (SC)": options.secondary_capture,
     }
     return tuple(kind for kind, is_made in kinds.items() if is_made)

@@ -9,7 +9,7 @@ from datetime import datetime
 from pydicom.uid import UID
 
 from config.settings import AnyDestination
-from node.backoff import Backoff, Breaker, BreakerState
+from node.backoff import Backoff, Breaker, BreakerState, Failures
 from node.bell import Bell
 from node.heartbeat import Heartbeat
 from node.job_store import JobStore
@@ -89,7 +89,7 @@ class Sender:
         self._spool = spool
         self._transport = transport
         self._rules = rules
-        self._breaker = Breaker(rules.breaker_failures, rules.backoff)
+        self._breaker = Breaker(rules.breaker_failures, rules.backoff, moment=job_store.clock)
         self._rate = Rate(destination.objects_per_minute, rules.clock)
         self._begun = False
         self._settled_at = -SETTLE_EVERY_S
@@ -105,6 +105,11 @@ class Sender:
     def breaker(self) -> BreakerState:
         """Whether the destination answers."""
         return self._breaker.state
+
+    @property
+    def failures(self) -> Failures:
+        """How often the destination has not answered since it last did."""
+        return self._breaker.failures
 
     def step(self) -> float:
         """Send what is due, at most one batch; return for how many seconds there is nothing to do.

@@ -45,12 +45,15 @@ class TextLayout:
         rows: Of the stored grid.
         columns: Of the stored grid.
         reserved: Share of the rows at the bottom that is kept free.
+        line_height: Of a line of text over the longer side.
     """
 
-    def __init__(self, rows: int, columns: int, reserved: float = 0.0) -> None:
+    def __init__(
+        self, rows: int, columns: int, reserved: float = 0.0, line_height: float = LINE_HEIGHT
+    ) -> None:
         self._height, self._width = rows * (1 - reserved), float(columns)
         self._middle = (columns / 2, rows / 2)
-        self._line = LINE_HEIGHT * max(rows, columns)
+        self._line = line_height * max(rows, columns)
         self._taken: list[Box] = []
 
     def is_left(self, anchor: Point) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from ai.segmentation import ModelIdentity
 from config.settings import Settings
-from node.backoff import BreakerState
+from node.backoff import BreakerState, Failures
 from node.listener import Listener
 from node.loop import Loop
 from node.meters import Meters
@@ -23,11 +23,16 @@ class Turning(Protocol):
 
 
 class Sends(Turning, Protocol):
-    """A sender or a prover, by its destination."""
+    """A sender, by its destination."""
 
     @property
     def breaker(self) -> BreakerState:
         """Whether the destination answers."""
+        ...
+
+    @property
+    def failures(self) -> Failures:
+        """How often it has not answered since it last did."""
         ...
 
 

@@ -67,7 +67,7 @@ def list_jobs(
     before: Before = 0,
 ) -> JobList:
     """Return the newest images that a text means, all where it is empty, a page at a time."""
-    found = job_list(desk.store, q, state, before)
+    found = job_list(desk, q, state, before)
     note_search(desk, request, visitor, q, found)
     return found
 
@@ -76,7 +76,7 @@ def list_jobs(
 def show_job(request: Request, desk: TheDesk, shown: Shown, visitor: Viewer, job: JobNumber) -> JobDetails:
     """Return an image with its timeline, deliveries, proofs and measurements."""
     note_look(desk, request, visitor, job)
-    return job_details(desk.store, shown, job, desk.destinations)
+    return job_details(desk, shown, job)
 
 
 @router.get("/jobs/{job}/masks")

@@ -1,5 +1,6 @@
 """What requests about images have in common: numbers in paths, and what is written down of them."""
 
+from hashlib import sha256
 from typing import Annotated
 
 from fastapi import Path, Query, Request
@@ -52,10 +53,16 @@ def about(job: Job) -> str:
 
 
 def note_search(desk: Desk, request: Request, visitor: Visitor, words: str, found: JobList) -> None:
-    """Write down that somebody looked for images, and how many were shown; not for what."""
+    """Write down that somebody looked for images, and how many were shown; not for what.
+
+    The same search by the same person is one deed for some minutes, while it shows the same images.
+    """
     kind = "by words" if words.strip() else "all"
     more = ", there are more" if found.before else ""
-    desk.note(request, visitor, Act.SEARCH, detail=f"{kind}: {len(found.lines)} found{more}")
+    detail = f"{kind}: {len(found.lines)} found{more}"
+    search = (visitor.name, address_of(request), words.strip(), *(line.job for line in found.lines))
+    look = sha256(repr(search).encode()).digest()  # what was searched for is not kept
+    desk.looks.note(look, lambda: desk.note(request, visitor, Act.SEARCH, detail=detail), is_part=True)
 
 
 def note_look(desk: Desk, request: Request, visitor: Visitor, job_id: int, *, is_part: bool = False) -> None:

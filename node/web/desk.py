@@ -10,6 +10,7 @@ from typing import cast
 from fastapi import Request
 
 from config.settings import Settings
+from node.backoff import Failures
 from node.job_store import JobStore
 from node.spool import Spool
 from node.watched import Watched
@@ -58,6 +59,11 @@ class Desk:
     def destinations(self) -> frozenset[str]:
         """The names of the destinations that the node has now."""
         return frozenset(destination.name for destination in self.settings.every_destination)
+
+    @property
+    def failures(self) -> dict[str, Failures]:
+        """How often each destination that this process serves has not answered since it last did."""
+        return {name: sender.failures for name, sender in self.watched.parts().senders}
 
     def note(self, request: Request, visitor: Visitor, act: Act, about: str = "", detail: str = "") -> None:
         """Write down what a visitor does, before it is done."""

@@ -1,20 +1,20 @@
 """One image and everything that is known of it, as its page shows it and programs are told."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from pydicom.uid import UID
 
 from ai.measurement import Measurement, Measurements
 from node.errors import NodeError
-from node.job_store import JobStore
 from node.jobs import Job
 from node.states import State
 from node.study_pictures import Line, lines_of
 from node.study_reading import Reading
 from node.study_view import JobView, job_view
+from node.web.desk import Desk
 from node.web.image_shown import ShownImages
 from node.web.job_orders import Order, possible_orders, recipients_of
+from node.web.waits import Wait, waits_of
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,7 @@ class JobDetails:
         recipients: To whom results may be sent again: who was to have any, and is in the settings still.
         measured: What was measured.
         film: Its picture.
+        waits: The destinations that lack results, with why and until when.
     """
 
     view: JobView
@@ -110,21 +111,23 @@ class JobDetails:
     recipients: tuple[str, ...]
     measured: Measured
     film: Film
+    waits: tuple[Wait, ...]
 
 
-def job_details(store: JobStore, shown: ShownImages, job_id: int, known: Collection[str]) -> JobDetails:
+def job_details(desk: Desk, shown: ShownImages, job_id: int) -> JobDetails:
     """Return what is known of a job; what cannot be read is told in its place.
 
     Args:
-        store: The queue.
+        desk: The node's.
         shown: Gives what was measured, and how the picture is scaled.
         job_id: Which.
-        known: The destinations that the settings have now.
 
     Raises:
         NotThereError: There is no such job.
     """
+    store, known = desk.store, desk.destinations
     view = job_view(store, job_id)
+    deliveries = [each.delivery for each in view.deliveries]
     reading = _reading(shown, job_id)
     return JobDetails(
         view=view,
@@ -132,8 +135,9 @@ def job_details(store: JobStore, shown: ShownImages, job_id: int, known: Collect
         siblings=tuple(_sibling(job) for job in store.study(view.job.study_instance_uid) if job.id != job_id),
         orders=possible_orders(view, known),
         recipients=recipients_of(view, known),
-        measured=_measured(reading),
-        film=_film(shown, job_id, reading),
+        measured=measured_of(reading),
+        film=film_of(shown, job_id),
+        waits=waits_of(deliveries, desk.failures, desk.watched.clock()),
     )
 
 
@@ -148,7 +152,8 @@ def _sibling(job: Job) -> Sibling:
     return Sibling(job.id, job.state, job.sop_instance_uid)
 
 
-def _measured(reading: Reading) -> Measured:
+def measured_of(reading: Reading) -> Measured:
+    """Return what a report says, as it is shown."""
     answers = tuple(Answer(each.name, each.text) for each in reading.measurements.findings)
     return Measured(_values(reading.measurements), answers, reading.notes, reading.missing, reading.version)
 
@@ -162,7 +167,9 @@ def _values(measurements: Measurements) -> tuple[Value, ...]:
     )
 
 
-def _film(shown: ShownImages, job_id: int, reading: Reading) -> Film:
+def film_of(shown: ShownImages, job_id: int) -> Film:
+    """Return the picture of a job's image with its lines; why there is none in its place."""
+    reading = _reading(shown, job_id)
     try:
         canvas = shown.canvas(job_id)
     except NodeError as error:

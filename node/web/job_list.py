@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from node.job_store import JobStore
 from node.jobs import Identifiers, Job
 from node.states import State
+from node.web.desk import Desk
+from node.web.waits import Wait, waits_of
 
 PAGE = 50
 """Images on a page."""
@@ -42,6 +43,7 @@ class JobLine:
         sender: The AE title that it came from.
         study_instance_uid: Of the image.
         sop_instance_uid: Of the image.
+        waits: The destinations that lack results, with why and until when.
     """
 
     job: int
@@ -54,6 +56,7 @@ class JobLine:
     sender: str
     study_instance_uid: str
     sop_instance_uid: str
+    waits: tuple[Wait, ...]
 
 
 @dataclass(frozen=True)
@@ -69,16 +72,21 @@ class JobList:
     before: int
 
 
-def job_list(store: JobStore, words: str, state: State | None, before: int) -> JobList:
-    """Return the images that a text means; arguments as in `node.job_lookup.JobLookup.look_up`."""
+def job_list(desk: Desk, words: str, state: State | None, before: int) -> JobList:
+    """Return the images that a text means; what is asked as in `node.job_lookup.JobLookup.look_up`."""
+    store, failures, now = desk.store, desk.failures, desk.watched.clock()
     found = store.look_up(words, state, PAGE + 1, before)
     shown = found[:PAGE]
-    identifiers = store.identifiers_of([job.id for job in shown])
-    lines = tuple(_line(job, identifiers.get(job.id, Identifiers())) for job in shown)
+    ids = [job.id for job in shown]
+    identifiers, left = store.identifiers_of(ids), store.undelivered(ids)
+    lines = tuple(
+        _line(job, identifiers.get(job.id, Identifiers()), waits_of(left.get(job.id, ()), failures, now))
+        for job in shown
+    )
     return JobList(lines, shown[-1].id if len(found) > PAGE else 0)
 
 
-def _line(job: Job, known: Identifiers) -> JobLine:
+def _line(job: Job, known: Identifiers, waits: tuple[Wait, ...]) -> JobLine:
     return JobLine(
         job=job.id,
         received_at=job.created_at,
@@ -90,4 +98,5 @@ def _line(job: Job, known: Identifiers) -> JobLine:
         sender=job.calling_ae_title,
         study_instance_uid=job.study_instance_uid,
         sop_instance_uid=job.sop_instance_uid,
+        waits=waits,
     )

@@ -25,7 +25,7 @@ from node.web.asking import (
 from node.web.desk import Desk
 from node.web.image_shown import Shown, ShownImages
 from node.web.job_details import job_details
-from node.web.job_drawn import drawn_lines, structures_of
+from node.web.job_drawn import drawn_lines, label_size, structures_of
 from node.web.job_list import MEANINGS, job_list
 from node.web.job_orders import DONE, Asked, Order
 from node.web.rendering import page
@@ -46,7 +46,7 @@ def jobs(
     before: Before = 0,
 ) -> Response:
     """Show the images that somebody looks for."""
-    found = job_list(desk.store, q, state, before)
+    found = job_list(desk, q, state, before)
     note_search(desk, request, visitor, q, found)
     asked = {"q": q, "state": state or "", "before": before}
     return page(request, "jobs.html", visitor, found=found, asked=asked, states=tuple(State))
@@ -132,9 +132,9 @@ def _page(
     done: str = "",
     problem: str = "",
 ) -> Response:
-    details = job_details(desk.store, shown, job_id, desk.destinations)
+    details = job_details(desk, shown, job_id)
     told = DONE[Order(done)] if done in set(Order) else ""
-    values = {"done": told, "problem": problem, "meaning": MEANINGS[details.view.job.state]}
-    status = 409 if problem else 200
-    lines = drawn_lines(details.film)
-    return page(request, "job.html", visitor, status, here=details, lines=lines, Order=Order, **values)
+    words = {"done": told, "problem": problem, "meaning": MEANINGS[details.view.job.state]}
+    drawn = {"lines": drawn_lines(details.film, details.measured), "label_size": label_size(details.film)}
+    status, now = 409 if problem else 200, desk.watched.clock()
+    return page(request, "job.html", visitor, status, here=details, now=now, Order=Order, **words, **drawn)

@@ -69,12 +69,12 @@ def log_in(
     """Begin a session, and lead to the page that was asked for, or back to what was typed."""
     address = address_of(request)
     if not desk.attempts.begin(name, address):
-        return _form(request, desk, next, WRONG, 401, typed)
+        return _form(request, desk, next, typed, 401, name)
     account = desk.accounts.verified(name, password[: LONGEST_PASSWORD + 1])
     if account is None:
         who = name if name in {each.name for each in desk.accounts.all()} else NOBODY
         desk.deeds.write(who, address, Act.FAIL_TO_LOG_IN)
-        return _form(request, desk, next, WRONG, 401, typed)
+        return _form(request, desk, next, typed, 401, name)
     desk.attempts.succeeded(name, address)
     desk.sessions.end(request.cookies.get(COOKIE, ""))
     desk.deeds.write(account.name, address, Act.LOG_IN)
@@ -99,17 +99,18 @@ def log_out(request: Request, desk: TheDesk, visitor: Viewer) -> Response:
 
 
 def _form(
-    request: Request, desk: Desk, after: str, problem: str = "", status: int = 200, typed: Wish | None = None
+    request: Request,
+    desk: Desk,
+    after: str,
+    typed: Wish | None = None,
+    status: int = 200,
+    refused: str | None = None,
 ) -> Response:
-    return page(
-        request,
-        "login.html",
-        status=status,
-        after=after,
-        problem=problem,
-        typed=typed,
-        has_accounts=bool(desk.accounts.all()),
-    )
+    """Return the form; after a login that failed, `refused` is the name that was typed, and stays there."""
+    name, problem = ("", "") if refused is None else (refused[:64], WRONG)
+    words = {"after": after, "name": name, "problem": problem}
+    known = bool(desk.accounts.all())
+    return page(request, "login.html", None, status, typed=typed, has_accounts=known, **words)
 
 
 def _inside(after: str) -> str:

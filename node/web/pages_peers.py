@@ -4,10 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
 
+from node.doctor_steps import Examination
 from node.web.access import Operator, TheDesk, Viewer
+from node.web.desk import Desk
 from node.web.errors import ConflictError
 from node.web.peers import examined, peers_of
 from node.web.rendering import page
+from node.web.sessions import Visitor
 
 router = APIRouter()
 
@@ -15,7 +18,7 @@ router = APIRouter()
 @router.get("/peers")
 def peers(request: Request, desk: TheDesk, visitor: Viewer) -> Response:
     """Show whom the node reaches."""
-    return page(request, "peers.html", visitor, peers=peers_of(desk), found=(), problem="")
+    return _page(request, desk, visitor)
 
 
 @router.post("/peers/examine")
@@ -23,9 +26,14 @@ def examine(
     request: Request, desk: TheDesk, visitor: Operator, name: Annotated[str, Form()] = ""
 ) -> Response:
     """Show what the doctor finds with one of them."""
-    known = peers_of(desk)
     try:
-        found = examined(desk, request, visitor, name)
+        return _page(request, desk, visitor, examined(desk, request, visitor, name))
     except ConflictError as error:
-        return page(request, "peers.html", visitor, 409, peers=known, found=(), problem=str(error))
-    return page(request, "peers.html", visitor, peers=known, found=found, problem="")
+        return _page(request, desk, visitor, problem=str(error))
+
+
+def _page(
+    request: Request, desk: Desk, visitor: Visitor, found: tuple[Examination, ...] = (), problem: str = ""
+) -> Response:
+    values = {"peers": peers_of(desk), "now": desk.watched.clock(), "found": found, "problem": problem}
+    return page(request, "peers.html", visitor, 409 if problem else 200, **values)

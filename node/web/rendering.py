@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from node.web.roles import Role
 from node.web.sessions import Visitor
+from node.web.words import clock_time, failures_in_words
 
 TEMPLATES = Path(__file__).with_name("templates")
 STATIC = Path(__file__).with_name("static")
@@ -78,5 +79,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"moment": moment, "duration": duration, "size": size, "query": urlencode}
+    environment.filters |= {"clock_time": clock_time, "failures_in_words": failures_in_words}
     environment.globals |= {"Role": Role}
     return environment

@@ -1,7 +1,7 @@
 """The rules as they are shown: what each asks, what follows from it, and how it went with a file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -61,12 +61,15 @@ class Flow:
         rules: None: every image is worked on and goes to every destination.
         every: The names of every destination.
         end: What becomes of an image for which no rule holds, in words.
+        refusal: Why the file that was tried would be refused whatever the rules say; empty: it would not,
+            or none was tried.
     """
 
     match: str
     rules: tuple[RuleShown, ...]
     every: tuple[str, ...]
     end: str
+    refusal: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,13 +143,14 @@ def tried(settings: Settings, name: str, file: BinaryIO, titles: Titles) -> Tria
     """
     trial = try_file(settings, Path(name), file, titles)
     decision, is_processed = trial.explanation.decision, _is_processed(trial)
+    refusal = "" if is_processed or decision.reason else trial.refusal
     return TrialShown(
         file=name,
         calling=titles.calling,
         called=titles.called,
-        flow=flow_of(settings, trial.explanation.rules),
-        fate="refused" if not is_processed and not decision.reason else decision.fate.value,
-        reason=decision.reason or trial.refusal,
+        flow=replace(flow_of(settings, trial.explanation.rules), refusal=refusal),
+        fate="refused" if refusal else decision.fate.value,
+        reason=decision.reason or refusal,
         decided_by=decision.rules,
         shares=tuple(_shares(decision)) if is_processed else (),
         priority=_priority(settings, decision, titles),

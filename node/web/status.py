@@ -1,17 +1,18 @@
 """What the node does now, for a person and for a program."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 
+from node.backoff import NO_FAILURES, Failures
 from node.health import alive, ready
 from node.jobs import DeliveryState
 from node.part import STAND_IN
 from node.queue_figures import QueueFigures, queue_figures
 from node.spool import MEGABYTE
 from node.states import State
-from node.watched import Watched
+from node.watched import Sends, Watched
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Lane:
         destination: Its name.
         breaker: "closed": it answers. "open": it does not, and is waited for. "half-open": it is tried.
             Empty where this process does not deliver.
+        failures: How often it has given no answer since it last did. A breaker opens only after some
+            (`delivery.breaker_failures`).
         waiting: Deliveries that wait.
         sent: Those that wait for a proof.
         parked: Those that wait for a person.
@@ -46,6 +49,7 @@ class Lane:
 
     destination: str
     breaker: str
+    failures: Failures
     waiting: int
     sent: int
     parked: int
@@ -105,7 +109,7 @@ def status_of(watched: Watched) -> Status:
     settings, parts = watched.settings(), watched.parts()
     names = [destination.name for destination in settings.every_destination]
     figures = queue_figures(watched.engine, names, watched.clock)
-    breakers = {name: sender.breaker.value for name, sender in parts.senders}
+    senders = dict(parts.senders)
     problems = (*alive(watched).problems, *ready(watched).problems)
     return Status(
         ae_title=settings.node.ae_title,
@@ -119,18 +123,18 @@ def status_of(watched: Watched) -> Status:
         disk_reserve_bytes=settings.node.disk_reserve_mb * MEGABYTE,
         troubles=tuple(Trouble(each.part, each.reason) for each in problems),
         stages=tuple(Stage(s, each.count, each.oldest_s) for s, each in figures.jobs.items()),
-        lanes=tuple(_lanes(names, figures, breakers)),
+        lanes=tuple(_lanes(names, figures, senders)),
         at=watched.clock(),
     )
 
 
-def _lanes(names: list[str], figures: QueueFigures, breakers: dict[str, str]) -> Iterator[Lane]:
+def _lanes(names: list[str], figures: QueueFigures, senders: Mapping[str, Sends]) -> Iterator[Lane]:
     for name in names:
         waiting, sent, parked = (
             figures.deliveries[name, state]
             for state in (DeliveryState.WAITING, DeliveryState.SENT, DeliveryState.PARKED)
         )
-        last = figures.last_delivered_at.get(name)
-        yield Lane(
-            name, breakers.get(name, ""), waiting.count, sent.count, parked.count, waiting.oldest_s, last
-        )
+        sender, last = senders.get(name), figures.last_delivered_at.get(name)
+        breaker, failures = ("", NO_FAILURES) if sender is None else (sender.breaker.value, sender.failures)
+        counts = waiting.count, sent.count, parked.count
+        yield Lane(name, breaker, failures, *counts, waiting.oldest_s, last)

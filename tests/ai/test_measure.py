@@ -181,7 +181,10 @@ def test_absent_and_unsupported_structures_are_told_apart() -> None:
     without = {name: field for name, field in chest().items() if name != "heart"}
     assert reason("cardiothoracic ratio", radiograph(), segmentation(without)) == "heart was not found"
     found = segmentation(without, unsupported=("heart",))
-    assert reason("heart area", radiograph(), found) == "the model does not support heart"
+    assert (
+        reason("heart area", radiograph(), found)
+        == "the model does not look for the heart: it was not trained to"
+    )
 
 
 def test_missing_lung_stops_what_needs_both_and_no_more() -> None:

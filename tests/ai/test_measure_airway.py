@@ -84,7 +84,7 @@ def test_mask_of_the_spine_stands_in_for_vertebrae(make_film: MakeFilm, make_che
     ("given", "unsupported", "told"),
     [
         (spine(), (), "trachea was not found"),
-        (spine(), ("trachea",), "the model does not support trachea"),
+        (spine(), ("trachea",), "the model does not look for the trachea: it was not trained to"),
         ({"trachea": bent(0)}, (), "thoracic spine was not found"),
         ({"trachea": bent(0)} | spine(400), (), "the vertebrae do not lie in the middle between the lungs"),
         (
@@ -162,7 +162,7 @@ def test_angle_is_told_only_of_a_clear_fork(
 def test_angle_without_the_bifurcation_is_not_computed(make_film: MakeFilm, make_chest: MakeChest) -> None:
     result = carinal_angle(make_film(), make_chest(unsupported=("tracheal bifurcation",)))
     assert isinstance(result, NotComputed)
-    assert result.reason == "the model does not support tracheal bifurcation"
+    assert result.reason == "the model does not look for the tracheal bifurcation: it was not trained to"
 
 
 def test_ragged_row_above_the_carina_is_let_pass(make_film: MakeFilm, make_chest: MakeChest) -> None:

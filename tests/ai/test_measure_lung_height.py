@@ -65,7 +65,7 @@ def test_spacing_at_the_detector_is_remarked_and_none_gives_no_height(
         ({"without": ("visible lung right",)}, "visible lung right was not found"),
         (
             {"without": ("visible lung right",), "unsupported": ("visible lung right", "right lung")},
-            "the model does not support visible lung right",
+            "the model does not look for the right visible lung: it was not trained to",
         ),
         ({"frontal": 0.1}, "the image looks like a lateral view (probability 0.90)"),
         (

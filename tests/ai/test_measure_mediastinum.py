@@ -58,8 +58,8 @@ def test_without_arch_and_carina_the_level_is_not_known(make_film: MakeFilm, mak
         result = measured(make_film(), found)
         assert isinstance(result, NotComputed)
         assert result.reason == (
-            "the level of the aortic arch is not known: the model does not support aortic arch; "
-            "tracheal bifurcation was not found"
+            "the level of the aortic arch is not known: the model does not look for the aortic arch: "
+            "it was not trained to; tracheal bifurcation was not found"
         )
 
 
@@ -68,7 +68,7 @@ def test_whole_lungs_do_not_show_the_mediastinum(make_film: MakeFilm, make_chest
     names = ("visible lung right", "visible lung left")
     result = mediastinal_width(make_film(), make_chest(whole | ARCH, without=names, unsupported=names))
     assert isinstance(result, NotComputed)
-    assert result.reason == "the model does not support visible lung right"
+    assert result.reason == "the model does not look for the right visible lung: it was not trained to"
 
 
 @pytest.mark.parametrize(

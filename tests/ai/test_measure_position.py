@@ -107,7 +107,7 @@ def test_model_without_ribs_is_told(make_film: MakeFilm, make_chest: MakeChest) 
     found = make_chest(clavicles(), unsupported=("anterior 1st rib right",))
     result = anterior_ribs(make_film(), found)
     assert isinstance(result, NotComputed)
-    assert result.reason == "the model does not support anterior 1st rib right"
+    assert result.reason == "the model does not look for the right anterior 1st rib: it was not trained to"
 
 
 @pytest.mark.parametrize(

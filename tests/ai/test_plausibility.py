@@ -22,9 +22,9 @@ def test_probability_of_a_frontal_view_is_the_softmax_of_its_logits() -> None:
 @pytest.mark.parametrize("view", [View.LEFT_LATERAL, View.RIGHT_LATERAL])
 def test_stated_lateral_passes_only_a_model_for_laterals(view: View) -> None:
     radiograph = Radiograph(np.eye(64, dtype=np.float32), view=view)
-    check_stated_view(radiograph, ("frontal", "lateral"))
+    check_stated_view(radiograph.view, ("frontal", "lateral"))
     with pytest.raises(NotAChestError, match=view):
-        check_stated_view(radiograph, ("frontal",))
+        check_stated_view(radiograph.view, ("frontal",))
 
 
 def test_seen_lateral_passes_only_a_model_for_laterals() -> None:

@@ -20,7 +20,7 @@ from rich.console import Console
 from ai.bundle import DEFAULT_BUNDLE, Bundle
 from ai.choice import Trial, fastest, processors, thread_counts, trial_of, tried
 from ai.preprocess import network_input
-from ai.runtime import CPU, Array, look
+from ai.runtime import CPU, Array, Way, look
 from tests.benchmarks.figure import Figure, Spread
 from tests.benchmarks.quantised import agreements, flops, int8, pictures_in
 

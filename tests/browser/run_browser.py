@@ -18,6 +18,7 @@ from node.logs import configure_logs
 from tests.browser.api_fuzz import fuzz_api
 from tests.browser.site import ACCESSION, PASSWORD, SECRET, Site, client, site, until
 from tests.browser.walk import SCHEMES, Scheme, Walk, steps
+from tests.browser.walk_script import script_steps
 from tests.faults.count import Count, told
 from tests.viewers.page import chromium
 
@@ -45,6 +46,7 @@ def prove(folder: Path, examples: int, seed: int) -> Iterator[Count]:
         walk = Walk(browser, made)
         try:
             yield from steps(walk, made, folder / "chest.dcm", folder / "foot.dcm")
+            yield from script_steps(walk)
         except Exception:
             walk.picture(OUT / "where-it-stopped.png")
             raise

@@ -10,7 +10,9 @@ import httpx
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from pydicom import dcmread
 
+from tests.browser.called import Called
 from tests.browser.site import ACCESSION, PASSWORD, Site, client, until
 from tests.faults.count import Count
 
@@ -53,6 +55,7 @@ class Walk:
         complaints: What the browser said that a page of ours must not bring about: errors of scripts, things
             that the Content Security Policy forbids, answers of 5xx.
         elsewhere: Addresses outside the console that a page asked for.
+        called: Which functions of our script have been called.
     """
 
     def __init__(self, browser: "Browser", made: Site, scheme: Scheme = "dark") -> None:
@@ -61,6 +64,7 @@ class Walk:
         self._context: BrowserContext = browser.new_context(viewport=size, color_scheme=scheme)
         self.page: Page = self._context.new_page()
         self.page.set_default_timeout(LONGEST_STEP_MS)
+        self.called = Called(self._context, self.page)
         self.complaints: list[str] = []
         self.elsewhere: list[str] = []
         self.page.on("console", self._hear)
@@ -74,7 +78,8 @@ class Walk:
         self._context.close()
 
     def go(self, path: str) -> None:
-        """Open a page."""
+        """Open a page; what the one before has called is counted first, for it is forgotten with that."""
+        self.called.take()
         self.page.goto(f"{self._made.url}{path}")
 
     def log_in(self, account: str) -> None:
@@ -115,6 +120,7 @@ def steps(walk: Walk, made: Site, chest: Path, foot: Path) -> Iterator[Count]:
     yield from _tester(walk, chest, foot)
     yield from _settings(walk, made)
     yield from _session_over(walk, made)
+    yield from _failing(walk)
     yield from _study(walk)
     yield from _resending(walk, made)
     yield from _peers(walk)
@@ -126,24 +132,32 @@ def _keyboard(walk: Walk) -> Iterator[Count]:
     focused = walk.page.evaluate("document.activeElement.className")
     walk.page.keyboard.press("Enter")
     inside = walk.page.evaluate("document.activeElement.id")
-    yield _is(
+    yield same(
         "the first Tab reaches the way past the menu, and Enter goes it", (focused, inside), ("skip", "main")
     )
 
 
 def _tester(walk: Walk, chest: Path, foot: Path) -> Iterator[Count]:
     walk.go("/rules")
+    side = chest.with_name("side.dcm")
+    dataset = dcmread(chest)
+    dataset.ViewPosition = "LL"
+    dataset.save_as(side)
+    walk.page.locator("input[type=file]").set_input_files(side)
+    walk.page.get_by_role("button", name="Try it").click()
+    walk.page.locator(".verdict").wait_for()
+    yield has("a lateral view in the tester, last box", walk.said(".gate.refused"), "it would be refused")
     walk.page.locator("input[type=file]").set_input_files(foot)
     walk.page.get_by_role("button", name="Try it").click()
     walk.page.locator(".verdict").wait_for()
-    yield _is("a foot in the tester", walk.said(".verdict h2"), "It would be ignored")
-    yield _is("the rule that fires", walk.said(".rule.decides h3 .mark"), "✔ decides")
+    yield same("a foot in the tester", walk.said(".verdict h2"), "It would be ignored")
+    yield same("the rule that fires", walk.said(".rule.decides h3 .mark"), "✔ decides")
     content = base64.b64encode(chest.read_bytes()).decode()
     carried = walk.page.evaluate_handle(DROP, [chest.name, content])
     with walk.page.expect_navigation():
         walk.page.dispatch_event(".drop", "drop", {"dataTransfer": carried})
-    yield _is("a chest dropped on the tester", walk.said(".verdict h2"), "It would be worked on")
-    yield _has("what the node would send", walk.said(".verdict"), "to pacs")
+    yield same("a chest dropped on the tester", walk.said(".verdict h2"), "It would be worked on")
+    yield has("what the node would send", walk.said(".verdict"), "to pacs")
 
 
 def _settings(walk: Walk, made: Site) -> Iterator[Count]:
@@ -152,12 +166,12 @@ def _settings(walk: Walk, made: Site) -> Iterator[Count]:
     before = text.input_value()
     text.fill(before.replace("longest_retry_s", "longest_retri_s"))
     walk.page.locator("#outcome .problem").wait_for()
-    yield _has(
+    yield has(
         "a key that is not known, told while it is typed", walk.said("#outcome .problem"), "longest_retry_s"
     )
     text.fill(before.replace("longest_retry_s = 2.0", "longest_retry_s = 3.0"))
     walk.page.locator("#outcome .done").wait_for()
-    yield _has("the mended text would change", walk.said("#outcome"), "longest_retry_s")
+    yield has("the mended text would change", walk.said("#outcome"), "longest_retry_s")
     walk.page.get_by_label("Why").fill("a longer wait")
     with walk.page.expect_navigation():
         walk.page.get_by_role("button", name="Activate").click()
@@ -169,7 +183,7 @@ def _settings(walk: Walk, made: Site) -> Iterator[Count]:
             walk.page.get_by_role("button", name="Roll back to this").last.click()
         until(lambda: _version(program) == 3, "version 3")
         yield Count.equal("version that the node goes by, rolled back", _version(program), 3)
-    yield _is("the file is as it was, secret and all", made.config.read_text(), made.first_text)
+    yield same("the file is as it was, secret and all", made.config.read_text(), made.first_text)
 
 
 def _session_over(walk: Walk, made: Site) -> Iterator[Count]:
@@ -186,9 +200,9 @@ def _session_over(walk: Walk, made: Site) -> Iterator[Count]:
     walk.page.get_by_label("Password").fill(PASSWORD)
     with walk.page.expect_navigation():
         walk.page.get_by_role("button", name="Log in").click()
-    yield _has("after the login", walk.said("main .problem"), "what you typed is here again")
-    yield _is("the text in the editor", text.input_value(), typed)
-    yield _is("the file, which was not touched", made.config.read_text(), made.first_text)
+    yield has("after the login", walk.said("main .problem"), "what you typed is here again")
+    yield same("the text in the editor", text.input_value(), typed)
+    yield same("the file, which was not touched", made.config.read_text(), made.first_text)
 
 
 def _version(program: httpx.Client) -> int:
@@ -242,7 +256,7 @@ def _overlap(drawn: npt.NDArray[np.bool_], mask: bytes) -> float:
 
 
 def _resending(walk: Walk, made: Site) -> Iterator[Count]:
-    yield _is("the image while its destination is away", _state(walk), "delivering")
+    yield same("the image while its destination is away", _state(walk), "delivering")
     made.archive.start()  # the destination is mended, and its next try is near: no button is needed
     until(lambda: _state(walk) == "done", "the delivery of all results")
     first = sum(made.archive.counts.values())
@@ -252,6 +266,20 @@ def _resending(walk: Walk, made: Site) -> Iterator[Count]:
     until(lambda: sum(made.archive.counts.values()) == 2 * first, "every result once more")
     yield Count.equal("results that came, sent again", sum(made.archive.counts.values()), 2 * first)
     until(lambda: _state(walk) == "done", "the end of the second delivery")
+
+
+def _failing(walk: Walk) -> Iterator[Count]:
+    failures = walk.page.locator("tr", has_text="pacs").locator(".bad").first
+    for path in ("/", "/peers"):
+        walk.go(path)
+        yield has(f"a destination that is away, on {path}", failures.inner_text(), "since")
+    walk.go("/jobs")
+    yield has(
+        "what its image waits for, in the list", walk.said("table .bad"), "waits for pacs: no connection"
+    )
+    walk.go("/jobs/1")
+    yield has("what its image waits for, on its page", walk.said("main > .warned"), "next try")
+    yield has("its timeline", walk.said(".timeline"), "to deliver")
 
 
 def _state(walk: Walk) -> str:
@@ -264,7 +292,7 @@ def _peers(walk: Walk) -> Iterator[Count]:
     for name, wanted in (("pacs", "No step failed."), ("web-pacs", "A step failed.")):
         walk.page.get_by_role("button", name=f"Examine {name}", exact=True).click()
         walk.page.locator(".examination h2", has_text=f" {name} ").wait_for()
-        yield _is(f"the doctor of {name}", walk.said(".examination p"), wanted)
+        yield same(f"the doctor of {name}", walk.said(".examination p"), wanted)
 
 
 def _audit(walk: Walk) -> Iterator[Count]:
@@ -277,15 +305,17 @@ def _audit(walk: Walk) -> Iterator[Count]:
         "roll settings back",
         "look at a study",
     ):
-        yield _has("the audit", found, act)
-    yield _has("the audit", found, "send again")
+        yield has("the audit", found, act)
+    yield has("the audit", found, "send again")
 
 
-def _is(what: str, found: object, wanted: object) -> Count:
+def same(what: str, found: object, wanted: object) -> Count:
+    """Return whether something is what it must be."""
     return Count(what, _short(found), _short(wanted), found == wanted)
 
 
-def _has(what: str, found: str, wanted: str) -> Count:
+def has(what: str, found: str, wanted: str) -> Count:
+    """Return whether a text has the words that it must have."""
     return Count(what, _short(found), f"has {wanted!r}", wanted in found)
 
 

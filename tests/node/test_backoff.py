@@ -1,8 +1,10 @@
 """Waits grow, are bounded and jittered; the breaker opens, probes and closes."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from node.backoff import Backoff, Breaker
+from node.backoff import NO_FAILURES, Backoff, Breaker, BreakerState, Failures
 
 
 class Clock:
@@ -71,3 +73,22 @@ def test_a_wait_that_is_asked_for_is_kept_up_to_the_longest() -> None:
     assert breaker.failed(90.0) == 90.0
     assert breaker.failed(9000.0) == 600.0
     assert breaker.failed() == 10.0
+
+
+def test_failures_are_told_from_the_first_one_until_an_answer() -> None:
+    begun, clock = datetime(2026, 3, 1, 7, 12, tzinfo=UTC), Clock()
+    breaker = Breaker(5, Backoff(8, 600), clock, draw=lambda: 1.0, moment=lambda: begun + _since(clock))
+    assert breaker.failures == NO_FAILURES
+
+    breaker.failed()
+    clock.now += 60
+    breaker.failed()
+    assert breaker.state is BreakerState.CLOSED
+    assert breaker.failures == Failures(2, begun, begun + timedelta(seconds=60 + 16))
+
+    breaker.answered()
+    assert breaker.failures == NO_FAILURES
+
+
+def _since(clock: Clock) -> timedelta:
+    return timedelta(seconds=clock.now - Clock().now)

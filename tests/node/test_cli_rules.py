@@ -52,7 +52,9 @@ def test_each_condition_is_shown_with_what_was_found_and_what_would_be_done(
     for words in ("age_years below 16", "65", "calling_ae_title is ER", "SYNTHETIC-1", "decides"):
         assert words in done.output
     assert "rule: emergency\n" in done.output
-    assert "to pacs, peer:ER: binary SEG of 161 structures, report of 1 measurements" in done.output
+    assert (
+        "to pacs, peer:ER: masks of up to 161 structures (SEG), report of 1 measurement (SR)" in done.output
+    )
     assert "priority: urgent" in done.output
     assert not (tmp_path / "data").exists()
 

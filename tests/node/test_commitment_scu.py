@@ -8,8 +8,7 @@ from pydicom.uid import UID, SegmentationStorage
 
 from node.jobs import DeliveryState
 from node.proof_store import MAX_RESENDS
-from node.proofs import ProofKind
-from node.prover import COMMITMENT_AWAITED
+from node.proofs import ProofKind, awaited
 from node.states import State
 from tests.node.proving import (
     DELIVERED,
@@ -54,7 +53,7 @@ def test_commitment_on_another_association_to_the_listener_ends_the_job(
     archive = pacs()
     destination = at(archive.port)
     asked = asked_once(bench, destination, archive)
-    assert (bench.states, bench.reasons) == (SENT, [COMMITMENT_AWAITED] * 2)
+    assert (bench.states, bench.reasons) == (SENT, [awaited([ProofKind.COMMITMENT])] * 2)
 
     with bench.listener(destination) as listener:  # as in another process: the database is all they share
         assert tell(listener, *complete(asked)) == 0x0000

@@ -102,7 +102,7 @@ def test_same_settings_make_no_difference(site: Site, make_dx: MakeDx) -> None:
         ("pacs", ("SEG", "SR", "SR structures"))
     ]
     assert found.would.shares[0].profile == "standard"
-    assert site.tried(PACS, PACS).summary == ("1 images, 1 the same, 0 that nothing can be compared of",)
+    assert site.tried(PACS, PACS).summary == ("1 image: 1 would come out as before, 0 otherwise",)
 
 
 def test_destination_that_is_added_removed_or_gets_something_else_is_told(
@@ -186,7 +186,7 @@ def test_newest_images_are_looked_at_and_nothing_changes(site: Site, make_dx: Ma
     before, jobs = everything(), site.store.jobs()
     found = site.tried(PACS, settings({"name": "other"}), last=2)
     assert [each.job.id for each in found.images] == [3, 2]
-    assert found.summary[0].startswith("2 images, 0 the same")
+    assert found.summary[0].startswith("2 images: 0 would come out as before, 2 otherwise")
     assert found.summary[1] == "2 x other: gets SEG, SR, SR structures"
     assert (everything(), site.store.jobs()) == (before, jobs)
 

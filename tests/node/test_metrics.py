@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 
 from ai.segmentation import ModelIdentity
 from config.settings import Destination, NodeSettings, Settings
-from node.backoff import BreakerState
+from node.backoff import NO_FAILURES, BreakerState, Failures
 from node.bell import Bell
 from node.database import engine_for, upgrade
 from node.job_rows import utc_now
@@ -37,6 +37,7 @@ HISTOGRAM_ENDS = re.compile(r"_(bucket|sum|count)$")
 class _Sender:
     loop: Loop
     breaker: BreakerState = BreakerState.OPEN
+    failures: Failures = NO_FAILURES
 
 
 @pytest.fixture

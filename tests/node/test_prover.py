@@ -10,10 +10,10 @@ import pytest
 
 from node import heartbeat
 from node.jobs import DeliveryState
-from node.proofs import ProofKind
-from node.prover import FINDING_AWAITED
+from node.proofs import CommitmentAnswer, ProofKind, asked_of, awaited
 from node.states import State
 from tests.node.proving import (
+    BACKOFF,
     DELIVERED,
     SENT,
     SERIES,
@@ -66,7 +66,7 @@ def test_object_counts_as_delivered_when_it_is_found(bench: Bench, pacs: Callabl
     destination = at(archive.port, commitment=False, query=True)
     bench.send(destination)
     bench.prover(destination).step()
-    assert (bench.states, bench.reasons) == (SENT, [FINDING_AWAITED] * 2)
+    assert (bench.states, bench.reasons) == (SENT, [awaited([ProofKind.QUERY])] * 2)
     assert [(q.StudyInstanceUID, q.SeriesInstanceUID) for q in archive.queries] == [(STUDY, SERIES)]
 
     archive.there = {UIDS[0], "2.25.4"}
@@ -93,6 +93,37 @@ def test_commitment_and_query_must_both_be_there(bench: Bench, pacs: Callable[..
     bench.prover(destination).step()
     assert bench.states == DELIVERED
     assert len(archive.asked) == 1
+
+
+def test_reason_names_every_proof_that_is_awaited_and_no_other(
+    bench: Bench, pacs: Callable[..., Pacs]
+) -> None:
+    archive, asker = pacs(), PlainAsker()
+    destination = at(archive.port, query=True)
+    bench.send(destination)
+    bench.prover(destination, asker).step()
+    assert bench.reasons == [awaited([ProofKind.COMMITMENT, ProofKind.QUERY])] * 2
+
+    archive.there = {UIDS[0]}
+    bench.clock.advance(10)
+    bench.prover(destination, asker).step()
+    assert bench.reasons == [awaited([ProofKind.COMMITMENT]), awaited(list(ProofKind))]
+
+    transaction = bench.store.transaction(asker.asked[0])
+    assert transaction is not None
+    answer = CommitmentAnswer(committed=frozenset(UIDS))
+    bench.store.record_answer(transaction, answer, asked_of(destination), BACKOFF)
+    assert (bench.states, bench.reasons) == ([DELIVERED[0], SENT[0]], ["", awaited([ProofKind.QUERY])])
+
+
+def test_reason_names_what_could_not_be_asked_and_what_is_awaited_beside(bench: Bench) -> None:
+    destination = at(1, query=True)
+    bench.send(destination)
+    bench.prover(destination).step()
+
+    said = bench.reasons[0]
+    assert said.startswith("stored there; no connection to ARCHIVE")
+    assert said.endswith("; it is not found there yet")
 
 
 def test_leases_are_kept_however_long_the_destination_takes(

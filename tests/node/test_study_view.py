@@ -14,7 +14,7 @@ from node.proofs import ProofKind, Said, asked_of
 from node.states import Event
 from node.study_reading import Reading, reading_of
 from node.study_view import job_view
-from node.timeline import SAID, WORDS, timeline
+from node.timeline import SAID, WORDS, Moment, timeline
 from tests.node.proving import BACKOFF, Bench, at
 from tests.node.worked_study import JOB, WorkedStudy
 from tests.node.written_profiles import SOURCES, understood
@@ -46,6 +46,36 @@ def test_timeline_tells_of_job_and_proofs_by_time(bench: Bench) -> None:
         ("a person had results sent again", ""),
     ]
     assert [moment.at for moment in view.timeline] == sorted(moment.at for moment in view.timeline)
+
+
+def test_timeline_tells_how_often_a_delivery_failed_and_of_the_last_try(bench: Bench) -> None:
+    bench.send(at(1, commitment=False))
+    store, clock = bench.store, bench.clock
+    store.resend(1, "", ["pacs"])
+    first, second = [delivery.id for delivery in store.deliveries()]
+    for reason in ("no answer", "no connection"):
+        clock.advance(60)
+        again = store.moment(30)
+        store.delivery_failed(first, reason, again)
+    *_, told = job_view(store, 1).timeline
+    assert told == Moment(
+        clock(), "2 tries to deliver SEG to pacs failed", f"no connection; due again at {again:%H:%M:%S}"
+    )
+
+    for _ in range(2):
+        store.delivery_failed(second, "no connection", again)
+    *_, both = job_view(store, 1).timeline
+    assert both.what == "2 tries to deliver 2 results to pacs failed"
+
+    store.hurry("pacs", [first, second])
+    assert job_view(store, 1).timeline[-1].detail == "no connection; tried again from then on"
+    store.delivery_failed(second, "0x0110", None, 0x0110)
+    store.delivered(first, 0x0000)
+    told_last = [(moment.what, moment.detail) for moment in job_view(store, 1).timeline[-2:]]
+    assert sorted(told_last) == [
+        ("3 tries to deliver SEG to pacs failed", "0x0110; parked"),
+        ("SEG stored at pacs", "0x0000; failed tries before: 2"),
+    ]
 
 
 def test_timeline_leaves_out_what_was_said_of_results_that_came_while_it_was_read(bench: Bench) -> None:

@@ -252,7 +252,7 @@ def test_file_that_can_be_used_is_described(site: Site) -> None:
     found = {each.name: each for each in check_file(site.path)}
     assert all(each.passed for each in found.values())
     assert found["settings"].words == "read; AE title AI"
-    assert found["profile of pacs"].words.startswith("standard: binary SEG")
+    assert found["profile of pacs"].words.startswith("standard: masks of up to ")
 
 
 def test_process_that_does_not_work_needs_no_bundle(site: Site) -> None:

@@ -194,6 +194,14 @@ function turnAll(button) {
   }
 }
 
+/** Lets the line stand out whose entry in the list is pointed at or has the focus. */
+function near(event) {
+  const entry = event.target.closest?.("#measured li");
+  const line = entry?.querySelector("[data-line]").dataset.line;
+  document.querySelectorAll(".near").forEach((each) => each.classList.remove("near"));
+  if (line) { [entry, document.querySelector(line)].forEach((each) => each.classList.add("near")); }
+}
+
 /** Leaves only what has every word that was typed, and opens the groups that it lies in. */
 function filter(input) {
   const words = input.value.toLowerCase().split(/\s+/);
@@ -206,6 +214,8 @@ function filter(input) {
 }
 
 document.addEventListener("change", (event) => { if (event.target.matches("[data-mask], [data-line]")) { turn(event.target); } });
+document.addEventListener("mouseover", near);
+document.addEventListener("focusin", near);
 document.addEventListener("click", (event) => { if (event.target.dataset?.switch) { turnAll(event.target); } });
 document.addEventListener("input", (event) => {
   if (event.target.dataset.filter) { filter(event.target); }

@@ -1,16 +1,19 @@
 """A real node with its console, and browsers that talk to it over HTTP."""
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
+from pydicom import Dataset
 
 from ai.stand_in import StandInSegmenter
 from config.settings import load_settings
 from node.assembly import build_node
+from node.implementation import Entity
 from node.job_rows import utc_now
 from node.service import Node
 from node.web.accounts import AccountStore
@@ -106,3 +109,21 @@ def admin(node: Node) -> Iterator[Browser]:
     """Somebody who may change settings."""
     with closing(logged_in(node, Role.ADMIN)) as browser:
         yield browser
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that the node does by itself."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def send(node: Node, *images: Dataset) -> None:
+    """Send images to a node by C-STORE."""
+    assert node.listener is not None
+    ae = Entity("CR_ROOM")
+    ae.add_requested_context(images[0].SOPClassUID, images[0].file_meta.TransferSyntaxUID)
+    association = ae.associate("127.0.0.1", node.listener.port, ae_title="PAXNODE")
+    assert [association.send_c_store(image).Status for image in images] == [0] * len(images)
+    association.release()

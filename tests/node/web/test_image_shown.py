@@ -1,15 +1,18 @@
 """Masks and values of a page are those of one run, whatever is worked on meanwhile."""
 
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 from pydicom import Dataset
 
 from node.errors import NotThereError
+from node.text_layout import Box
 from node.web.errors import ConflictError
 from node.web.image_shown import ShownImages
-from node.web.job_drawn import structures_of
+from node.web.job_details import film_of, measured_of
+from node.web.job_drawn import Label, drawn_lines, label_size, structures_of
 from tests.node.worked_study import JOB, WorkedStudy
 from tests.node.written_profiles import SOURCES
 
@@ -60,3 +63,38 @@ def test_structure_has_the_path_of_its_mask(study: WorkedStudy) -> None:
 
     assert paths["heart"] == f"/jobs/1/masks/heart.png?of={masks.version}"
     assert paths["visible lung right"].startswith("/jobs/1/masks/visible%20lung%20right.png?of=")
+
+
+def test_lung_that_is_measured_is_listed_before_the_whole_one_and_says_so(study: WorkedStudy) -> None:
+    study.work(FOR)
+    found = structures_of(ShownImages(study.store, study.spool).masks(JOB), "/jobs/1")
+    [lungs] = [group for group in found.groups if group.name == "lungs and airways"]
+    labels, notes = zip(*((each.label, each.note) for each in lungs.structures), strict=True)
+
+    assert labels[:4] == ("visible lung right", "visible lung left", "right lung", "left lung")
+    assert ["measured" in note for note in notes[:4]] == [True, True, False, False]
+    assert not any(notes[4:])
+    assert list(labels[4:]) == sorted(labels[4:])
+
+
+def test_labels_of_all_lines_leave_each_other_room(study: WorkedStudy) -> None:
+    study.work(FOR)
+    shown = ShownImages(study.store, study.spool)
+    film, measured = film_of(shown, JOB), measured_of(shown.reading(JOB))
+    drawn = drawn_lines(film, measured)
+    boxes = [box for line in drawn for label in line.labels for box in [_box(label, label_size(film))]]
+
+    assert len(boxes) > 5
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    texts = {value.name: value.text for value in measured.values}
+    assert all(texts[name] == text for line in drawn for name, text in line.values)
+    assert [label.text for line in drawn for label in line.labels] == [
+        " ".join(value) for line in drawn for value in line.values
+    ]
+
+
+def _box(label: Label, size: float) -> Box:
+    """Return what letters of a common font cover: half as wide as high."""
+    width = 0.5 * size * len(label.text)
+    left = label.x - width if label.anchor == "end" else label.x
+    return Box(left, label.y - 0.75 * size, left + width, label.y + 0.25 * size)

@@ -1,7 +1,6 @@
 """The images in the console, of a node that has really worked on one and refused another."""
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
@@ -21,7 +20,6 @@ from node.archive import Archive
 from node.assembly import build_node
 from node.database import deliveries, writing
 from node.decode import parse
-from node.implementation import Entity
 from node.job_rows import utc_now
 from node.job_store import JobStore
 from node.jobs import ReceivedObject
@@ -32,7 +30,7 @@ from node.web.deeds import Act, DeedStore
 from node.web.roles import Role
 from node.web.sessions import Lifetimes, SessionStore
 from tests.node.conftest import logged
-from tests.node.web.conftest import PASSWORD, SETTINGS, Browser, logged_in
+from tests.node.web.conftest import PASSWORD, SETTINGS, Browser, logged_in, send, until
 
 ROWS, COLUMNS = 300, 256
 NAME, PATIENT, ACCESSION = "Canary^Bird", "CANARY-ID", "ACC-17"
@@ -58,22 +56,6 @@ class Site(NamedTuple):
     log: StringIO
     viewer: Browser
     operator: Browser
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def send(node: Node, *images: Dataset) -> None:
-    assert node.listener is not None
-    ae = Entity("CR_ROOM")
-    ae.add_requested_context(images[0].SOPClassUID, images[0].file_meta.TransferSyntaxUID)
-    association = ae.associate("127.0.0.1", node.listener.port, ae_title="PAXNODE")
-    assert [association.send_c_store(image).Status for image in images] == [0] * len(images)
-    association.release()
 
 
 @pytest.fixture(scope="module")
@@ -326,8 +308,9 @@ def test_image_that_waits_is_let_go_once(site: Site, make_received: Callable[...
 
 
 def test_who_looked_and_who_did_what_is_written_down(site: Site) -> None:
-    site.viewer.get("/jobs", params={"q": PATIENT})
-    site.viewer.get(f"/jobs/{CHEST}")
+    with program(site, "seeker") as browser:
+        browser.get("/jobs", params={"q": PATIENT})
+        browser.get(f"/jobs/{CHEST}")
     deeds = DeedStore(site.node.engine, utc_now).latest(500)
     about = f"job {CHEST}, study {site.chest.StudyInstanceUID}"
 
@@ -350,6 +333,28 @@ def program(site: Site, name: str) -> Iterator[Browser]:
     headers = {"Authorization": f"Bearer {token}"}
     with Browser(base_url=site.viewer.base_url, trust_env=False, timeout=60, headers=headers) as browser:
         yield browser
+
+
+def test_same_search_is_written_down_once_and_another_again(site: Site) -> None:
+    searches: tuple[dict[str, str], ...] = (
+        {"q": PATIENT},
+        {"q": f" {PATIENT} "},
+        {"q": PATIENT, "state": "done"},
+        {"q": ACCESSION},
+        {"state": "refused"},
+        {},
+    )
+    with program(site, "searcher") as browser:
+        for wanted in searches * 2:
+            for path in ("/jobs", "/api/v1/jobs"):
+                assert browser.get(path, params=wanted).status_code == 200
+    with program(site, "other") as browser:
+        browser.get("/jobs", params={"q": PATIENT})
+
+    deeds = DeedStore(site.node.engine, utc_now).latest(99, who="searcher")
+    told = [(deed.what, deed.detail.partition(":")[0]) for deed in reversed(deeds)]
+    assert told == [(Act.SEARCH, kind) for kind in ("by words", "by words", "all", "all")]
+    assert len(DeedStore(site.node.engine, utc_now).latest(99, who="other")) == 1
 
 
 @pytest.mark.parametrize("pictures", ["/jobs/1/structures", "/api/v1/jobs/1/masks"])

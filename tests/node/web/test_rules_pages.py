@@ -4,12 +4,14 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
 from config.settings import Settings
 from node.job_rows import utc_now
+from node.rule_facts import Titles
 from node.service import Node
 from node.web.deeds import Act, DeedStore
-from node.web.rule_flow import flow_of
+from node.web.rule_flow import flow_of, tried
 from tests.conftest import MakeDx
 from tests.node.web.conftest import SETTINGS, Browser
 
@@ -60,7 +62,7 @@ def test_page_shows_the_rules_and_which_one_fires_and_why(viewer: Browser, node:
     page = _tried(viewer, chest, "ER-CR1")
     assert "It would be worked on" in page
     assert "found: SYNTHETIC-1" in page
-    assert "binary SEG of" in page
+    assert "masks of up to 161 structures (SEG)" in page
 
     page = _tried(viewer, chest, "<ELSE>")
     assert "It would be unmatched" in page
@@ -75,6 +77,44 @@ def test_page_shows_the_rules_and_which_one_fires_and_why(viewer: Browser, node:
         ("viewer", Act.TRY_RULES, "", "done"),
         ("viewer", Act.TRY_RULES, "", "failed: UndecodableError"),
     }
+
+
+def test_image_that_its_header_has_refused_ends_in_red_with_the_reason(
+    viewer: Browser, chest: bytes, make_dx: MakeDx
+) -> None:
+    file = BytesIO()
+    make_dx(ViewPosition="RLO").save_as(file, enforce_file_format=True)
+    headers, calling = {"x-csrf-token": viewer.csrf}, {"calling": "ER-CR1"}
+
+    page = _tried(viewer, file.getvalue(), "ER-CR1")
+    files = {"file": ("a.dcm", file.getvalue())}
+    told = viewer.post("/api/v1/rules/try", data=calling, files=files, headers=headers).json()
+
+    assert told["fate"] == "refused"
+    assert told["flow"]["refusal"] == told["reason"] != ""
+    flow = page.split('<ol class="flow">')[1].split("</ol>")[0]
+    last = flow.split("<li ")[-1]
+    assert last.startswith('class="gate refused"')
+    assert f"it would be refused</b>, whatever the rules say: {escape(told['reason'])}" in last
+    assert 'class="rule decides"' not in flow
+    assert 'class="gate refused"' not in _tried(viewer, chest, "ER-CR1")
+
+
+@pytest.mark.parametrize(
+    ("bundle", "fate"), [("", "refused"), ("stand-in", "refused"), ("not-here", "processed")]
+)
+def test_view_that_the_model_does_not_support_is_refused_where_the_model_is_known(
+    make_dx: MakeDx, bundle: str, fate: str
+) -> None:
+    file = BytesIO()
+    make_dx(ViewPosition="LL").save_as(file, enforce_file_format=True)
+    file.seek(0)
+    settings = Settings.model_validate({"model": {"bundle": bundle}})
+
+    trial = tried(settings, "side.dcm", file, Titles("CR", "PAXNODE"))
+
+    assert trial.fate == fate
+    assert ("stated to be lateral (LL)" in trial.flow.refusal) == (fate == "refused")
 
 
 def test_api_tells_the_same(viewer: Browser, chest: bytes) -> None:

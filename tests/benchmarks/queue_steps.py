@@ -19,7 +19,7 @@ from node.queue_figures import queue_figures
 from node.states import State
 from node.study_view import job_view
 from node.web.deeds import DeedStore
-from node.web.job_list import job_list
+from node.web.job_list import PAGE
 from tests.benchmarks.queue_rows import DAYS, DESTINATIONS, FILES_DAYS, path, uid
 
 LEASE_S = 60.0
@@ -227,7 +227,13 @@ class Queue:
         self._store.claim_deliveries("idle", WORKER, LEASE_S, 2)
 
     def _looking(self, words: str, state: State | None = None, before: int = 0) -> Callable[[], object]:
-        return lambda: job_list(self._store, words, state, before)
+        return lambda: self._page(words, state, before)
+
+    def _page(self, words: str, state: State | None, before: int) -> None:
+        """Ask what `node.web.job_list` asks for a page of images."""
+        found = [job.id for job in self._store.look_up(words, state, PAGE + 1, before)][:PAGE]
+        self._store.identifiers_of(found)
+        self._store.undelivered(found)
 
 
 _MADE = (("SEG", "1.2.840.10008.5.1.4.1.1.66.4"), ("SR", "1.2.840.10008.5.1.4.1.1.88.34"))

@@ -15,7 +15,7 @@ from node.assembly import build_node
 from node.database import engine_for, upgrade
 from node.errors import StorageError
 from node.job_store import JobStore
-from node.service import ALL_PARTS, Part
+from node.part import ALL_PARTS, Part
 from node.spool import OWNER_FILE, Spool
 
 

@@ -14,13 +14,14 @@ from ai.consistency import make_consistent
 from ai.judge import Judge
 from ai.labels import LABELS
 from ai.manifest import Manifest
-from ai.plausibility import check_lungs, check_seen_view, check_stated_view, frontal_probability
+from ai.plausibility import check_lungs, check_seen_view, frontal_probability
 from ai.postprocess import cutoff_of, put_sides_right, side_pairs, to_mask
 from ai.preprocess import Letterbox, network_input
 from ai.radiograph import Radiograph
 from ai.runtime import CPU, Way, available_providers, check_edges, look, start_session
 from ai.segmentation import Mask, ModelIdentity, Segmentation
 from ai.segmenter import Segmenter
+from ai.stated_view import check_stated_view
 from ai.uncertainty import Trust, agreement, expected_dice, second_look, trust_of
 
 Observe = Callable[[str, float], None]

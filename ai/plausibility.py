@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 from ai.availability import LUNG_PAIRS
 from ai.errors import NotAChestError
-from ai.radiograph import View
 from ai.segmentation import Mask
 
 MIN_LUNG_SHARE = 0.04
@@ -18,14 +17,6 @@ public chest radiographs of six sets cover 0.099 to 0.56; whole-spine films show
 MAX_VERTICAL_OFFSET = 0.35
 """The centres of the lungs do not differ in height by more than this share of the picture; readers' lungs on
 293 frontal radiographs differ by at most 0.154."""
-
-
-def check_stated_view(view: View, views: Collection[str]) -> None:
-    """Raise NotAChestError if the source states a lateral view and the model supports none."""
-    if view.is_lateral and "lateral" not in views:
-        raise NotAChestError(
-            f"the view is stated to be lateral ({view}); this model supports frontal views only"
-        )
 
 
 def frontal_probability(view_logits: npt.NDArray[np.float32]) -> float:

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ai.labels import LABELS
-from ai.plausibility import check_stated_view
 from ai.radiograph import Radiograph
 from ai.segmentation import Mask, ModelIdentity, Segmentation
+from ai.stated_view import check_stated_view
 
 Field = npt.NDArray[np.bool_]
 

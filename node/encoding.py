@@ -8,6 +8,7 @@ pydicom. The bytes are the same, which tests hold.
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from functools import lru_cache
 from io import BytesIO
 
@@ -59,7 +60,10 @@ def file_bytes(result: Dataset) -> bytes:
         result.save_as(file, enforce_file_format=True)
         return file.getvalue()
     head = Dataset()
-    head.file_meta = result.file_meta
+    head.file_meta = deepcopy(result.file_meta)
+    for keyword in ("SOPClassUID", "SOPInstanceUID"):
+        if result.get(keyword):
+            setattr(head.file_meta, f"MediaStorage{keyword}", result[keyword].value)
     dcmwrite(file, head, enforce_file_format=True)
     if "PixelData" in result:
         result["PixelData"].is_undefined_length = syntax.is_compressed

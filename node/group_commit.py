@@ -38,9 +38,9 @@ class GroupCommit(Generic[Part, Done]):
     def _write_all(self, group: Sequence[tuple[Part, Future[Done]]]) -> None:
         try:
             results = self._write([part for part, _future in group])
-        except Exception as error:  # noqa: BLE001 - each thread raises it where it is waited for
+        except Exception as error:
             for _part, future in group:
                 future.set_exception(error)
-        else:
-            for (_part, future), result in zip(group, results, strict=True):
-                future.set_result(result)
+            raise
+        for (_part, future), result in zip(group, results, strict=True):
+            future.set_result(result)

@@ -2,6 +2,7 @@
 
 import select
 import socket
+import ssl
 
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
@@ -82,7 +83,7 @@ class Inflow(AssociationSocket):
 
     def wait(self, other: socket.socket, timeout_s: float) -> None:
         """Wait until there is something to read here or on another socket, for so long at most."""
-        if self.has_buffered:
+        if self.has_buffered or (isinstance(self.socket, ssl.SSLSocket) and self.socket.pending()):
             return
         poll = select.poll()
         poll.register(other, select.POLLIN)

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from ai.bundle import DEFAULT_BUNDLE, Bundle, manifest_of
+from ai.bundle import DEFAULT_BUNDLE, Bundle
 from ai.choice import Trial, fastest, processors, thread_counts, trial_of, tried
-from ai.errors import BundleError
 from ai.onnx_segmenter import Observe, OnnxSegmenter
 from ai.runtime import Way, available_providers
 from ai.segmenter import Segmenter
@@ -59,18 +58,3 @@ def _way(bundle: Bundle) -> Way:
 def _told(trial: Trial) -> dict[str, object]:
     looks = "together" if trial.way.together else "apart"
     return {"threads": trial.way.threads, "looks": looks, "seconds": round(trial.seconds, 3)}
-
-
-def views_of(bundle: str) -> tuple[str, ...]:
-    """Return the views that a model supports, of "frontal" and "lateral", without loading its weights.
-
-    Args:
-        bundle: As the settings name it; "" for the one that is installed. Where it cannot be read here, as in
-            a process that does not work, every view.
-    """
-    if bundle == STAND_IN:
-        return StandInSegmenter.views
-    try:
-        return manifest_of(Path(bundle) if bundle else DEFAULT_BUNDLE).views
-    except BundleError:
-        return ("frontal", "lateral")

@@ -10,16 +10,16 @@ from pydicom import Dataset
 
 from ai.anatomy import chosen
 from ai.errors import NotAChestError
-from ai.plausibility import check_stated_view
+from ai.stated_view import check_stated_view
 from config.settings import Settings
 from node.admission import check_admission
 from node.decode import parse
 from node.errors import ImageError, StorageError
 from node.limits import MAX_OBJECT_BYTES
-from node.model import views_of
 from node.options import OutputOptions
 from node.rule_facts import Titles
 from node.rules import Decision, Explanation, Fate, explain
+from node.supported_views import views_of
 from node.view import stated_view
 
 

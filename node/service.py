@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
@@ -121,12 +121,11 @@ class Node:
         """
         if self.listener is not None:
             self.listener.start()
-        try:
+        with ExitStack() as unless_all_is_there:
+            unless_all_is_there.callback(self._give_up)
             self._crew = self._crew_for(self.settings, self._crew)
             self.web = self._web_for(self)
-        except BaseException:
-            self._give_up()
-            raise
+            unless_all_is_there.pop_all()
         _start((*self.workers, *self._crew.outward))
         self._is_running = True
         self.audit.started()

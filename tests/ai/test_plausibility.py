@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from ai.errors import NotAChestError
-from ai.plausibility import check_lungs, check_seen_view, check_stated_view, frontal_probability
+from ai.plausibility import check_lungs, check_seen_view, frontal_probability
 from ai.radiograph import Radiograph, View
 from ai.segmentation import Mask
+from ai.stated_view import check_stated_view
 
 VISIBLE = ("visible lung right", "visible lung left")
 

@@ -1,5 +1,6 @@
 """A node is built only on a data folder and a database that belong together."""
 
+import io
 import shutil
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -104,7 +105,7 @@ def test_start_looks_neither_at_every_job_nor_at_every_file(
 @pytest.mark.parametrize(("parts", "is_told"), [(ALL_PARTS, True), ((Part.LISTEN,), False)])
 def test_workers_that_could_need_more_memory_than_there_is_are_told_at_the_start(
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    lines: io.StringIO,
     monkeypatch: pytest.MonkeyPatch,
     parts: Collection[Part],
     is_told: bool,
@@ -115,5 +116,5 @@ def test_workers_that_could_need_more_memory_than_there_is_are_told_at_the_start
 
     build_node(settings, StandInSegmenter(), parts=parts).engine.dispose()
 
-    told = "large images in all workers need more memory than there is" in capsys.readouterr().err
+    told = "large images in all workers need more memory than there is" in lines.getvalue()
     assert told == is_told

@@ -197,7 +197,8 @@ def test_what_a_destination_gets_is_told(tmp_path: Path) -> None:
     settings = _with_profile(tmp_path, "heart")
     result = check_profile(settings, settings.destinations[0])
     assert result.passed
-    assert result.words == "mine: report, presentation state, secondary capture"
+    pictures = "presentation state (PR), picture with what was found drawn in (SC)"
+    assert result.words == f"mine: report (SR), {pictures}"
 
 
 def test_a_profile_with_an_unknown_structure_fails_and_names_the_nearest(tmp_path: Path) -> None:

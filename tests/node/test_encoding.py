@@ -171,3 +171,11 @@ def test_command_elements_are_pydicoms_to_refuse() -> None:
     dataset.add_new(0x00000002, "UI", "1.2.3")
     with pytest.raises(ValueError, match="Command Set"):
         file_bytes(dataset)
+
+
+def test_file_meta_information_follows_the_data_set() -> None:
+    dataset = holding(item(TextValue="words"))
+    del dataset.file_meta.MediaStorageSOPClassUID
+    dataset.file_meta.MediaStorageSOPInstanceUID = UID("1.2.99")
+    assert file_bytes(dataset) == by_pydicom(dataset)
+    assert dcmread(BytesIO(file_bytes(dataset))).file_meta.MediaStorageSOPInstanceUID == "1.2.3"

@@ -5,7 +5,6 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 
 import pytest
 
@@ -26,14 +25,15 @@ class _Archive(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[ViewerSite]:
-    (tmp_path / "index.html").write_text("the viewer")
-    (tmp_path / "code.wasm").write_bytes(b"wasm")
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ViewerSite]:
+    folder = tmp_path_factory.mktemp("viewer")
+    (folder / "index.html").write_text("the viewer")
+    (folder / "code.wasm").write_bytes(b"wasm")
     archive = HTTPServer(("127.0.0.1", 0), _Archive)
     thread = threading.Thread(target=archive.serve_forever)
     thread.start()
-    with ViewerSite(tmp_path, archive.server_port) as served:
+    with ViewerSite(folder, archive.server_port) as served:
         yield served
     archive.shutdown()
     archive.server_close()

@@ -238,6 +238,8 @@ class StreamingProvider(DIMSEServiceProvider):
         self.msg_queue.put((reception.request.context_id or 0, primitive))
 
     def _pass_on(self, context_id: int, fragment: bytes) -> None:
+        if self.msg_queue.qsize() > MAX_WAITING:
+            raise ValueError("the peer does not wait for answers")
         single = P_DATA()
         single.presentation_data_value_list = [[context_id, fragment]]  # type: ignore[list-item]
         super().receive_primitive(single)

@@ -201,18 +201,21 @@ class Node:
             watch: Sees to changed settings meanwhile, also when SIGHUP asks for it.
         """
         told: SimpleQueue[int] = SimpleQueue()  # a handler may put; an Event's lock it might find held
-        before = {
-            number: signal.signal(number, lambda told_number, _frame: told.put(told_number))
-            for number in (signal.SIGTERM, signal.SIGINT)
-        }
+        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+        def note(number: int, _frame: object) -> None:
+            told.put(number)
+            for each, handler in before.items():  # the next one is not for us, also while networks load
+                signal.signal(each, handler)
+
+        for number in before:
+            signal.signal(number, note)
         if watch is not None:
             signal.signal(signal.SIGHUP, lambda _number, _frame: watch.ask())
         self.start()
         if watch is not None:
             watch.start()
         _first_in(told)
-        for number, handler in before.items():
-            signal.signal(number, handler)
         if watch is not None:
             watch.stop()
         self.stop()

@@ -36,18 +36,20 @@ class UpperLayer(DULServiceProvider):
 
     Args:
         assoc: The association that it serves.
+
+    Raises:
+        OSError: There is no file descriptor left for it.
     """
 
     def __init__(self, assoc: Association) -> None:
         super().__init__(assoc)
         self._run_loop_delay = 0.0  # it waits for the socket instead
-        self._waker: socket.socket | None = None
+        self._waker, self._woken = socket.socketpair()
+        self._waker.setblocking(False)
         self._left = 0  # of the data PDU that is being read
 
     def run_reactor(self) -> None:
         """Serve the association until it ends."""
-        self._waker, self._woken = socket.socketpair()
-        self._waker.setblocking(False)
         try:
             super().run_reactor()
         finally:
@@ -72,9 +74,8 @@ class UpperLayer(DULServiceProvider):
         return super().stop_dul()
 
     def _wake(self) -> None:
-        if self._waker is not None:
-            with suppress(OSError):  # it is awake, or has ended
-                self._waker.send(b"x")
+        with suppress(OSError):  # it is awake, or has ended
+            self._waker.send(b"x")
 
     def _ring(self) -> None:
         """Tell the association's thread that there is something for it."""
@@ -94,7 +95,7 @@ class UpperLayer(DULServiceProvider):
         provider = self.assoc.dimse
         if not isinstance(provider, StreamingProvider) or not provider.is_streaming:
             inflow.let_go()
-        inflow.wait(self._woken, LOOK_EVERY_S)
+        inflow.wait(self._woken, LOOK_EVERY_S if self.event_queue.empty() else 0.0)
         with suppress(BlockingIOError):
             self._woken.recv(4096, socket.MSG_DONTWAIT)
 
@@ -120,6 +121,7 @@ class UpperLayer(DULServiceProvider):
                 self._read_fragment(inflow, provider)
             if not (inflow.has_buffered and self.to_provider_queue.empty()):
                 return
+            self._idle_timer.restart()  # for what follows; pynetdicom does it when this returns
         super()._read_pdu_data()
 
     def _read_fragment(self, inflow: Inflow, provider: StreamingProvider) -> None:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 
-from node.inflow import MAX_PDU_BYTES, Inflow
+from node.inflow import Inflow
 from node.reception import IS_COMMAND, IS_LAST, StreamingProvider, shielded
 from node.turn import RungTurn
 
@@ -103,6 +103,8 @@ class UpperLayer(DULServiceProvider):
 
     def _read_pdu_data(self) -> None:
         provider, inflow = self.assoc.dimse, self.socket
+        if isinstance(inflow, Inflow):
+            inflow.expect(PDU_HEADER.size)
         is_transfer = self.state_machine.current_state == DATA_TRANSFER
         if is_transfer and isinstance(provider, StreamingProvider) and isinstance(inflow, Inflow):
             shielded(lambda: self._read_data(inflow, provider), self._end)
@@ -114,13 +116,13 @@ class UpperLayer(DULServiceProvider):
         self._left = 0
         while inflow.peek() == P_DATA_TF:
             _type, length = PDU_HEADER.unpack(inflow.exactly(PDU_HEADER.size))
-            if length > MAX_PDU_BYTES:
-                raise OSError(f"a PDU of {length} bytes")
+            inflow.expect(length)
             self._left = length
             while self._left:
                 self._read_fragment(inflow, provider)
             if not (inflow.has_buffered and self.to_provider_queue.empty()):
                 return
+            inflow.expect(PDU_HEADER.size)
             self._idle_timer.restart()  # for what follows; pynetdicom does it when this returns
         super()._read_pdu_data()
 

@@ -5,7 +5,6 @@ import re
 import uuid
 
 from pydicom import DataElement, Dataset
-from pydicom.charset import convert_encodings, default_encoding
 from pydicom.datadict import dictionary_description, dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.sequence import Sequence
@@ -105,7 +104,9 @@ def _verbatim(dataset: Dataset, keyword: str) -> DataElement | RawDataElement | 
     element = _element(dataset, keyword)
     vr = dictionary_VR(keyword)
     if isinstance(element, RawDataElement) and vr != "SQ":
-        return RawDataElement(element.tag, vr, len(element.value or b""), element.value, 0, False, True)
+        value = element.value or b""
+        value += (b"\0" if vr == "UI" else b" ") * (len(value) % 2)  # PS3.5 7.1.1
+        return RawDataElement(element.tag, vr, len(value), value, 0, False, True)
     if vr == "SQ":
         return _readable_sequence(dataset, keyword)
     return _decoded(dataset, keyword)
@@ -162,9 +163,8 @@ def copy_identity(identity: Dataset, result: Dataset) -> None:
     """Put the patient and study attributes into a result, in place of what it has."""
     for tag in list(identity.keys()):
         result[tag] = identity.get_item(tag)
-    stated = result.get("SpecificCharacterSet")
-    encodings = convert_encodings(stated) if stated else default_encoding
-    result.set_original_encoding(False, True, encodings)  # so that undecoded elements are written as they are
+    # So that undecoded elements are written as they are.
+    result.set_original_encoding(False, True, result._character_set)
 
 
 def result_uid(

@@ -29,14 +29,14 @@ EVERY_KIND = OutputOptions(structure_report=True, presentation_state=True, secon
 BYTES: Mapping[str, tuple[Any, Mapping[str, bytes]]] = {
     "UTF-8 stated": (
         "ISO_IR 192",
-        {"PatientName": b"M\xfcller^J\xf6rg", "PatientID": b"ID-\xe47", "AccessionNumber": b"\xff1\0\0"},
+        {"PatientName": b"M\xfcller^J\xf6rg ", "PatientID": b"ID-\xe47 ", "AccessionNumber": b"\xff1\0\0"},
     ),
     "ISO 2022 stated": (
         ["", "ISO 2022 IR 87"],
         {
-            "PatientName": b"\x8eR\x93c^\x91\xbe\x98Y=\x1b$B;3",
+            "PatientName": b"\x8eR\x93c^\x91\xbe\x98Y=\x1b$B;",
             "PatientID": b"\x8eR",
-            "StudyID": b"\x1b$B;\x1b",
+            "StudyID": b"\x1b$B;!\x1b",
         },
     ),
     "nothing stated": ("", {"PatientName": b"M\xfcller  ", "PatientID": b"A1\0\0", "StudyID": b" 7  "}),
@@ -109,6 +109,33 @@ def test_every_result_has_the_bytes_of_the_source(make_dx: MakeDx, name: str, sy
     assert [result.kind for result in results] == ["SEG", "SR", "SR structures", "PR", "SC"]
     for result in results:
         assert _found(result.content, values) == values
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_items_of_sequences_keep_their_bytes(make_dx: MakeDx, syntax: UID) -> None:
+    other, first, second = Dataset(), Dataset(), Dataset()
+    other.PatientID, first.RequestedProcedureID, second.AccessionNumber = "ID-XXXX", "ID-XXXX", "ID-XXXX"
+    other.IssuerOfPatientIDQualifiersSequence = [Dataset()]
+    other.IssuerOfPatientIDQualifiersSequence[0].UniversalEntityID = "ID-XXXX"
+    source = make_dx(
+        SpecificCharacterSet="ISO_IR 192",
+        AccessionNumber="ACC-XXXX",
+        OtherPatientIDsSequence=[other],
+        RequestAttributesSequence=[first, second],
+    )
+    source["PixelData"].VR, source.file_meta.TransferSyntaxUID = "OW", syntax
+    content = BytesIO()
+    source.save_as(content, enforce_file_format=True)
+    seg, report = _results(content.getvalue().replace(b"XXXX", b"\xe4\xf6\xfc\xdf"), OutputOptions())
+    for result in (seg, report):
+        (item,) = dcmread(BytesIO(result.content)).OtherPatientIDsSequence
+        (qualifiers,) = item.IssuerOfPatientIDQualifiersSequence
+        assert item.get_item("PatientID").value == b"ID-\xe4\xf6\xfc\xdf "
+        assert qualifiers.get_item("UniversalEntityID").value == b"ID-\xe4\xf6\xfc\xdf "
+    requests = dcmread(BytesIO(report.content)).ReferencedRequestSequence
+    assert requests[0].get_item("RequestedProcedureID").value == b"ID-\xe4\xf6\xfc\xdf "
+    numbers = [request.get_item("AccessionNumber").value for request in requests]
+    assert numbers == [b"ACC-\xe4\xf6\xfc\xdf", b"ID-\xe4\xf6\xfc\xdf "]
 
 
 def test_every_form_that_a_result_is_sent_in_has_the_bytes_of_the_source(

@@ -90,7 +90,7 @@ def identity_of(dataset: Dataset) -> Dataset:
         if element is not None and _is_well_formed(keyword, element):
             try:
                 _check_length(keyword, element)
-                if element.VR == "SQ":
+                if isinstance(element.value, Sequence):
                     element = DataElement(element.tag, "SQ", [verbatim_item(item) for item in element.value])
             except CONVERSION_ERRORS as exc:
                 raise UndecodableError(f"{dictionary_description(keyword)} cannot be read") from exc

@@ -1,6 +1,5 @@
 """What a worker makes of a job: one understanding, several forms; a later model supersedes an earlier one."""
 
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -147,23 +146,6 @@ def test_an_image_is_segmented_once_and_written_in_each_form(node: Node) -> None
     assert len(set(_uids(made, "SEG") + _uids(made, "SR"))) == 4
     sent = {(d.destination, d.result.sop_instance_uid) for d in node.store.deliveries()}
     assert sent == {(name, str(e.result.dataset.SOPInstanceUID)) for e in made for name in e.destinations}
-
-
-def test_results_of_a_profile_are_let_go_before_those_of_the_next_are_made(node: Node) -> None:
-    job = node.store.claim("worker", 60)
-    assert job is not None
-    seen: list[tuple[str, weakref.ref[ResultObject], weakref.ref[Dataset]]] = []
-
-    def keep(result: ResultObject) -> StoredResult:
-        if result.kind == "SEG":
-            assert all(made() is None and dataset() is None for _, made, dataset in seen)
-        seen.append((result.kind, weakref.ref(result), weakref.ref(result.dataset)))
-        return node.keep(result)
-
-    work = Work({"": Model(Versioned("1"))}, always({PLAIN: ("a",), SHIMMED: ("b",)}), node.store, node.spool)
-    made = work(job, keep)
-    assert [kind for kind, _, _ in seen] == ["SEG", "SR", "SEG", "SR"]
-    assert [each.destinations for each in made.results] == [("a",), ("a",), ("b",), ("b",)]
 
 
 def test_a_first_report_supersedes_nothing_and_a_new_models_report_the_one_before(node: Node) -> None:

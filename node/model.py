@@ -62,7 +62,7 @@ def _way(bundle: Bundle) -> Way:
     model, size = bundle.identity, bundle.manifest.input_size
     trials = tried(trial_of(model.id, bundle.onnx_bytes, size, available_providers()), processors())
     chosen = fastest(trials)
-    for trial in trials:
+    for trial in dict.fromkeys(trials):
         event = "the network runs this way" if trial is chosen else "the network was tried this way"
         log.info(event, model_id=model.id, provider=trial.provider, **_told(trial))
     return chosen.way

@@ -381,9 +381,7 @@ def test_the_network_is_told_how_urgent_an_image_is(node: Node) -> None:
     for decide in (always({PLAIN: ("a",)}), urgent, low):
         node.run(segmenter, decide)
         node.again()
-
-    waits_no_longer = Priority.ROUTINE
-    assert segmenter.urgencies == [Priority.ROUTINE, Priority.URGENT, waits_no_longer]
+    assert segmenter.urgencies == [Priority.ROUTINE, Priority.URGENT, Priority.ROUTINE]
 
 
 def test_a_job_that_killed_its_worker_keeps_the_priority_that_it_was_given(node: Node) -> None:
@@ -395,7 +393,7 @@ def test_a_job_that_killed_its_worker_keeps_the_priority_that_it_was_given(node:
     segmenter = Urged()
     job = node.store.claim("worker", 60)
     assert job is not None
-    Work({"": Model(segmenter)}, urgent, node.store, node.spool)(replace(job, attempts=2))
+    Work({"": Model(segmenter)}, urgent, node.store, node.spool)(replace(job, attempts=2), node.keep)
 
     assert node.store.jobs()[0].priority is Priority.ROUTINE
     assert segmenter.urgencies == [Priority.ROUTINE]

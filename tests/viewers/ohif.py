@@ -149,12 +149,20 @@ class Ohif(ViewerPage):
         return super().canvas()
 
     def only(self, names: Sequence[str] | None) -> Picture:
-        """Show these structures and no others, or all (None); return the canvas."""
+        """Show these structures and no others, or all (None); return the canvas once it stays as it is.
+
+        Raises:
+            tests.viewers.page.NotShownError: It was drawn otherwise each time, for `LONGEST_STEP_S`.
+        """
         self._page.evaluate(SHOW_ONLY, None if names is None else list(names))
-        picture = self.canvas()
-        while not np.array_equal(picture, again := self.canvas()):
-            picture = again
-        return picture
+        drawn = [self.canvas()]
+
+        def is_at_rest() -> bool:
+            drawn.append(self.canvas())
+            return np.array_equal(drawn.pop(0), drawn[0])
+
+        self._until(is_at_rest, "a picture that stays", LONGEST_STEP_S)
+        return drawn[0]
 
     def viewport_screenshot(self) -> Picture:
         """Return the window where the canvas lies, with the lines and the text over it."""

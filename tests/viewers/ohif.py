@@ -38,6 +38,9 @@ GEOMETRY = f"""() => {{
 }}"""
 CANVAS = f"() => {{ {VIEWPORT} return viewport.canvas.toDataURL('image/png').split(',')[1]; }}"
 WHOLE_FILM = f"() => {{ {VIEWPORT} viewport.resetCamera(); }}"
+DRAW = f"() => {{ {VIEWPORT} if (viewport) viewport.render(); }}"
+"""OHIF does not always draw once it has read the lines of a report: they stay away until somebody zooms."""
+
 DRAWN_AGAIN = f"""() => {{
   {VIEWPORT}
   return new Promise(done => {{
@@ -203,6 +206,7 @@ class Ohif(ViewerPage):
 
     def _has_lines(self) -> bool:
         self._agree()
+        self._page.evaluate(DRAW)
         count: int = self._page.locator("svg.svg-layer polyline, svg.svg-layer line").count()
         return count > 0
 

@@ -108,9 +108,9 @@ class LoadedNode:
             self._processes.append(NodeProcess(config, log, options=only_working))
 
     def __enter__(self) -> "LoadedNode":
-        """Work on some images first, so that everything is loaded in each process."""
+        """Work on two images for each worker first, so that everything is loaded."""
         try:
-            self.latencies_s(self.send_together(2 * len(self._processes)))
+            self.latencies_s(self.send_together(2 * self._workers))
         except BaseException:
             self._end()
             raise

@@ -1,6 +1,6 @@
 """The same projections by DiffDRR 0.6.1, run by the Python of an environment that has it.
 
-Usage: python diffdrr_peer.py EXCHANGE.npz OUT.npz REPEATS THREADS
+Usage: python -m tests.benchmarks.diffdrr_peer EXCHANGE.npz OUT.npz REPEATS THREADS
 
 The volume lies in its array as (left, posterior, superior); DiffDRR's world is RAS, so the affine turns the
 first two axes round. Its camera looks along +z; rows of a picture run along -y, columns along +x, or -x with
@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-memory: Any = importlib.import_module("memory")  # beside this script
+from tests.benchmarks.memory import forget_peak, peak_mb
+
 torch: Any = importlib.import_module("torch")
 torchio: Any = importlib.import_module("torchio")
 data: Any = importlib.import_module("diffdrr.data")
@@ -41,11 +42,11 @@ def main() -> None:
         for i in range(len(given["sources"])):
             found[f"{renderer}_{i}"] = _render(subject, given, i, renderer, labelled=False)
         for labelled in (False, True):
-            before = memory.forget_peak()
+            before = forget_peak()
             seconds = [_seconds(subject, given, renderer, labelled) for _ in range(int(repeats))]
             figures[f"{renderer}{', image and labels' if labelled else ', image only'}"] = {
                 "seconds": [median(each) for each in zip(*seconds, strict=True)],
-                "peak_mb": memory.peak_mb() - before,
+                "peak_mb": peak_mb() - before,
             }
     np.savez(Path(out), figures=json.dumps(figures), **found)
 

@@ -35,6 +35,8 @@ from pipeline_training.targets import structure_lengths, structure_masks
 from pipeline_training.volumes import load_label_map
 from tests.benchmarks.memory import forget_peak, peak_mb
 
+ROOT = Path(__file__).parents[2]
+PEER = "tests.benchmarks.diffdrr_peer"
 HU_RANGE = (-1000, 3071)
 VIEWS = ("PA", "AP", "LL", "RAO")
 GROWING_VOXELS = (96, 128, 192, 256)
@@ -179,13 +181,12 @@ def _measure(task: Task, anatomy: Anatomy, size: int, threads: int, repeats: int
 
 def _diffdrr(python: Path, anatomy: Anatomy, size: int, threads: int, repeats: int) -> dict[str, Figure]:
     """Print how far DiffDRR's pictures agree with ours, return its times and the memory of its process."""
-    peer = Path(__file__).with_name("diffdrr_peer.py")
     with tempfile.TemporaryDirectory() as folder:
         exchange, out = Path(folder) / "exchange.npz", Path(folder) / "out.npz"
         np.savez(exchange, **_exchange(anatomy, size))
         subprocess.run(
-            [str(python), str(peer), str(exchange), str(out), str(repeats), str(threads)],
-            check=True, stdout=sys.stderr,
+            [str(python.absolute()), "-m", PEER, str(exchange), str(out), str(repeats), str(threads)],
+            check=True, cwd=ROOT, stdout=sys.stderr,
         )  # fmt: skip
         with np.load(out) as stored:
             theirs = {name: stored[name] for name in stored.files}

@@ -141,7 +141,7 @@ def measure(bench: Bench) -> list[Figure]:
         place = Path(name)
         spool = Spool(place / "spool")
         spool.prepare()
-        for _ in range(bench.of(REPEATS, 2) + 1):
+        for _ in range(bench.of(REPEATS) + 1):
             one_image(clock, content, squeezed, segmenter, found, spool, archive)
             limits(clock, plain, content, packed, segmenter, place)
     return figures(clock, f"{shape[0]} x {shape[1]}, {STRUCTURES} structures")

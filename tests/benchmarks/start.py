@@ -81,13 +81,14 @@ def _starts(folder: Path, archive: Archive, repeats: int) -> list[Figure]:
     missing: dict[str, str] = {}
     for turn in range(repeats + 1):
         new = folder / f"new-{turn}"
-        for name, start in {
+        starts: dict[str, Callable[[], _Beginning]] = {
             "empty": partial(_node, new, archive),
             "existing": partial(_node, new, archive),
             "Orthanc": partial(_orthanc, folder / f"orthanc-{turn}"),
             "storescp": partial(_storescp, folder / f"storescp-{turn}"),
             IMPORTED: _libraries,
-        }.items():
+        }
+        for name, start in starts.items():
             try:
                 took = start()
             except NotInstalledError as error:

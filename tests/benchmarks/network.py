@@ -18,7 +18,8 @@ import onnxruntime
 from rich.console import Console
 
 from ai.bundle import DEFAULT_BUNDLE, Bundle
-from ai.choice import Trial, fastest, processors, thread_counts, trial_of, tried
+from ai.choice import Trial, fastest, trial_of, tried
+from ai.control_groups import processors
 from ai.preprocess import network_input
 from ai.runtime import CPU, Array, Way, look
 from tests.benchmarks.figure import Figure, Spread
@@ -131,10 +132,7 @@ def _chosen(onnx_bytes: bytes, size: int, bench: "Bench") -> list[Figure]:
     whole, gained = [], []
     for _ in range(bench.of(5, 2)):
         begun = time.perf_counter()
-        trials = tried(
-            trial_of("measured", onnx_bytes, size, [CPU]),
-            thread_counts([CPU], processors()),
-        )
+        trials = tried(trial_of("measured", onnx_bytes, size, [CPU]), processors())
         whole.append(time.perf_counter() - begun)
         gained.append(fastest(trials).seconds / max(each.seconds for each in trials))
     words = ", ".join(_words(each) for each in trials)

@@ -139,7 +139,7 @@ def measure(bench: Bench) -> list[Figure]:
     found = of_all_structures(segmenter, shape, STRUCTURES)
     with tempfile.TemporaryDirectory() as name, Archive(Path(name) / "archive") as archive:
         spool = Spool(Path(name) / "spool").prepare()
-        for _ in range(bench.of(REPEATS, 2) + 1):
+        for _ in range(bench.of(REPEATS) + 1):
             one_image(clock, content, squeezed, segmenter, found, spool, archive)
             limits(clock, plain, content, packed, segmenter)
     return figures(clock, f"{shape[0]} x {shape[1]}, {STRUCTURES} structures")

@@ -12,7 +12,6 @@ from node.database import deliveries, engine_for, jobs, metadata, reading, upgra
 from node.job_store import JobStore
 from node.jobs import DeliveryState
 from node.keeping_store import BATCH, KeepingStore
-from node.queue_figures import MOST
 from node.states import State
 from tests.benchmarks.queue_rows import fill
 from tests.benchmarks.queue_steps import Queue
@@ -20,12 +19,7 @@ from tests.node.plans import Asked, statements_of, told
 
 SMALL, LARGE, WAITING = 1_500, 4_500, 40
 
-BOUNDED = {
-    "figures for /metrics": f"counts what was put aside, up to {MOST} of each state",
-    "look up: sender, done": "counts whether the state has few jobs, up to 1001",
-    "list: refused": "a page, which the small queue does not fill",
-    "list: failed": "likewise",
-}
+BOUNDED = {"list: refused": "a page, which the small queue does not fill"}
 """What may cost more with more images, up to a limit, and why."""
 
 Steps = dict[str, list[Asked]]
@@ -138,7 +132,7 @@ HOT = (
 """What is asked while many wait."""
 
 MOST_WORK = {"sqlite": 4_000, "postgresql": 200}
-"""Instructions, or rows: a page of fifty, and much less than the rows that are done."""
+"""Instructions, or rows: enough for a page of fifty, and far too few to pass what is done."""
 
 
 def test_long_queue_behind_what_is_done_costs_nothing(make_engine: Callable[[str], Engine]) -> None:

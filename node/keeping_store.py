@@ -60,11 +60,6 @@ kill left goes within hours, what was kept again within a day (`Spool.remove`) a
 
 _IDENTITY = 1
 
-_ENDS = (State.DONE, *PUT_ASIDE)
-
-_ROWS_IN_ORDER = sorted(_ENDS, key=lambda state: state is not State.QUARANTINED)
-"""Quarantined first: what conflicts is, and whose rows explain it can go in the same pass."""
-
 
 @dataclass(frozen=True)
 class Due:
@@ -106,11 +101,20 @@ class _Kind:
 
     Attributes:
         old: Those that ended long ago: an index has them in the order in which they did.
-        due: Those of them that are due.
+        over: Of these, those that are due.
     """
 
     old: ColumnElement[bool]
-    due: ColumnElement[bool]
+    over: ColumnElement[bool]
+
+    @property
+    def due(self) -> ColumnElement[bool]:
+        """Those that are due."""
+        return and_(self.old, self.over)
+
+    def due_among(self, ids: Sequence[int]) -> ColumnElement[bool]:
+        """Those of some jobs that are due, by their numbers: SQLite would go through all that is old."""
+        return and_(jobs.c.id.in_(ids), case((self.old, True), else_=False), self.over)
 
 
 class KeepingStore(JobRows):
@@ -144,7 +148,7 @@ class KeepingStore(JobRows):
     def _kind(self, state: State, days: int, files: ColumnElement[bool], *more: ColumnElement[bool]) -> _Kind:
         moment = self.clock() - timedelta(days=days)
         old = and_(jobs.c.state == state, jobs.c.updated_at <= moment, files)
-        return _Kind(old, and_(old, self._is_over(moment), *more))
+        return _Kind(old, and_(self._is_over(moment), *more))
 
     def _chosen(self, kinds: Sequence[_Kind]) -> Iterator[ColumnElement[bool] | None]:
         """Yield a condition on the jobs that are due of each page of old ones, or None: none is.
@@ -157,9 +161,8 @@ class KeepingStore(JobRows):
         for kind in kinds:
             for page in self._pages(kind.old):
                 with reading(self.engine) as connection:
-                    due = select(jobs.c.id).where(jobs.c.id.in_(page), kind.due)
-                    ids = list(connection.scalars(due))
-                yield and_(jobs.c.id.in_(ids), kind.due) if ids else None
+                    ids = list(connection.scalars(select(jobs.c.id).where(kind.due_among(page))))
+                yield kind.due_among(ids) if ids else None
 
     def _pages(self, old: ColumnElement[bool]) -> Iterator[list[int]]:
         """Yield the numbers of jobs, the oldest first, a page at a time."""
@@ -285,7 +288,10 @@ class KeepingStore(JobRows):
         return count
 
     def _rows_due(self, settings: RetentionSettings) -> list[_Kind]:
-        """Rows outlive files; the first of a UID outlives those that conflict with it, which it explains."""
+        """Rows outlive files; the first of a UID outlives those that conflict with it, which it explains.
+
+        It may go in the next pass only.
+        """
         if not settings.rows_days:
             return []
         other = jobs.alias()
@@ -295,7 +301,7 @@ class KeepingStore(JobRows):
         )
         gone = jobs.c.files_removed_at <= self.clock() - ROWS_AFTER_FILES
         last = or_(jobs.c.primary_uid.is_(None), conflicting.scalar_subquery() == 0)
-        return [self._kind(state, settings.rows_days, gone, last) for state in _ROWS_IN_ORDER]
+        return [self._kind(state, settings.rows_days, gone, last) for state in (State.DONE, *PUT_ASIDE)]
 
     # ---- whose files they are
 

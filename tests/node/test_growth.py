@@ -12,6 +12,7 @@ from node.database import deliveries, engine_for, jobs, metadata, reading, upgra
 from node.job_store import JobStore
 from node.jobs import DeliveryState
 from node.keeping_store import BATCH, KeepingStore
+from node.queue_figures import MOST
 from node.states import State
 from tests.benchmarks.queue_rows import fill
 from tests.benchmarks.queue_steps import Queue
@@ -19,7 +20,10 @@ from tests.node.plans import Asked, statements_of, told
 
 SMALL, LARGE, WAITING = 1_500, 4_500, 40
 
-BOUNDED = {"list: refused": "a page, which the small queue does not fill"}
+BOUNDED = {
+    "figures for /metrics": f"counts what was put aside, up to {MOST} of each state",
+    "list: refused": "a page, which the small queue does not fill",
+}
 """What may cost more with more images, up to a limit, and why."""
 
 Steps = dict[str, list[Asked]]
@@ -99,7 +103,7 @@ def test_work_does_not_grow_with_the_rows(measured: Measured) -> None:
     grown = {
         name: (_work(measured.small[name]), _work(asked))
         for name, asked in measured.large.items()
-        if _work(asked) > 1.5 * _work(measured.small[name]) + 100 and name not in BOUNDED
+        if _work(asked) > 1.1 * _work(measured.small[name]) + 100 and name not in BOUNDED
     }
 
     assert grown == {}, "\n".join(told(measured.large[name]) for name in grown)

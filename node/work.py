@@ -11,6 +11,7 @@ from pydicom.errors import InvalidDicomError
 from ai.segmenter import Segmenter, Shared
 from node.appearance import Examiner
 from node.attributes import text
+from node.claiming import decided_priority
 from node.decode import parse
 from node.errors import IgnoredImageError, ResultError, UnmatchedImageError
 from node.identities import identifiers_in
@@ -49,10 +50,14 @@ class Model:
     examiner: Examiner | None = None
 
     def for_one(self, priority: Priority) -> "Model":
-        """Return the same for an image of this priority: at the network, too, the more urgent goes first."""
+        """Return the same for an image of this priority: at the network, too, the urgent ones go first.
+
+        All others go in the order in which they come: no more of them wait than there are workers, and one of
+        low priority would be overtaken as long as routine ones come.
+        """
         if not isinstance(self.segmenter, Shared):
             return self
-        return replace(self, segmenter=self.segmenter.urged(priority))
+        return replace(self, segmenter=self.segmenter.urged(max(priority, Priority.ROUTINE)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +117,7 @@ class Work:
         tell("reading")
         content = self._spool.content(job.path, MAX_OBJECT_BYTES + 1)
         decision = self._decision(job, content)
-        priority = job.priority if decision.priority is None else decision.priority
+        priority = decided_priority(job, decision.priority)
         found = self._understood(content, self._model(decision).for_one(priority), tell)
         objects: list[AddressedObject] = []
         remarks = list(decision.remarks)

@@ -18,7 +18,8 @@ import onnxruntime
 from rich.console import Console
 
 from ai.bundle import DEFAULT_BUNDLE, Bundle
-from ai.choice import Trial, fastest, processors, thread_counts, trial_of, tried
+from ai.choice import Trial, fastest, trial_of, tried
+from ai.control_groups import processors
 from ai.preprocess import network_input
 from ai.runtime import CPU, Array, Way, look
 from tests.benchmarks.figure import Figure, Spread
@@ -99,8 +100,7 @@ def _chosen(bundle: Bundle, bench: "Bench") -> list[Figure]:
     for _ in range(bench.of(5, 2)):
         begun = time.perf_counter()
         trials = tried(
-            trial_of("shipped", bundle.onnx_bytes, bundle.manifest.input_size, [CPU]),
-            thread_counts([CPU], processors()),
+            trial_of("shipped", bundle.onnx_bytes, bundle.manifest.input_size, [CPU]), processors()
         )
         whole.append(time.perf_counter() - begun)
         gained.append(fastest(trials).seconds / max(each.seconds for each in trials))

@@ -362,17 +362,28 @@ def test_the_network_is_told_how_urgent_an_image_is(node: Node) -> None:
     def urgent(_header: Dataset, _titles: Titles) -> Decision:
         return Decision(outputs={PLAIN: ("a",)}, priority=Priority.URGENT)
 
-    segmenter = Urged()
-    node.run(segmenter, {PLAIN: ("a",)})
-    node.again()
-    node.run(segmenter, urgent)
+    def low(_header: Dataset, _titles: Titles) -> Decision:
+        return Decision(outputs={PLAIN: ("a",)}, priority=Priority.LOW)
 
-    assert segmenter.urgencies == [Priority.ROUTINE, Priority.URGENT]
+    segmenter = Urged()
+    for decide in (always({PLAIN: ("a",)}), urgent, low):
+        node.run(segmenter, decide)
+        node.again()
+
+    waits_no_longer = Priority.ROUTINE
+    assert segmenter.urgencies == [Priority.ROUTINE, Priority.URGENT, waits_no_longer]
 
 
 def test_a_job_that_killed_its_worker_keeps_the_priority_that_it_was_given(node: Node) -> None:
+    """Neither the queue nor the network lets it go first."""
+
+    def urgent(_header: Dataset, _titles: Titles) -> Decision:
+        return Decision(outputs={PLAIN: ("a",)}, priority=Priority.URGENT)
+
+    segmenter = Urged()
     job = node.store.claim("worker", 60)
     assert job is not None
-    node.store.note_read(replace(job, attempts=2), Identifiers(), (), Priority.URGENT)
+    Work({"": Model(segmenter)}, urgent, node.store, node.spool)(replace(job, attempts=2))
 
     assert node.store.jobs()[0].priority is Priority.ROUTINE
+    assert segmenter.urgencies == [Priority.ROUTINE]

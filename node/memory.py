@@ -11,7 +11,7 @@ def suffices(workers: int, there_is: int) -> bool:
     """Return whether there is memory for the largest images in all workers; one alone takes what there is.
 
     Args:
-        workers: How many work at the same time.
+        workers: How many work at the same time in this process; nothing is known of others.
         there_is: Memory, in bytes.
     """
     return workers == 1 or workers * WORKER_MEMORY_BYTES <= there_is
@@ -21,7 +21,7 @@ def in_words(workers: int, there_is: int) -> str:
     """Return what `suffices` compares.
 
     >>> in_words(2, 6_200_000_000)
-    '8 GB for the largest images in 2 at a time, 6.2 GB there'
+    '13 GB for the largest images in 2 at a time, 6.2 GB there'
     """
     need = workers * WORKER_MEMORY_BYTES
     return f"{need / 1e9:.0f} GB for the largest images in {workers} at a time, {there_is / 1e9:.1f} GB there"

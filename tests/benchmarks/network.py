@@ -7,7 +7,6 @@ folders named; half of them calibrate, the other half is looked at.
 """
 
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -159,8 +158,7 @@ def main(folders: Sequence[str]) -> int:
     calibrating = [
         network_input(each.pixels, bundle.manifest.input_size)[0][None, None] for each in pictures[::2]
     ]
-    with tempfile.TemporaryDirectory():
-        quantised = int8(bundle.onnx_bytes, calibrating)
+    quantised = int8(bundle.onnx_bytes, calibrating)
     found = agreements(bundle, quantised, pictures[1::2])
     for name, dice in sorted(found.items(), key=lambda each: float(np.mean(each[1]))):
         console.print(f"{np.mean(dice):.3f} least {min(dice):.3f} of {len(dice)}: {name}", highlight=False)

@@ -22,7 +22,7 @@ def write_bodies(folder: Path) -> None:
     (folder / "ct").mkdir(exist_ok=True)
     for number in range(BODIES):
         name = f"body_{number}"
-        drawn = make_phantom(draw_parameters(np.random.default_rng([7, number])), DRAWN_MM, name)
+        drawn = make_phantom(draw_parameters(np.random.default_rng([7, 2 + number])), DRAWN_MM, name)
         case = folder / "labelled" / name
         write_case(case, replace(drawn, spacing_mm=STORED_MM))
         shutil.copyfile(case / "ct.nii.gz", folder / "ct" / f"{name}.nii.gz")

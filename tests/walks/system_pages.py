@@ -1,6 +1,6 @@
 """How the blocks about machines are run: the tutorial, certificates; and what is proven elsewhere."""
 
-from tests.walks.node_pages import NODE
+from tests.walks.node_pages import NODE, SENT
 from tests.walks.shell import Serving
 from tests.walks.walk import Walk
 
@@ -86,6 +86,22 @@ SYSTEM_PAGES = (
         "installation.md", "PAXNODE_DATABASE__URL", not_here="`make playground` gives the node this variable"
     ),
     Walk("installation.md", "install -m 644 deploy/paxnode@.service", not_here=SERVICE),
+    Walk(
+        "installation.md",
+        "cd /var/lib/paxnode",
+        before=f"""
+            export PAXNODE_NODE__DATA_DIR=/var/lib/paxnode
+            touch node.toml && mkdir backup
+            paxnode serve --config node.toml
+            {SENT}
+        """,
+        serving=(NODE,),
+        replaced=(("/backup/", "$OLDPWD/backup/"),),
+        then="""
+            cd "$OLDPWD"
+            PAXNODE_NODE__DATA_DIR=$PWD/backup paxnode jobs list | grep done
+        """,
+    ),
     Walk(
         "installation.md", "systemctl stop paxnode", not_here="there is no released version to upgrade from"
     ),

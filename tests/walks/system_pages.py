@@ -91,16 +91,13 @@ SYSTEM_PAGES = (
         "cd /var/lib/paxnode",
         before=f"""
             export PAXNODE_NODE__DATA_DIR=/var/lib/paxnode
-            touch node.toml && mkdir backup
+            touch node.toml && mkdir /var/lib/backup
             paxnode serve --config node.toml
             {SENT}
         """,
         serving=(NODE,),
-        replaced=(("/backup/", "$OLDPWD/backup/"),),
-        then="""
-            cd "$OLDPWD"
-            PAXNODE_NODE__DATA_DIR=$PWD/backup paxnode jobs list | grep done
-        """,
+        replaced=(("/backup/", "/var/lib/backup/"),),
+        then="PAXNODE_NODE__DATA_DIR=/var/lib/backup paxnode jobs list | grep done",
     ),
     Walk(
         "installation.md", "systemctl stop paxnode", not_here="there is no released version to upgrade from"

@@ -63,7 +63,6 @@ TRAINING_PAGES = (
         "paxnode-train self-label",
         replaced=(
             ("--radiographs SET --radiographs SET", "--radiographs wingspan --radiographs montgomery"),
-            ("--begin-with", "--run run.toml --begin-with"),
             ("told/SET_told", "told/wingspan_told"),
         ),
         then="test -s run2/checkpoint.pt",

@@ -52,6 +52,7 @@ class Ground:
             "PYTHONPATH": str(ROOT),
             "RADIOGRAPH": str(ROOT / "node" / "sample" / "radiograph.dcm"),
             "WALKS": str(self.folder),
+            "OMP_NUM_THREADS": "1",
         }
         paths = (PROGRAMS, Path(sys.executable).parent)
         with Shell(folder, variables, paths, self.outside) as shell:

@@ -23,7 +23,7 @@ AUTHORITY = (
 CERTIFIED = "mkdir -p /etc/paxnode && cp -p node.key node.crt authorities.pem /etc/paxnode"
 
 COPY = """
-git clone -q $ROOT .copy && mv .copy/* .copy/.git .
+git clone -q $ROOT paxnode && cd paxnode
 ln -s $(dirname $(dirname $PYTHON)) .venv
 """
 """The repository, with this one's virtual environment."""

@@ -22,10 +22,10 @@ LABELLER = "paxnode-train train-labeller labelled/body_0 --out labeller --steps 
 
 CLONE = "ln -sfn $ROOT/pipeline_training pipeline_training && ln -sfn $ROOT/ai ai && mkdir -p docs"
 TINY = """
-sed -e 's/^steps = .*/steps = [3]/' -e 's/^sizes = .*/sizes = [64]/' \\
+sed -e 's/^steps = .*/steps = [12]/' -e 's/^sizes = .*/sizes = [64]/' \\
     -e 's/^widths = .*/widths = [8, 8, 16, 16, 16]/' $ROOT/pipeline_training/default_run/run.toml > tiny.toml
 """
-"""The packaged run file with three steps of a small network."""
+"""The packaged run file with twelve steps of a small network."""
 
 RUN = ("pipeline_training/default_run/run.toml", "tiny.toml")
 CTS = ("CT CT", "ct/body_0.nii.gz ct/body_1.nii.gz")

@@ -30,7 +30,7 @@ def write_bodies(folder: Path) -> None:
 
 def small_quickstart(folder: Path) -> None:
     """Make what `paxnode-train quickstart` makes, with a network that has learned next to nothing."""
-    quickstart(QuickstartOptions(folder, phantoms=3, per_case=8, steps=40, size=64), lambda _: None)
+    quickstart(QuickstartOptions(folder, phantoms=4, per_case=8, steps=40, size=64), lambda _: None)
 
 
 if __name__ == "__main__":

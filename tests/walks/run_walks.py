@@ -7,6 +7,7 @@ the tutorial reaches for pip's and npm's index.
 
 import argparse
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -148,7 +149,8 @@ def main() -> None:
             found(program)
     except NotInstalledError as error:
         sys.exit(f"{error}; so does the beginning of tests/walks/run_walks.py")
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     outside = os.open("/proc/self/ns/net", os.O_RDONLY)
     own = ["--page", wanted.page, "--folder", str(folder), INSIDE, str(outside)]
     sys.exit(fenced_off([sys.executable, "-m", "tests.walks.run_walks", *own], outside))

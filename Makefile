@@ -80,8 +80,8 @@ browser: .venv/.all-installed ## drive the console in Chromium and fuzz its API 
 	@$(INSTALL) --editable '.[dev,training,browser]'
 	@$(BIN)/python -m tests.browser.run_browser $(PROOF)
 
-bench: .venv/.all-installed ## how fast everything is, beside its peers, in one run (PART=image, SHARE=0.1)
-	@$(BIN)/python -m tests.benchmarks.run_bench $(if $(PART),--part $(PART)) $(if $(SHARE),--share $(SHARE))
+bench: .venv/.all-installed ## how fast everything is, beside its peers (PART='image queue'; SHARE=0.02: do all parts work)
+	@$(BIN)/python -m tests.benchmarks.run_bench $(addprefix --part ,$(PART)) $(if $(SHARE),--share $(SHARE))
 
 image: .venv/.all-installed ## the Dockerfile built on a clean Debian by Podman, and run (root; CUDA=1 takes the other target, too)
 	@$(BIN)/python -m tests.deployment.image $(if $(CUDA),--cuda)

@@ -119,9 +119,12 @@ def _check_digest(name: str, content: bytes, stated: str) -> None:
 
 def _read_part(path: Path, name: str) -> bytes:
     try:
+        # Reading what is no file, such as a pipe, may never end.
         if path.is_dir():
+            if not (path / name).is_file():
+                raise BundleError(f"cannot read {name} of the model bundle {path}: there is no such file")
             return (path / name).read_bytes()
-        if path.exists() and not path.is_file():  # reading another thing may never end
+        if path.exists() and not path.is_file():
             raise BundleError(f"the model bundle {path} is neither a folder nor a .zip file")
         with zipfile.ZipFile(path) as archive:
             return archive.read(_member(archive, name))

@@ -10,12 +10,20 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(eq=False)
+class _Failure:
+    """A run of several that failed; `left` of them have not been answered alone yet."""
+
+    size: int
+    left: int
+
+
+@dataclass(eq=False)
 class _Ticket(Generic[Asked, Answer]):
     """One thing that is asked; `answers` holds its answer as soon as there is one."""
 
     asked: Asked
     urgency: int
-    is_suspect: bool = False
+    failure: _Failure | None = None
     answers: list[Answer] = field(default_factory=list)
 
 
@@ -26,7 +34,8 @@ class Company(Generic[Asked, Answer]):
     takes up to `largest` of it, the most urgent first and the oldest of each urgency. The thread whose own
     question stands first leads the run; there is no thread besides those that ask.
 
-    When a run of several fails, each of them is run again by itself, and only who fails alone is told.
+    When a run of several fails, each of them is run again by itself, and only who fails alone is told. Where
+    nobody does, they were too many: so many never go together again.
 
     What is answered in company must be what would be answered alone. The first time that so many go together
     they are run alone, too, and answered so; where a bit differs, so many never go together again.
@@ -35,6 +44,7 @@ class Company(Generic[Asked, Answer]):
         run: Answers several at once, in order. Never called by two threads at a time.
         largest: How many go together at most; 1: everybody alone, in turn.
         same: Tells whether two answers are the same to the last bit.
+        note_largest: Told how many go together at most from now on, whenever that falls.
     """
 
     def __init__(
@@ -42,9 +52,11 @@ class Company(Generic[Asked, Answer]):
         run: Callable[[Sequence[Asked]], Sequence[Answer]],
         largest: int,
         same: Callable[[Answer, Answer], bool],
+        note_largest: Callable[[int], None] = lambda _largest: None,
     ) -> None:
         self._run = run
         self._same = same
+        self._note_largest = note_largest
         self._largest = largest
         self._proven = {1}
         self._change = threading.Condition()
@@ -90,7 +102,7 @@ class Company(Generic[Asked, Answer]):
             if all(ticket.answers for ticket in mine):
                 return []
             first = self._waiting[0]
-            fit = [first] if first.is_suspect else [each for each in self._waiting if not each.is_suspect]
+            fit = [first] if first.failure else [each for each in self._waiting if not each.failure]
             batch = fit[: self._largest]
             self._waiting = [ticket for ticket in self._waiting if ticket not in batch]
             self._is_busy = True
@@ -106,6 +118,7 @@ class Company(Generic[Asked, Answer]):
         else:
             for ticket, answer in zip(batch, answers, strict=True):
                 ticket.answers.append(answer)
+            self._learn_from(batch[0].failure)
         finally:
             with self._change:
                 self._is_busy = False
@@ -113,22 +126,40 @@ class Company(Generic[Asked, Answer]):
 
     def _answers(self, asked: Sequence[Asked]) -> Sequence[Answer]:
         """Run several together; alone, too, where so many never went together before."""
-        together = self._run(asked)
+        answers = list(self._run(asked))
         if len(asked) in self._proven:
-            return together
-        alone = [answer for each in asked for answer in self._run([each])]
-        if all(map(self._same, together, alone)):
+            return answers
+        are_same = True
+        for place, each in enumerate(asked):
+            (alone,) = self._run([each])
+            are_same = are_same and self._same(answers[place], alone)
+            answers[place] = alone
+        if are_same:
             self._proven.add(len(asked))
         else:
-            self._largest = min(self._largest, len(asked) - 1)
-        return alone
+            self._lower(len(asked) - 1)
+        return answers
 
     def _put_back(self, batch: list[_Ticket[Asked, Answer]]) -> None:
         """Let each of a run that failed be run by itself."""
+        failure = _Failure(len(batch), len(batch))
         with self._change:
             for ticket in batch:
-                ticket.is_suspect = True
+                ticket.failure = failure
             self._waiting = [*batch, *self._waiting]
+
+    def _learn_from(self, failure: _Failure | None) -> None:
+        """Note that one more of a run that failed was answered alone; once all are, they were too many."""
+        if failure is None:
+            return
+        failure.left -= 1
+        if not failure.left:
+            self._lower(failure.size - 1)
+
+    def _lower(self, largest: int) -> None:
+        if largest < self._largest:
+            self._largest = largest
+            self._note_largest(largest)
 
     def _forget(self, tickets: Sequence[_Ticket[Asked, Answer]]) -> None:
         """Take away what nobody waits for any more, because one of them failed."""

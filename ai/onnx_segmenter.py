@@ -1,7 +1,7 @@
 """Segmentation by the network of a model bundle, run with ONNX Runtime."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -27,11 +27,14 @@ from ai.uncertainty import Trust, agreement, expected_dice, second_look, trust_o
 Observe = Callable[[str, float], None]
 """Told the name of a stage ("preprocess", "inference", "postprocess") and the seconds that it took."""
 
+Note = Callable[[int], None]
+"""Told a number of images."""
+
 Look = tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]
 """What the network is asked about a radiograph: its input (1, S, S), and where that holds picture (S, S)."""
 
 MAX_BATCH = 4
-"""Images in one run of the network: logits of 161 structures at 512 x 512 take 169 MB each."""
+"""Images in one run of the network: logits of 161 structures at 512 x 512 take 169 MB for each look."""
 
 _SIDE_PAIRS = side_pairs()
 
@@ -54,7 +57,7 @@ class NetworkOutput:
     def equals(self, other: "NetworkOutput") -> bool:
         """Return whether the other says the same, to the last bit."""
         pairs = (self.logits, other.logits), (self.view, other.view), (self.agreement, other.agreement)
-        return all(_bits(mine) == _bits(theirs) for mine, theirs in pairs)
+        return all(_are_same(mine, theirs) for mine, theirs in pairs)
 
 
 class OnnxSegmenter:
@@ -65,11 +68,12 @@ class OnnxSegmenter:
 
     Args:
         bundle: Verified weights.
-        providers: Execution providers in order of preference; None takes CUDA where it is present.
+        providers: Execution providers in order of preference; None takes CUDA where it works.
         way: How the network is run.
         observe: Told how long each stage took.
         batch: Images in one run of the network at most; 0: MAX_BATCH on an accelerator, 1 on a processor.
-        note_run: Told how many images each run of the network had.
+        note_run: Told how many images each run of the network had, once it has succeeded.
+        note_largest: Told how many images a run may have at most from now on; see `ai.company`.
 
     Raises:
         BundleError: If the network does not load, or its inputs and outputs are not those of the manifest.
@@ -82,7 +86,8 @@ class OnnxSegmenter:
         way: Way | None = None,
         observe: Observe | None = None,
         batch: int = 0,
-        note_run: Callable[[int], None] | None = None,
+        note_run: Note | None = None,
+        note_largest: Note | None = None,
     ) -> None:
         way = way or Way()
         self._together = way.together
@@ -96,7 +101,8 @@ class OnnxSegmenter:
         check_edges(self._session, _edges(self.manifest))
         together = batch or MAX_BATCH
         goes_at_once = self.providers[0] == CPU and batch <= 1
-        self._company = None if goes_at_once else Company(self._answers, together, NetworkOutput.equals)
+        note = note_largest or (lambda largest: None)
+        self._company = None if goes_at_once else Company(self._answers, together, NetworkOutput.equals, note)
         channels = {name: channel for channel, name in enumerate(self.manifest.labels)}
         self._channels = {item.name: channels[item.name] for item in LABELS if item.name in channels}
 
@@ -152,7 +158,6 @@ class OnnxSegmenter:
         A model whose manifest says how far it may be trusted is asked twice (`ai.uncertainty`) where `films`
         tell where the inputs hold picture.
         """
-        self._note_run(len(inputs))
         with self._timed("inference"):
             is_asked_twice = len(films) and self.manifest.reliability
             moved = second_look(inputs, films) if is_asked_twice else None
@@ -160,9 +165,13 @@ class OnnxSegmenter:
             logits, view, again = look(self._session, inputs, moved, together=is_one_run)
             agreed: Sequence[npt.NDArray[np.float32] | None] = [None] * len(inputs)
             if again is not None:
-                pairs = zip(logits, again, strict=True)
-                agreed = [agreement(first, second, inputs.shape[-1]) for first, second in pairs]
-        return [NetworkOutput(*each) for each in zip(logits, view, agreed, strict=True)]
+                agreed = [agreement(*pair, inputs.shape[-1]) for pair in zip(logits, again, strict=True)]
+                again = None  # a hundred megabytes and more, before those of the first look are copied
+        self._note_run(len(inputs))
+        said: Iterable[npt.NDArray[np.float32]] = logits
+        if len(inputs) > 1 or is_one_run:  # who keeps one of them does not keep all
+            said = map(np.copy, logits)
+        return [NetworkOutput(*each) for each in zip(said, view, agreed, strict=True)]
 
     def _answers(self, looks: Sequence[Look]) -> list[NetworkOutput]:
         return self.infer(np.stack([grid for grid, _ in looks]), [film for _, film in looks])
@@ -250,8 +259,10 @@ class _Urged:
         return self.segmenter.segment(radiographs, self.urgency)
 
 
-def _bits(array: npt.NDArray[np.float32] | None) -> bytes | None:
-    return None if array is None else array.tobytes()
+def _are_same(mine: npt.NDArray[np.float32] | None, theirs: npt.NDArray[np.float32] | None) -> bool:
+    if mine is None or theirs is None:
+        return mine is theirs
+    return np.array_equal(mine.view(np.uint32), theirs.view(np.uint32))
 
 
 def _edges(manifest: Manifest) -> dict[str, tuple[int | None, ...]]:

@@ -15,6 +15,10 @@ Array = npt.NDArray[np.float32]
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 
+CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "DEFAULT"}
+"""By default ONNX Runtime rounds products to TF32, and takes the convolution that was the fastest when it
+measured them: two sessions may take two, and their bits differ."""
+
 _LOG_ERRORS_ONLY = 3
 _LOAD_ERRORS = (
     runtime_state.Fail,
@@ -41,7 +45,10 @@ class Way:
 
 
 def available_providers() -> list[str]:
-    """Return the execution providers to use on this machine: CUDA where it is present, then the CPU."""
+    """Return the execution providers to ask for: CUDA where ONNX Runtime was built for it, then the CPU.
+
+    Whether there is a GPU, a session tells: without one it does with the CPU (`get_providers`).
+    """
     return [provider for provider in (CUDA, CPU) if provider in onnxruntime.get_available_providers()]
 
 
@@ -64,8 +71,9 @@ def start_session(
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _LOG_ERRORS_ONLY
     options.intra_op_num_threads = threads
+    asked = [(provider, CUDA_OPTIONS) if provider == CUDA else provider for provider in providers]
     try:
-        return onnxruntime.InferenceSession(onnx_bytes, options, providers=list(providers))
+        return onnxruntime.InferenceSession(onnx_bytes, options, providers=asked)
     except (*_LOAD_ERRORS, RuntimeError, ValueError) as exc:
         raise BundleError(f"the network of {name} does not load: {exc}") from exc
 

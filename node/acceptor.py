@@ -52,7 +52,7 @@ def association_for(
     association.dul = UpperLayer(association)
     association.acse_timeout = association.acse_timeout  # pynetdicom puts them into the upper layer
     association.network_timeout = association.network_timeout
-    association.set_socket(Inflow(association, connection, arrival.request))
+    association.set_socket(Inflow(association, connection, arrival.request, network_timeout_s))
     acceptor = association.acceptor
     acceptor.maximum_length = ae.maximum_pdu_size
     acceptor.ae_title = ae.ae_title

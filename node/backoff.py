@@ -56,17 +56,19 @@ class Failures:
     """How often a destination has failed to answer since it last did.
 
     Attributes:
-        count: In a row; 0: it answered last, or was never tried.
+        count: In a row; 0: it answered last, or was not tried since this process began.
         since: When the first of these failed, UTC; None without any.
         next_at: When it is tried again, UTC; None without any.
+        has_answered: Whether the last try was answered.
     """
 
     count: int = 0
     since: datetime | None = None
     next_at: datetime | None = None
+    has_answered: bool = False
 
 
-NO_FAILURES = Failures()
+NO_FAILURES, ANSWERED = Failures(), Failures(has_answered=True)
 _machine_time = partial(datetime.now, UTC)
 
 
@@ -128,4 +130,4 @@ class Breaker:
 
     def answered(self) -> None:
         """Record that the destination answered."""
-        self._failures = NO_FAILURES
+        self._failures = ANSWERED

@@ -15,7 +15,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, and_, or_, select
 from node.backoff import Backoff
 from node.database import deliveries, jobs
 from node.job_rows import JOB_COLUMNS
-from node.jobs import DeliveryState, Priority
+from node.jobs import DeliveryState, Job, Priority
 from node.queue_order import oldest_first, sharing
 from node.states import State
 
@@ -90,6 +90,16 @@ def priority_after_death(row: Row[Any]) -> Priority:
     """
     lowered = row.priority - 1 if row.attempts > FREE_DEATHS else row.priority
     return Priority(max(lowered, Priority.LOW))
+
+
+def decided_priority(job: Job, asked: Priority | None) -> Priority:
+    """Return the priority of a job that is worked on: what the rules ask for, unless it has killed a worker.
+
+    Args:
+        job: As it was claimed.
+        asked: By the rules; None: they do not say.
+    """
+    return job.priority if asked is None or job.attempts > FREE_DEATHS else asked
 
 
 def next_deliveries(

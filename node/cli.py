@@ -5,6 +5,7 @@ import sys
 from copy import copy
 from functools import partial
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -29,6 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+VERSION = "--version"
 ELSEWHERE = {
     "jobs": ("node.cli_jobs", "jobs"),
     "rules": ("node.cli_rules", "rules"),
@@ -62,7 +64,7 @@ def application(called: str = "") -> typer.Typer:
     """
     line = copy(app)
     line.registered_commands, line.registered_groups = [], []
-    here = {getattr(each.callback, "__name__", "") for each in app.registered_commands}
+    here = {VERSION, *(getattr(each.callback, "__name__", "") for each in app.registered_commands)}
     for name in () if called in here else [called] if called in ELSEWHERE else ELSEWHERE:
         module, attribute = ELSEWHERE[name]
         found = getattr(import_module(module), attribute)
@@ -82,6 +84,21 @@ def main() -> None:
         _end(error, EXIT_USAGE)
     except (AiError, NodeError) as error:
         _end(error, EXIT_FAILED)
+
+
+def _tell_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"paxnode {version('paxnode')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _commands(
+    _version: Annotated[
+        bool, typer.Option(VERSION, callback=_tell_version, is_eager=True, help="Print the version, and end.")
+    ] = False,
+) -> None:
+    """Take what stands before a command."""
 
 
 @app.command()

@@ -8,7 +8,8 @@ public scheme.
 from functools import cache
 
 from highdicom.sr import CodedConcept
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
+from pydicom.tag import BaseTag
 
 from ai.labels import Code, Label
 from ai.measurement import Unit
@@ -16,6 +17,8 @@ from ai.measurement import Unit
 PRIVATE_SCHEME = "99PAXNODE"
 SCHEME_NAME = "paxnode concepts (docs/dicom.md)"
 SCHEME_ORGANIZATION = "paxnode"
+DESIGNATOR = BaseTag(0x00080102)
+"""Coding Scheme Designator."""
 
 SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
 SEGMENTATION = Code("113076", "DCM", "Segmentation")
@@ -176,7 +179,9 @@ def write_coding_schemes(result: Dataset) -> None:
 
 
 def _uses_private_scheme(dataset: Dataset) -> bool:
-    if dataset.get("CodingSchemeDesignator") == PRIVATE_SCHEME:
+    """Look at what we have written; what came with the source stays undecoded, for so it keeps its bytes."""
+    own = [element for element in dataset._dict.values() if isinstance(element, DataElement)]
+    if any(element.tag == DESIGNATOR and element.value == PRIVATE_SCHEME for element in own):
         return True
-    sequences = (element.value for element in dataset if element.VR == "SQ")
+    sequences = (element.value for element in own if element.VR == "SQ")
     return any(_uses_private_scheme(item) for sequence in sequences for item in sequence)

@@ -14,6 +14,9 @@ BACKLOG = 512
 MAX_WAITING = 4096
 """More connections than this never wait at a time: the oldest goes."""
 
+FILES_PER_ASSOCIATION = 4
+"""Its connection, what wakes its thread (two), and the object that comes in."""
+
 
 @dataclass(frozen=True)
 class Door:
@@ -77,9 +80,10 @@ def refitted(doors: Iterable[Door], tls: TlsSettings) -> tuple[Door, ...]:
 
 
 def house_rules(settings: NodeSettings, tls: TlsSettings, file_limit: int) -> HouseRules:
-    """Return who may wait; as many as half of the files that the process may hold."""
+    """Return who may wait; as many as half of the files that the process may hold beside its associations."""
     patience_s = min(tls.handshake_timeout_s, settings.network_timeout_s)
-    return HouseRules(settings.calling_addresses, patience_s, min(MAX_WAITING, file_limit // 2))
+    left = file_limit - FILES_PER_ASSOCIATION * settings.max_associations
+    return HouseRules(settings.calling_addresses, patience_s, max(1, min(MAX_WAITING, left // 2)))
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

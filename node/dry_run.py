@@ -1,7 +1,7 @@
 """What another settings file would do with the last images, beside what was done. Nothing is written.
 
 What only the pixels decide (`[appearance]`, a picture that is no chest) is not looked at: an image that was
-put aside for its pixels is taken to be so again, unless `[appearance]` differs.
+put aside for its pixels is taken to be so again, unless `[appearance]` or the model differs.
 """
 
 from collections import Counter
@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pydicom import Dataset
 
 from config.settings import Settings
-from node.admission import check_admission
 from node.decode import parse
 from node.errors import ImageError
-from node.identity import identity_of
+from node.header_refusal import header_refusal
 from node.job_store import JobStore
 from node.jobs import Job, Priority
 from node.limits import MAX_OBJECT_BYTES
@@ -22,13 +21,11 @@ from node.plan import Plan, kinds_of, plan
 from node.rule_facts import Titles
 from node.spool import Spool
 from node.states import State
-from node.view import stated_view
 
 NOWHERE = "(kept here)"
 """In the place of a destination, where results stay in the data folder."""
 
-NOT_SERVED = frozenset({State.REFUSED, State.QUARANTINED})
-BY_RULES = frozenset({State.IGNORED, State.UNMATCHED})
+PUT_ASIDE = frozenset({State.REFUSED, State.QUARANTINED, State.IGNORED, State.UNMATCHED})
 NOT_DONE = frozenset({State.RECEIVED, State.QUEUED, State.SEGMENTING, State.CANCELLED, State.FAILED})
 
 
@@ -147,23 +144,29 @@ def _compared(candidates: Candidates, store: JobStore, spool: Spool, job: Job) -
     header, reason = _header(spool, job)
     if header is None and not reason:
         return Comparison(job, done, None)
-    if (
-        not reason
-        and job.state in NOT_SERVED
-        and candidates.present.appearance == candidates.wanted.appearance
-    ):
-        reason = job.reason
-    would = _planned(candidates, job, header, reason)
+    read = Dataset() if header is None else header
+    before, after = (plan(each, read, _titles(job)) for each in (candidates.present, candidates.wanted))
+    if header is not None:  # rules are asked before anybody else
+        reason = after.put_aside or header_refusal(header, after.bundle)
+        reason = reason or _reason_again(candidates, job, is_same_model=before.bundle == after.bundle)
+    would = _planned(candidates, job, after, reason)
     if done is None:
         return Comparison(job, done, would)
-    forms = () if header is None or reason else _other_forms(candidates, job, header)
+    forms = () if reason else _other_forms(before, after)
     return Comparison(job, done, would, (*_differences(done, would), *forms))
+
+
+def _reason_again(candidates: Candidates, job: Job, *, is_same_model: bool) -> str:
+    """Return why an image was put aside, where that would be so again; its header tells no reason."""
+    judges_alike = is_same_model and candidates.present.appearance == candidates.wanted.appearance
+    is_again = job.state is State.QUARANTINED or (job.state is State.REFUSED and judges_alike)
+    return job.reason if is_again else ""
 
 
 def _done(store: JobStore, job: Job) -> Fate | None:
     if job.state in NOT_DONE:
         return None
-    if job.state in NOT_SERVED | BY_RULES:
+    if job.state in PUT_ASIDE:
         return Fate((), job.priority, job.reason)
     got: dict[str, set[str]] = {}
     for delivery in store.deliveries(job_id=job.id):
@@ -174,13 +177,11 @@ def _done(store: JobStore, job: Job) -> Fate | None:
     return Fate(_shares({name: tuple(kinds) for name, kinds in got.items()}, {}), job.priority)
 
 
-def _planned(candidates: Candidates, job: Job, header: Dataset | None, reason: str) -> Fate:
+def _planned(candidates: Candidates, job: Job, made: Plan, put_aside: str) -> Fate:
     """Return what would be done with an image; its sender's own wish is what its priority tells of it."""
     was_named = job.calling_ae_title.strip() in candidates.present.node.urgent_ae_titles
     asked = Priority.ROUTINE if was_named and job.priority is Priority.URGENT else job.priority
-    made = plan(candidates.wanted, header if header is not None else Dataset(), _titles(job))
     priority = asked if made.priority is None else made.priority
-    put_aside = reason if header is None else made.put_aside or reason  # rules are asked before anybody else
     if put_aside:
         return Fate((), priority, put_aside)
     kinds = {name: kinds_of(options) for name, options in _by_destination(made).items()}
@@ -190,42 +191,24 @@ def _planned(candidates: Candidates, job: Job, header: Dataset | None, reason: s
 
 
 def _header(spool: Spool, job: Job) -> tuple[Dataset | None, str]:
-    """Return an image's attributes, and why it would not be served; neither where it is gone."""
+    """Return an image's attributes, or why its bytes cannot be read; neither where it is gone."""
     if job.files_removed_at is not None:
         return None, ""
     try:
-        header = parse(spool.content(job.path, MAX_OBJECT_BYTES + 1))
+        return parse(spool.content(job.path, MAX_OBJECT_BYTES + 1)), ""
     except ImageError as error:
         return None, str(error)
     except FileNotFoundError:
         return None, ""
-    reason = _refusal(header)
-    if "PixelData" in header:
-        del header.PixelData
-    return header, reason
-
-
-def _refusal(header: Dataset) -> str:
-    """Return why an image is not served; empty: it is."""
-    try:
-        identity_of(header)
-        check_admission(header)
-        stated_view(header)
-    except ImageError as error:
-        return str(error)
-    return ""
 
 
 def _titles(job: Job) -> Titles:
     return Titles(job.calling_ae_title, job.called_ae_title)
 
 
-def _other_forms(candidates: Candidates, job: Job, header: Dataset) -> tuple[str, ...]:
+def _other_forms(present: Plan, wanted: Plan) -> tuple[str, ...]:
     """Return who would get the same kinds in another form: other structures, another encoding."""
-    before, after = (
-        _by_destination(plan(settings, header, _titles(job)))
-        for settings in (candidates.present, candidates.wanted)
-    )
+    before, after = _by_destination(present), _by_destination(wanted)
     return tuple(
         f"{name}: in another form than the active settings give it"
         for name, options in sorted(after.items())

@@ -14,6 +14,7 @@ from io import BytesIO
 
 from pydicom import DataElement, Dataset
 from pydicom.charset import convert_encodings, default_encoding
+from pydicom.dataelem import RawDataElement
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import (
     correct_ambiguous_vr,
@@ -33,6 +34,9 @@ PAD: Mapping[str, str] = {"UI": "\0"} | dict.fromkeys(
 
 NUMBERS: Mapping[str, str] = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 BYTES = frozenset({"OB", "OW"})
+EXPLICIT_LITTLE_ENDIAN = (False, True)
+"""What pydicom calls `original_encoding`: implicit VR, little endian."""
+
 ITEM = struct.Struct("<HHI")
 GROUP_LENGTH = 0x0000
 FIRST_OF_DATA_SET = 0x0008
@@ -74,11 +78,11 @@ def _elements(result: Dataset) -> Iterator[bytes]:
     """Yield the elements in pieces: Pixel Data may be a hundred megabytes, and is copied once."""
     charset = result.get("SpecificCharacterSet", default_encoding)
     encodings = convert_encodings(charset)
-    is_corrected = False
+    is_corrected, keeps_undecoded = False, _keeps_undecoded(result)
     for tag in sorted(result.keys()):
         if tag & 0xFFFF == GROUP_LENGTH:
             continue
-        element = result[tag]
+        element = result.get_item(tag) if keeps_undecoded else result[tag]
         if element.VR in AMBIGUOUS_VR:
             correct_ambiguous_vr_element(element, result, is_little_endian=True)
         try:
@@ -93,7 +97,17 @@ def _elements(result: Dataset) -> Iterator[bytes]:
             yield piece.getvalue()
 
 
-def _pieces(element: DataElement, encodings: Sequence[str]) -> list[bytes]:
+def _keeps_undecoded(result: Dataset) -> bool:
+    """Return whether undecoded elements are written with their bytes: they were read as they are written."""
+    return (
+        result.original_encoding == EXPLICIT_LITTLE_ENDIAN
+        and result.original_character_set == result._character_set
+    )
+
+
+def _pieces(element: DataElement | RawDataElement, encodings: Sequence[str]) -> list[bytes]:
+    if isinstance(element, RawDataElement):
+        raise _UnusualError
     value = element.value
     if element.VR in BYTES and isinstance(value, bytes) and value and not element.is_undefined_length:
         odd = len(value) % 2

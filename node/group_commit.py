@@ -5,13 +5,21 @@ on when the transaction that has its own part is durable.
 """
 
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 Part = TypeVar("Part")
 Done = TypeVar("Done")
+
+
+class _Ticket(Generic[Part, Done]):
+    """A part that waits, and who waits for it: until it is written, or until it is theirs to write."""
+
+    def __init__(self, part: Part) -> None:
+        self.part = part
+        self.done: Future[Done] = Future()
+        self.bell = threading.Semaphore(0)
 
 
 class GroupCommit(Generic[Part, Done]):
@@ -23,24 +31,37 @@ class GroupCommit(Generic[Part, Done]):
 
     def __init__(self, write: Callable[[Sequence[Part]], Sequence[Done]]) -> None:
         self._write = write
-        self._waiting: deque[tuple[Part, Future[Done]]] = deque()
-        self._turn = threading.Lock()
+        self._waiting: list[_Ticket[Part, Done]] = []
+        self._is_writing = False
+        self._guard = threading.Lock()
 
     def add(self, part: Part) -> Done:
         """Return the result of a part when it is durable; raise what `write` raised for those it was with."""
-        ours: Future[Done] = Future()
-        self._waiting.append((part, ours))
-        with self._turn:
-            if not ours.done():  # nobody has written it on the way
-                self._write_all([self._waiting.popleft() for _ in range(len(self._waiting))])
-        return ours.result()
+        ours: _Ticket[Part, Done] = _Ticket(part)
+        with self._guard:
+            self._waiting.append(ours)
+            writes, self._is_writing = not self._is_writing, True
+        if not writes:
+            ours.bell.acquire()
+        if not ours.done.done():
+            self._write_all()
+        return ours.done.result()
 
-    def _write_all(self, group: Sequence[tuple[Part, Future[Done]]]) -> None:
+    def _write_all(self) -> None:
+        """Write what waits, ours among it; then let the first who came meanwhile write what waits then."""
+        with self._guard:
+            group, self._waiting = self._waiting, []
         try:
-            results = self._write([part for part, _future in group])
+            for ticket, result in zip(group, self._write([each.part for each in group]), strict=True):
+                ticket.done.set_result(result)
         except Exception as error:
-            for _part, future in group:
-                future.set_exception(error)
+            for ticket in group:
+                ticket.done.set_exception(error)
             raise
-        for (_part, future), result in zip(group, results, strict=True):
-            future.set_result(result)
+        finally:
+            for ticket in group:
+                ticket.bell.release()
+            with self._guard:
+                self._is_writing = bool(self._waiting)
+                if self._waiting:
+                    self._waiting[0].bell.release()

@@ -17,8 +17,9 @@ data folder that is not mounted would otherwise lose its files when it comes bac
 """
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from config.network import RetentionSettings
 from node.bell import Bell
@@ -36,6 +37,8 @@ SWEEP_EVERY_S = 6 * 3600.0
 """How often every file is looked at for whether somebody needs it: it takes seconds with a million files."""
 
 log = get_logger()
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -198,7 +201,7 @@ class Housekeeper:
 
     def _remove_due_files(self) -> tuple[int, dict[str, int]]:
         jobs, sizes = 0, dict[str, int]()
-        while not self.loop.stopping and (due := self._store.mark_files_removed(self._settings)):
+        for due in self._while_wanted(self._store.mark_files_removed(self._settings)):
             jobs += len(due)
             sizes |= self._remove([path for each in due for path in each.paths])
         return jobs, sizes
@@ -221,11 +224,14 @@ class Housekeeper:
         return sizes
 
     def _remove_due_rows(self) -> int:
-        rows = 0
-        while not self.loop.stopping and (count := self._store.remove_rows(self._settings)):
-            rows += count
+        rows = sum(self._while_wanted(self._store.remove_rows(self._settings)))
         self._store.remove_conversations(self._settings)
         return rows
+
+    def _while_wanted(self, pages: Iterator[Found]) -> Iterator[Found]:
+        """Yield page after page until the loop is told to stop."""
+        while not self.loop.stopping and (page := next(pages, None)) is not None:
+            yield page
 
     def _remember(self) -> None:
         """Let the data folder know its database, and how often it has kept house."""

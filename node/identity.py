@@ -5,10 +5,10 @@ import re
 import uuid
 
 from pydicom import DataElement, Dataset
-from pydicom.charset import convert_encodings, default_encoding
-from pydicom.datadict import dictionary_description, dictionary_VR
+from pydicom.datadict import dictionary_description, dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.sequence import Sequence
+from pydicom.valuerep import STR_VR
 
 from ai.segmentation import ModelIdentity
 from node.attributes import CONVERSION_ERRORS, extent, items
@@ -90,6 +90,8 @@ def identity_of(dataset: Dataset) -> Dataset:
         if element is not None and _is_well_formed(keyword, element):
             try:
                 _check_length(keyword, element)
+                if isinstance(element.value, Sequence):
+                    element = DataElement(element.tag, "SQ", [verbatim_item(item) for item in element.value])
             except CONVERSION_ERRORS as exc:
                 raise UndecodableError(f"{dictionary_description(keyword)} cannot be read") from exc
             identity[element.tag] = element
@@ -105,10 +107,38 @@ def _verbatim(dataset: Dataset, keyword: str) -> DataElement | RawDataElement | 
     element = _element(dataset, keyword)
     vr = dictionary_VR(keyword)
     if isinstance(element, RawDataElement) and vr != "SQ":
-        return RawDataElement(element.tag, vr, len(element.value or b""), element.value, 0, False, True)
+        return _as_explicit(element, vr)
     if vr == "SQ":
         return _readable_sequence(dataset, keyword)
     return _decoded(dataset, keyword)
+
+
+def _as_explicit(element: RawDataElement, vr: str) -> RawDataElement:
+    """Return undecoded text as if read in Explicit VR Little Endian, of even length (PS3.5 7.1.1)."""
+    value = element.value or b""
+    value += (b"\0" if vr == "UI" else b" ") * (len(value) % 2)
+    return RawDataElement(element.tag, vr, len(value), value, 0, False, True)
+
+
+def verbatim_item(item: Dataset) -> Dataset:
+    """Return an item of a sequence of which undecoded text is written as it is.
+
+    Raises:
+        Exception: One of `CONVERSION_ERRORS`, for what has to be decoded and cannot be.
+    """
+    charset = item.original_character_set
+    copied = Dataset(parent_encoding=charset)
+    for tag in list(item.keys()):
+        element: object = item.get_item(tag)
+        vr = dictionary_VR(tag) if dictionary_has_tag(tag) else ""
+        if isinstance(element, RawDataElement) and vr in STR_VR:
+            copied[tag] = _as_explicit(element, vr)
+        elif item[tag].VR == "SQ":
+            copied[tag] = DataElement(tag, "SQ", [verbatim_item(inner) for inner in item[tag].value])
+        else:
+            copied[tag] = item[tag]
+    copied.set_original_encoding(False, True, copied._character_set)
+    return copied
 
 
 def _element(dataset: Dataset, keyword: str) -> object:
@@ -162,9 +192,8 @@ def copy_identity(identity: Dataset, result: Dataset) -> None:
     """Put the patient and study attributes into a result, in place of what it has."""
     for tag in list(identity.keys()):
         result[tag] = identity.get_item(tag)
-    stated = result.get("SpecificCharacterSet")
-    encodings = convert_encodings(stated) if stated else default_encoding
-    result.set_original_encoding(False, True, encodings)  # so that undecoded elements are written as they are
+    # So that undecoded elements are written as they are.
+    result.set_original_encoding(False, True, result._character_set)
 
 
 def result_uid(

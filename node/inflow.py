@@ -1,8 +1,10 @@
 """What comes in on a connection, read in large pieces: each call may cost the interpreter's turn."""
 
+import math
 import select
 import socket
 import ssl
+import time
 
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
@@ -15,6 +17,9 @@ MAX_PDU_BYTES = 4 * 1_048_576
 BUFFER_BYTES = 262_144
 """So much is read at once, if it is there: two data PDUs of the length that we offer."""
 
+SLOWEST_BYTES_PER_S = 1000
+"""A protocol data unit that comes more slowly than this, by more than a network timeout, does not come."""
+
 _QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)  # Linux has it
 
 
@@ -25,10 +30,14 @@ class Inflow(AssociationSocket):
         assoc: The association that it is for.
         connection: The socket; it blocks, for a limited time.
         first: What was read from it.
+        patience_s: A PDU may take so much longer than its length explains.
     """
 
-    def __init__(self, assoc: Association, connection: socket.socket, first: bytes = b"") -> None:
+    def __init__(
+        self, assoc: Association, connection: socket.socket, first: bytes = b"", patience_s: float = math.inf
+    ) -> None:
         super().__init__(assoc, client_socket=connection)
+        self._patience_s, self._until = patience_s, math.inf
         self._buffer = memoryview(bytearray(first))
         self._begin, self._end = 0, len(first)
 
@@ -48,12 +57,18 @@ class Inflow(AssociationSocket):
         Raises:
             OSError: They are too many to fit in memory, or do not come.
         """
-        if nr_bytes > MAX_PDU_BYTES:
-            raise OSError(f"a PDU of {nr_bytes} bytes")
-        found = bytearray()
-        while len(found) < nr_bytes and (self.has_buffered or self._fill()):
-            found += self._taken(nr_bytes - len(found))
-        return found
+        self.expect(nr_bytes)
+        return self._read(nr_bytes)
+
+    def expect(self, count: int) -> None:
+        """Give the peer the time that so many bytes may take; who drips them holds a thread for ever.
+
+        Raises:
+            OSError: They are too many to fit in memory.
+        """
+        if count > MAX_PDU_BYTES:
+            raise OSError(f"a PDU of {count} bytes")
+        self._until = time.monotonic() + self._patience_s + count / SLOWEST_BYTES_PER_S
 
     def peek(self) -> int:
         """Return the next byte, which stays; OSError where none comes."""
@@ -62,12 +77,8 @@ class Inflow(AssociationSocket):
         return self._buffer[self._begin]
 
     def exactly(self, count: int) -> bytes:
-        """Read so many bytes.
-
-        Raises:
-            OSError: They are too many to fit in memory, or do not come.
-        """
-        found = bytes(self.recv(count))
+        """Read so many bytes, of what is expected; OSError where they do not come."""
+        found = bytes(self._read(count))
         if len(found) < count:
             raise ConnectionError("the peer hung up")
         return found
@@ -97,6 +108,12 @@ class Inflow(AssociationSocket):
         if not self.has_buffered:
             self._buffer, self._begin, self._end = memoryview(b""), 0, 0
 
+    def _read(self, count: int) -> bytearray:
+        found = bytearray()
+        while len(found) < count and (self.has_buffered or self._fill()):
+            found += self._taken(count - len(found))
+        return found
+
     def _taken(self, most: int) -> memoryview:
         begin = self._begin
         self._begin = min(self._end, begin + most)
@@ -106,6 +123,8 @@ class Inflow(AssociationSocket):
         """Read what there is into the empty buffer, one byte at least; return how many, 0: the end."""
         if self.socket is None:
             raise ConnectionError("the connection is closed")
+        if time.monotonic() > self._until:
+            raise TimeoutError("the rest of a PDU does not come")
         if len(self._buffer) < BUFFER_BYTES:
             self._buffer = memoryview(bytearray(BUFFER_BYTES))
         self._acknowledge(self.socket)

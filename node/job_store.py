@@ -7,7 +7,14 @@ from typing import Any
 from sqlalchemy import Column, Connection, Engine, Row, and_, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from node.claiming import died_reason, next_job, patience_s, priority_after_death, silent_jobs
+from node.claiming import (
+    decided_priority,
+    died_reason,
+    next_job,
+    patience_s,
+    priority_after_death,
+    silent_jobs,
+)
 from node.database import deliveries, jobs, results, tombstones, writing
 from node.errors import LeaseLostError
 from node.group_commit import GroupCommit
@@ -241,7 +248,7 @@ class JobStore(JobOrders):
             job: As it was claimed.
             found: By what people look for it.
             rules: Names of the rules that decided about it.
-            priority: What they say of its priority; it counts unless the job has killed a worker.
+            priority: What they say of its priority; see `node.claiming.decided_priority`.
 
         Raises:
             LeaseLostError: Another worker has the job; nothing was recorded.
@@ -249,7 +256,8 @@ class JobStore(JobOrders):
         with writing(self.engine) as connection:
             self._held(connection, job.id, job.lease_owner or "")
             changes: dict[str, Any] = {"rule": ", ".join(rules)}
-            changes |= {} if priority is None or job.attempts > 1 else {"priority": priority}
+            decided = decided_priority(job, priority)
+            changes |= {"priority": decided} if decided != job.priority else {}
             connection.execute(update(jobs).where(jobs.c.id == job.id).values(changes))
             keep_identifiers(connection, job.id, found)
 

@@ -101,11 +101,20 @@ class _Kind:
 
     Attributes:
         old: Those that ended long ago: an index has them in the order in which they did.
-        due: Those of them that are due.
+        over: Of these, those that are due.
     """
 
     old: ColumnElement[bool]
-    due: ColumnElement[bool]
+    over: ColumnElement[bool]
+
+    @property
+    def due(self) -> ColumnElement[bool]:
+        """Those that are due."""
+        return and_(self.old, self.over)
+
+    def due_among(self, ids: Sequence[int]) -> ColumnElement[bool]:
+        """Those of some jobs that are due, by their numbers: SQLite would go through all that is old."""
+        return and_(jobs.c.id.in_(ids), case((self.old, True), else_=False), self.over)
 
 
 class KeepingStore(JobRows):
@@ -118,14 +127,15 @@ class KeepingStore(JobRows):
         with reading(self.engine) as connection:
             return [due for kind in self._files_due(settings) for due in _found(connection, kind.due)]
 
+    def mark_files_removed(self, settings: RetentionSettings) -> Iterator[list[Due]]:
+        """Mark jobs whose files are due as having none; yield them a page at a time, of some pages none."""
+        for chosen in self._chosen(self._files_due(settings)):
+            yield self._mark(chosen) if chosen is not None else []
+
     @repeated
-    def mark_files_removed(self, settings: RetentionSettings) -> list[Due]:
-        """Mark some jobs whose files are due as having none, and return them; empty: none is due."""
-        chosen = self._chosen(self._files_due(settings))
-        if not chosen:
-            return []
+    def _mark(self, chosen: ColumnElement[bool]) -> list[Due]:
         with writing(self.engine) as connection:
-            found = [due for each in chosen for due in _found(connection, each, lock=True)]
+            found = _found(connection, chosen, lock=True)
             marked = update(jobs).where(jobs.c.id.in_([each.job_id for each in found]))
             connection.execute(marked.values(files_removed_at=self.clock()))
         return found
@@ -138,27 +148,21 @@ class KeepingStore(JobRows):
     def _kind(self, state: State, days: int, files: ColumnElement[bool], *more: ColumnElement[bool]) -> _Kind:
         moment = self.clock() - timedelta(days=days)
         old = and_(jobs.c.state == state, jobs.c.updated_at <= moment, files)
-        return _Kind(old, and_(old, self._is_over(moment), *more))
+        return _Kind(old, and_(self._is_over(moment), *more))
 
-    def _chosen(self, kinds: Sequence[_Kind]) -> list[ColumnElement[bool]]:
-        """Return conditions on the oldest jobs that are due, `BATCH` at most in all.
+    def _chosen(self, kinds: Sequence[_Kind]) -> Iterator[ColumnElement[bool] | None]:
+        """Yield a condition on the jobs that are due of each page of old ones, or None: none is.
 
         They are looked for a page at a time, in the order of an index: asked for all at once, PostgreSQL
-        would join every delivery of every old job. Nobody waits meanwhile: the conditions are asked again of
-        the jobs once they are locked.
+        would join every delivery of every old job. Each page begins where the last ended, for jobs that are
+        never due, such as those with results for nobody, stay in front. Nobody waits meanwhile: the condition
+        is asked again of the jobs once they are locked.
         """
-        found: list[ColumnElement[bool]] = []
-        count = 0
         for kind in kinds:
             for page in self._pages(kind.old):
                 with reading(self.engine) as connection:
-                    due = select(jobs.c.id).where(jobs.c.id.in_(page), kind.due).order_by(jobs.c.updated_at)
-                    ids = list(connection.scalars(due.limit(BATCH - count)))
-                found += [and_(jobs.c.id.in_(ids), kind.due)] if ids else []
-                count += len(ids)
-                if count == BATCH:
-                    return found
-        return found
+                    ids = list(connection.scalars(select(jobs.c.id).where(kind.due_among(page))))
+                yield kind.due_among(ids) if ids else None
 
     def _pages(self, old: ColumnElement[bool]) -> Iterator[list[int]]:
         """Yield the numbers of jobs, the oldest first, a page at a time."""
@@ -234,15 +238,16 @@ class KeepingStore(JobRows):
             counted = (select(func.count()).where(kind.due) for kind in self._rows_due(settings))
             return sum(int(connection.execute(each).scalar_one()) for each in counted)
 
+    def remove_rows(self, settings: RetentionSettings) -> Iterator[int]:
+        """Remove all rows of jobs that are due, but tombstones; yield of how many in each page, of some 0."""
+        for chosen in self._chosen(self._rows_due(settings)):
+            yield self._remove(chosen) if chosen is not None else 0
+
     @repeated
-    def remove_rows(self, settings: RetentionSettings) -> int:
-        """Remove all rows of some jobs that are due, but tombstones; return of how many, 0: none is due."""
-        chosen = self._chosen(self._rows_due(settings))
-        if not chosen:
-            return 0
+    def _remove(self, chosen: ColumnElement[bool]) -> int:
         with writing(self.engine) as connection:
-            locked = (select(jobs.c.id).where(each).with_for_update(skip_locked=True) for each in chosen)
-            ids = [number for query in locked for number in connection.scalars(query)]
+            query = select(jobs.c.id).where(chosen).with_for_update(skip_locked=True)
+            ids = list(connection.scalars(query))
             _bury(connection, ids)
             carried = list(connection.scalars(select(deliveries.c.id).where(deliveries.c.job_id.in_(ids))))
             for start in range(0, len(carried), BATCH):
@@ -283,7 +288,10 @@ class KeepingStore(JobRows):
         return count
 
     def _rows_due(self, settings: RetentionSettings) -> list[_Kind]:
-        """Rows outlive files; the first of a UID outlives those that conflict with it, which it explains."""
+        """Rows outlive files; the first of a UID outlives those that conflict with it, which it explains.
+
+        It may go in the next pass only.
+        """
         if not settings.rows_days:
             return []
         other = jobs.alias()

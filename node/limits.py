@@ -50,8 +50,9 @@ MAX_SHUTTER_VALUES = 2_000
 MAX_WINDOWS = 64
 """Windows of one image that are tried; those that are met have up to five."""
 
-WORKER_MEMORY_BYTES = 40 * MAX_PIXELS
-"""What a worker may need for one image, from reading to writing: 34 to 38 bytes a pixel were measured."""
+WORKER_MEMORY_BYTES = 64 * MAX_PIXELS
+"""What a worker may need for one image, from reading to writing: 59 to 61 bytes a pixel were measured with
+159 structures in one binary Segmentation, which is there twice while it is encoded, 20 bytes a pixel each."""
 
 DECODER_TIME_S = 60.0
 """What one image may take in the pixel decoders: the slowest codec needs 1 s for 20 million pixels."""

@@ -196,7 +196,7 @@ class Listener:
         self._doors = ()
         until = time.monotonic() + grace_s
         for association in self._associations:
-            while association.is_alive() and _is_receiving(association) and time.monotonic() < until:
+            while association.is_alive() and _is_busy(association) and time.monotonic() < until:
                 association.join(0.02)
             if association.is_alive():
                 association.abort()
@@ -367,9 +367,9 @@ def _report_nonsense(error: Exception) -> None:
     log.warning("association aborted", error=type(error).__name__, place=place_of(error))
 
 
-def _is_receiving(association: Association) -> bool:
+def _is_busy(association: Association) -> bool:
     provider = association.dimse
-    return isinstance(provider, StreamingProvider) and provider.is_receiving
+    return isinstance(provider, StreamingProvider) and provider.is_busy
 
 
 def _application_entity(settings: NodeSettings) -> Entity:

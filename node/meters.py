@@ -23,7 +23,7 @@ from node.errors import (
 from node.jobs import Job
 from node.outcome import Outcome, Verdict
 from node.transport import Outgoing, Transport
-from node.work import Made
+from node.work import Keep, Made
 from node.worker import Doing
 
 STAGE_BUCKETS_S = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
@@ -111,8 +111,8 @@ class MeteredWork:
         self._clock = clock
         self._count = count
 
-    def __call__(self, job: Job, tell: Callable[[str], None] = lambda _stage: None) -> Made:
-        """Return the results of a job; see `node.work.Work`."""
+    def __call__(self, job: Job, keep: Keep, tell: Callable[[str], None] = lambda _stage: None) -> Made:
+        """Make the results of a job; see `node.work.Work`."""
         stages = _Stages(self._meters, self._count)
 
         def told(stage: str) -> None:
@@ -121,7 +121,7 @@ class MeteredWork:
 
         outcome = "error"
         try:
-            made = self._work(job, told)
+            made = self._work(job, keep, told)
             outcome = "results"
         except (RefusedImageError, NotAChestError):
             outcome = "refused"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ai.onnx_segmenter import OnnxSegmenter
 from ai.segmenter import Segmenter
-from config.settings import AnyDestination, Destination, Settings
+from config.settings import AnyDestination, Destination, ModelSettings, Settings
 from node.appearance import examiner_of
 from node.auditor import AuditedTransport
 from node.commitment_scu import CommitmentScu
@@ -77,8 +77,8 @@ def office_for(shared: Shared, segmenter: Segmenter | None, transport: Transport
     meters, settings = Meters(), shared.settings
     segmenters: dict[str, Segmenter] = {}
     if Part.WORK in shared.parts:
-        found = segmenter or load_segmenter(settings.model, meters.observe, meters.note_run, with_trial=True)
-        segmenters = _segmenters(settings, found)
+        load = partial(load_segmenter, observe=meters.observe, note_run=meters.note_run, with_trial=True)
+        segmenters = _segmenters(settings, segmenter or load(settings.model), load)
     return Office(**vars(shared), segmenters=segmenters, transport=transport, meters=meters)
 
 
@@ -143,14 +143,14 @@ def _tell_of_the_stranded(store: JobStore, known: Collection[str]) -> None:
             )
 
 
-def _segmenters(settings: Settings, segmenter: Segmenter) -> dict[str, Segmenter]:
+def _segmenters(
+    settings: Settings, segmenter: Segmenter, load: Callable[[ModelSettings], Segmenter]
+) -> dict[str, Segmenter]:
     """Return the segmenter as "", and one for each bundle that a rule names, loaded once."""
     found = {"": segmenter}
     for bundle in dict.fromkeys(rule.model for rule in settings.rule if rule.model):
         named = settings.model.model_copy(update={"bundle": bundle})
-        found[bundle] = (
-            segmenter if bundle == settings.model.bundle else load_segmenter(named, with_trial=True)
-        )
+        found[bundle] = segmenter if bundle == settings.model.bundle else load(named)
     return found
 
 

@@ -20,11 +20,13 @@ class Plan:
         outputs: What is written, and the names of the destinations that get it.
         priority: How soon; None: as its sender asked.
         put_aside: Why nothing is done with it; empty: it is worked on.
+        bundle: Of the model that segments it, as the settings name it.
     """
 
     outputs: Mapping[OutputOptions, tuple[str, ...]]
     priority: Priority | None = None
     put_aside: str = ""
+    bundle: str = ""
 
 
 def plan(settings: Settings, header: Dataset, titles: Titles) -> Plan:
@@ -41,7 +43,8 @@ def plan(settings: Settings, header: Dataset, titles: Titles) -> Plan:
     decision = decide(settings, header, titles)
     is_urgent = titles.calling.strip() in settings.node.urgent_ae_titles
     priority = Priority.URGENT if decision.priority is None and is_urgent else decision.priority
-    return Plan(decision.outputs, priority, decision.reason)
+    bundle = decision.model or settings.model.bundle
+    return Plan(decision.outputs, priority, decision.reason, bundle)
 
 
 def kinds_of(options: OutputOptions) -> tuple[str, ...]:

@@ -31,6 +31,9 @@ T = TypeVar("T")
 C_STORE_REQUEST = 0x0001
 """Command Field (0000,0100) of a C-STORE request (PS3.7 Table 9.3-1)."""
 
+C_CANCEL_REQUEST, RESPONSE = 0x0FFF, 0x8000
+"""The Command Field of the one request that has no answer, and the bit of all answers (PS3.7 E.1)."""
+
 NO_DATA_SET = 0x0101
 """Command Data Set Type (0000,0800) of a message without a data set (PS3.7 9.3)."""
 
@@ -43,9 +46,9 @@ MAX_COMMAND_BYTES = 65_536
 MAX_HELD_BYTES = 4 * 1_048_576
 """A data set of another service than storage is held in memory; a request for commitment is shorter."""
 
-MAX_WAITING = 2
-"""Complete requests that wait for their turn. Without an Asynchronous Operations Window, which is never
-agreed on, a peer sends the next after the answer (PS3.7 D.3.3.3): one waits at most."""
+MAX_UNANSWERED = 4
+"""Requests without an answer yet. Without an Asynchronous Operations Window, which is never agreed on, a peer
+sends the next after the answer (PS3.7 D.3.3.3)."""
 
 
 def shielded(action: Callable[[], T], otherwise: Callable[[Exception], T]) -> T:
@@ -120,6 +123,7 @@ class StreamingProvider(DIMSEServiceProvider):
         self._command = BytesIO()
         self._current: Reception | None = None
         self._complete: dict[int, Reception] = {}
+        self._unanswered = 0
         self._lock = threading.Lock()
         self._held_bytes = 0
         self._then: Callable[[], object] | None = None
@@ -127,6 +131,9 @@ class StreamingProvider(DIMSEServiceProvider):
     def send_msg(self, primitive: Any, context_id: int) -> None:
         """Send a message, and then do what `after_next_message` was given, in the same thread."""
         super().send_msg(primitive, context_id)
+        if primitive.MessageIDBeingRespondedTo is not None:
+            with self._lock:
+                self._unanswered -= 1
         then, self._then = self._then, None
         if then is not None:
             then()
@@ -136,9 +143,9 @@ class StreamingProvider(DIMSEServiceProvider):
         self._then = action
 
     @property
-    def is_receiving(self) -> bool:
-        """Whether a data set is on its way, or waits for its answer to be worked out."""
-        return self._current is not None or bool(self._complete)
+    def is_busy(self) -> bool:
+        """Whether a request is on its way, is being worked on, or its answer is not sent yet."""
+        return self._unanswered > 0 or not self.dul.to_provider_queue.empty()
 
     def take(self, request: C_STORE) -> Reception | None:
         """Return what was received with a request, once."""
@@ -158,14 +165,6 @@ class StreamingProvider(DIMSEServiceProvider):
         """Whether the data set of a C-STORE request is on its way."""
         return self._current is not None
 
-    def receive_primitive(self, primitive: P_DATA) -> None:
-        """Take the fragments of a P-DATA; this and what follows runs in the association's network thread."""
-        shielded(lambda: self._receive_all(primitive), self.abort)
-
-    def _receive_all(self, primitive: P_DATA) -> None:
-        for context_id, fragment in primitive.presentation_data_value_list:
-            self.receive_fragment(context_id, bytes(fragment))
-
     def abort(self, error: Exception) -> None:
         """End the association of a peer that sends nonsense."""
         self._report(error)
@@ -173,22 +172,25 @@ class StreamingProvider(DIMSEServiceProvider):
         self.dul.event_queue.put("Evt19")  # an invalid PDU: PS3.8 9.2.2
 
     def receive_fragment(self, context_id: int, fragment: bytes) -> None:
-        """Take a whole fragment, its message control header first; any exception: it is nonsense."""
+        """Take a fragment of a command, or of a data set that is not streamed; any exception: it is nonsense.
+
+        It begins with its message control header. This and what follows runs in the association's network
+        thread.
+        """
         header, content = fragment[0], fragment[1:]
         if header & IS_COMMAND:
             self._take_command(context_id, content, is_last=bool(header & IS_LAST))
-        elif self._current is None:
+        else:
             self._count(len(content), is_last=bool(header & IS_LAST))
             self._pass_on(context_id, fragment)
-        else:
-            self.receive_piece(content)
-            if header & IS_LAST:
-                self.end_data_set()
 
-    def receive_piece(self, content: bytes | memoryview) -> None:
-        """Append to the data set that is on its way."""
-        if self._current is not None:
-            self._current.write(content)
+    def receive_piece(self, context_id: int, content: bytes | memoryview) -> None:
+        """Append to the data set that is on its way; ValueError: messages of two contexts are mixed."""
+        if self._current is None:
+            return
+        if context_id != self._current.request.context_id:
+            raise ValueError("a fragment of another presentation context")
+        self._current.write(content)
 
     def end_data_set(self) -> None:
         """Queue the request whose data set is complete; ValueError where a parameter is missing."""
@@ -211,16 +213,24 @@ class StreamingProvider(DIMSEServiceProvider):
             return
         encoded, self._command = self._command, BytesIO()
         command = decode(encoded, True, True)
+        self._expect_answer(command.CommandField)
         if command.CommandField == C_STORE_REQUEST and command.CommandDataSetType != NO_DATA_SET:
             self._begin(context_id, command)
         else:
             self._pass_on(context_id, bytes([IS_COMMAND | IS_LAST]) + encoded.getvalue())
 
+    def _expect_answer(self, command_field: int) -> None:
+        """Count a request that is answered; ValueError: there are too many."""
+        if command_field & RESPONSE or command_field == C_CANCEL_REQUEST:
+            return
+        with self._lock:
+            self._unanswered += 1
+        if self._unanswered > MAX_UNANSWERED:
+            raise ValueError("requests are sent without waiting for their answers")
+
     def _begin(self, context_id: int, command: Dataset) -> None:
         if self._current is not None:
             raise ValueError("a command set in the middle of a data set")
-        if len(self._complete) > MAX_WAITING:
-            raise ValueError("requests are sent without waiting for their answers")
         request = C_STORE_RQ()
         request.context_id = context_id
         request.command_set = command
@@ -238,8 +248,6 @@ class StreamingProvider(DIMSEServiceProvider):
         self.msg_queue.put((reception.request.context_id or 0, primitive))
 
     def _pass_on(self, context_id: int, fragment: bytes) -> None:
-        if self.msg_queue.qsize() > MAX_WAITING:
-            raise ValueError("the peer does not wait for answers")
         single = P_DATA()
         single.presentation_data_value_list = [[context_id, fragment]]  # type: ignore[list-item]
         super().receive_primitive(single)

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
 from pydicom.uid import UID
 
 from node.attributes import CONVERSION_ERRORS, extent
+from node.identity import verbatim_item
 from node.limits import MAX_COPIED_BYTES, MAX_COPIED_ELEMENTS
 
 SEPARATE = "SEPARATE"
@@ -18,6 +20,15 @@ REQUEST_TYPE_2 = (
     *("RequestedProcedureID", "RequestedProcedureDescription"),
 )
 """Text of a requested procedure that is there, even if empty (PS3.3 Table C.17-2)."""
+
+REQUEST = frozenset(
+    tag_for_keyword(word)
+    for word in (
+        *("SpecificCharacterSet", "StudyInstanceUID", "AccessionNumber", "RequestedProcedureCodeSequence"),
+        *REQUEST_TYPE_2,
+    )
+)
+"""Attributes of a requested procedure that come from the source as they are."""
 
 
 @dataclass(frozen=True)
@@ -71,30 +82,37 @@ def report_document(
     return result
 
 
-def referenced_requests(source: Dataset) -> list[Dataset]:
+def referenced_requests(source: Dataset, identity: Dataset) -> list[Dataset]:
     """Return the requested procedures that the source states, as a report names them (PS3.3 Table C.17-2).
 
     Args:
         source: The radiograph's attributes; what is malformed, absent or endless in it stays empty.
+        identity: Its patient and study attributes; a request without accession number has the study's.
     """
     try:
         stated = list(source.get("RequestAttributesSequence") or [])
         elements, size = extent(stated)
         if elements > MAX_COPIED_ELEMENTS or size > MAX_COPIED_BYTES:
             return []
-        return [_request(item, source) for item in stated]
+        return [_request(item, identity) for item in stated]
     except CONVERSION_ERRORS:
         return []
 
 
-def _request(stated: Dataset, source: Dataset) -> Dataset:
-    request = Dataset()
-    request.StudyInstanceUID = stated.get("StudyInstanceUID") or source.StudyInstanceUID
-    request.ReferencedStudySequence = []
+def _request(stated: Dataset, identity: Dataset) -> Dataset:
+    request = verbatim_item(stated)
+    for tag in list(request.keys()):
+        if tag not in REQUEST:
+            del request[tag]
     for keyword in REQUEST_TYPE_2:
-        setattr(request, keyword, stated.get(keyword) or "")
-    request.AccessionNumber = stated.get("AccessionNumber") or source.get("AccessionNumber") or ""
-    request.RequestedProcedureCodeSequence = list(stated.get("RequestedProcedureCodeSequence") or [])
+        if keyword not in request:
+            setattr(request, keyword, "")
+    for keyword in ("StudyInstanceUID", "AccessionNumber"):
+        if keyword not in request or not request.get_item(keyword).value:
+            request[keyword] = identity.get_item(keyword)
+    request.ReferencedStudySequence = []
+    if "RequestedProcedureCodeSequence" not in request:
+        request.RequestedProcedureCodeSequence = []
     return request
 
 

@@ -137,7 +137,7 @@ class ReportFrame:
         if before:
             result.SOPInstanceUID = self.uids(f"{kind} after {before.sop_instance_uid}")
         result.SeriesDescription = title
-        if requests := referenced_requests(self.source.dataset):
+        if requests := referenced_requests(self.source.dataset, self.source.identity):
             result.ReferencedRequestSequence = requests
         codes.write_coding_schemes(result)
         write_file_meta(result)

@@ -9,18 +9,14 @@ from typing import BinaryIO
 from pydicom import Dataset
 
 from ai.anatomy import chosen
-from ai.errors import NotAChestError
-from ai.stated_view import check_stated_view
 from config.settings import Settings
-from node.admission import check_admission
 from node.decode import parse
-from node.errors import ImageError, StorageError
+from node.errors import StorageError
+from node.header_refusal import header_refusal
 from node.limits import MAX_OBJECT_BYTES
 from node.options import OutputOptions
 from node.rule_facts import Titles
 from node.rules import Decision, Explanation, Fate, explain
-from node.supported_views import views_of
-from node.view import stated_view
 
 
 @dataclass(frozen=True)
@@ -80,12 +76,7 @@ def try_file(settings: Settings, path: Path, file: BinaryIO, titles: Titles) -> 
 def _tried(settings: Settings, path: Path, header: Dataset, titles: Titles) -> Trial:
     explanation = explain(settings, header, titles)
     bundle = explanation.decision.model or settings.model.bundle
-    try:
-        check_admission(header)
-        check_stated_view(stated_view(header).view, views_of(bundle))
-    except (ImageError, NotAChestError) as error:
-        return Trial(path, explanation, str(error))
-    return Trial(path, explanation)
+    return Trial(path, explanation, header_refusal(header, bundle))
 
 
 def _steps(decision: Decision) -> Iterator[str]:

@@ -201,14 +201,14 @@ class Node:
             watch: Sees to changed settings meanwhile, also when SIGHUP asks for it.
         """
         told: SimpleQueue[int] = SimpleQueue()  # a handler may put; an Event's lock it might find held
-        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        signals = signal.SIGTERM, signal.SIGINT
 
         def note(number: int, _frame: object) -> None:
             told.put(number)
-            for each, handler in before.items():  # the next one is not for us, also while networks load
-                signal.signal(each, handler)
+            for each in signals:  # the next one ends the process, also while networks load
+                signal.signal(each, signal.SIG_DFL)
 
-        for number in before:
+        for number in signals:
             signal.signal(number, note)
         if watch is not None:
             signal.signal(signal.SIGHUP, lambda _number, _frame: watch.ask())

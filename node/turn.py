@@ -4,8 +4,13 @@ Before pynetdicom sends a request it clears a checkpoint and waits until the ass
 rests. That thread says so before it comes to the checkpoint and takes it back after it has passed: in
 between it may be taken for resting while it is on its way to the queue, and an answer that is quick is taken
 from there by it, as if it were a request, and is lost. Here the word is taken back at the checkpoint itself.
+
+And whoever serves an N-EVENT-REPORT takes that word back for a thread that still rests; whoever then waits
+for it would wait for ever. Here a thread that rests says so again and again.
 """
 
+import math
+import time
 from threading import Condition, Event
 
 from pynetdicom import evt
@@ -13,6 +18,10 @@ from pynetdicom.association import Association
 
 LOOK_EVERY_S = 0.25
 """How often a thread that rests looks whether it was forgotten: timers ring for nobody."""
+
+
+SAY_AGAIN_EVERY_S = 0.02
+"""How often a thread that must wait says that it rests."""
 
 
 class Turn(Event):
@@ -42,11 +51,16 @@ class Turn(Event):
         """Let the association's thread wait, from the next time on that it comes here."""
         with self._changed:
             self._is_free = False
+            self._changed.notify_all()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it may pass; whoever passes is no longer paused when this returns."""
+        until = math.inf if timeout is None else time.monotonic() + timeout
         with self._changed:
-            passes = self._changed.wait_for(self.is_set, timeout)
+            while not (passes := self._changed.wait_for(self.is_set, SAY_AGAIN_EVERY_S)):
+                self._association._is_paused = True
+                if time.monotonic() > until:
+                    break
             if passes:
                 self._association._is_paused = False
         return passes
@@ -73,7 +87,8 @@ class RungTurn(Turn):
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it may pass and has a reason, or for a while and until it may pass."""
         with self._changed:
-            self._changed.wait_for(lambda: self._is_rung and self._is_free, LOOK_EVERY_S)
+            if self._is_free:
+                self._changed.wait_for(lambda: self._is_rung or not self._is_free, LOOK_EVERY_S)
             self._is_rung = False
             return super().wait(timeout)
 

@@ -8,12 +8,14 @@ PS3.8 9.2 (state machine; Sta6 is data transfer), 9.3.5 (P-DATA-TF).
 
 import socket
 import struct
+import time
 from contextlib import suppress
 
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
+from pynetdicom.timer import Timer
 
-from node.inflow import MAX_PDU_BYTES, Inflow
+from node.inflow import Inflow
 from node.reception import IS_COMMAND, IS_LAST, StreamingProvider, shielded
 from node.turn import RungTurn
 
@@ -31,6 +33,28 @@ LOOK_EVERY_S = 0.25
 """How often timers are looked at while nothing happens."""
 
 
+class SteadyTimer(Timer):
+    """pynetdicom's, by a clock that nobody sets: no jump ends an association, or lets a dead one stand."""
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until it has expired; 1 where it never does."""
+        if self.timeout is None:
+            return 1.0
+        if self._start_time is None:
+            return self.timeout
+        end = time.monotonic() if self._end_time is None else self._end_time
+        return self.timeout - (end - self._start_time)
+
+    def start(self) -> None:
+        """Run from now on."""
+        self._start_time, self._end_time = time.monotonic(), None
+
+    def stop(self) -> None:
+        """Stand still."""
+        self._end_time = time.monotonic()
+
+
 class UpperLayer(DULServiceProvider):
     """What pynetdicom's does, for an association whose socket is an `Inflow`.
 
@@ -43,6 +67,8 @@ class UpperLayer(DULServiceProvider):
 
     def __init__(self, assoc: Association) -> None:
         super().__init__(assoc)
+        self.daemon = True  # a process that is told to end at once does not wait for peers
+        self.artim_timer, self._idle_timer = SteadyTimer(None), SteadyTimer(None)
         self._run_loop_delay = 0.0  # it waits for the socket instead
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
@@ -58,7 +84,8 @@ class UpperLayer(DULServiceProvider):
             self._ring()
 
     def send_pdu(self, primitive: object) -> None:
-        """Have something sent."""
+        """Have something sent; the peer's silence counts from now on, and not while we were busy."""
+        self._idle_timer.restart()
         super().send_pdu(primitive)  # type: ignore[arg-type]
         self._wake()
 
@@ -103,6 +130,8 @@ class UpperLayer(DULServiceProvider):
 
     def _read_pdu_data(self) -> None:
         provider, inflow = self.assoc.dimse, self.socket
+        if isinstance(inflow, Inflow):
+            inflow.expect(PDU_HEADER.size)
         is_transfer = self.state_machine.current_state == DATA_TRANSFER
         if is_transfer and isinstance(provider, StreamingProvider) and isinstance(inflow, Inflow):
             shielded(lambda: self._read_data(inflow, provider), self._end)
@@ -114,14 +143,13 @@ class UpperLayer(DULServiceProvider):
         self._left = 0
         while inflow.peek() == P_DATA_TF:
             _type, length = PDU_HEADER.unpack(inflow.exactly(PDU_HEADER.size))
-            if length > MAX_PDU_BYTES:
-                raise OSError(f"a PDU of {length} bytes")
+            inflow.expect(length)
             self._left = length
             while self._left:
                 self._read_fragment(inflow, provider)
             if not (inflow.has_buffered and self.to_provider_queue.empty()):
                 return
-            self._idle_timer.restart()  # for what follows; pynetdicom does it when this returns
+            inflow.expect(PDU_HEADER.size)
         super()._read_pdu_data()
 
     def _read_fragment(self, inflow: Inflow, provider: StreamingProvider) -> None:
@@ -140,7 +168,8 @@ class UpperLayer(DULServiceProvider):
         while self._left > end:
             piece = inflow.piece(self._left - end)
             self._left -= len(piece)
-            provider.receive_piece(piece)
+            provider.receive_piece(context_id, piece)
+            self._idle_timer.restart()
         if control & IS_LAST:
             provider.end_data_set()
 

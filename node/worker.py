@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from ai.errors import NotAChestError, RadiographError
 from node.bell import Bell
@@ -19,19 +20,19 @@ from node.errors import (
 )
 from node.heartbeat import Heartbeat
 from node.job_store import JobStore
-from node.jobs import NO_FILE, AddressedResult, Job, StoredResult
+from node.jobs import NO_FILE, Job, StoredResult
 from node.logs import frames_of, get_logger, place_of, reason_for_log
 from node.loop import Loop
 from node.pipeline import ResultObject
 from node.spool import Spool
 from node.states import State
-from node.work import Made
+from node.work import Keep, Made
 
 IDLE_S = 2.0
 """Work that another process put into the database is seen after so many seconds at the latest."""
 
-Doing = Callable[[Job, Callable[[str], None]], Made]
-"""Makes the results of a job, and tells a function what it does now, such as "segmenting"."""
+Doing = Callable[[Job, Keep, Callable[[str], None]], Made]
+"""Makes the results of a job, has each kept, and tells a function what it does now, such as "segmenting"."""
 
 STORAGE_RETRY_S = 10.0
 """A job whose results could not be kept lets others go first for so long."""
@@ -165,19 +166,15 @@ class Worker:
 
     def _finish(self, job: Job, tell: Callable[[str], None]) -> None:
         start = time.monotonic()
-        made = self._work(job, tell)
         kept = [result for result in self._store.results(job.id) if result.path != NO_FILE]
         known = {result.sop_instance_uid: result for result in kept}
-        results = [
-            AddressedResult(self._keep(each.result, known), each.destinations) for each in made.objects
-        ]
-        self._store.finish(job.id, self._name, results, "; ".join(made.remarks))
+        made = self._work(job, partial(self._keep, known), tell)
+        self._store.finish(job.id, self._name, made.results, "; ".join(made.remarks))
         self._finished.ring()
-        log.info(
-            "job finished", job_id=job.id, seconds=round(time.monotonic() - start, 3), count=len(results)
-        )
+        seconds = round(time.monotonic() - start, 3)
+        log.info("job finished", job_id=job.id, seconds=seconds, count=len(made.results))
 
-    def _keep(self, result: ResultObject, known: dict[str, StoredResult]) -> StoredResult:
+    def _keep(self, known: dict[str, StoredResult], result: ResultObject) -> StoredResult:
         """Make a result durable, once: what an earlier run or another destination has is the same object."""
         uid = str(result.dataset.SOPInstanceUID)
         if uid not in known:

@@ -5,6 +5,7 @@ torch and nibabel are imported by the commands that need them, so that `evaluate
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -64,9 +65,20 @@ for command in COMMANDS:
     app.command(name=command.__name__.replace("_", "-"))(command)
 
 
+def _tell_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"paxnode-train {version('paxnode')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _commands() -> None:
-    """Keep the name of a command necessary."""
+def _commands(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version, and end."),
+    ] = False,
+) -> None:
+    """Take what stands before a command."""
 
 
 @app.command()

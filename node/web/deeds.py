@@ -1,6 +1,7 @@
 """Who did what in the console, and who looked at which study: written before it is done, kept for ever.
 
-How an order ended is added afterwards; where nothing is added, the node went down meanwhile.
+How an order ended is added afterwards; where nothing is added, the node went down meanwhile, or the database
+did not take it.
 """
 
 from collections.abc import Callable, Iterator

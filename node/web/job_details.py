@@ -136,7 +136,7 @@ def job_details(desk: Desk, shown: ShownImages, job_id: int) -> JobDetails:
         orders=possible_orders(view, known),
         recipients=recipients_of(view, known),
         measured=measured_of(reading),
-        film=film_of(shown, job_id),
+        film=film_of(shown, job_id, reading),
         waits=waits_of(deliveries, desk.failures, desk.watched.clock()),
     )
 
@@ -167,9 +167,8 @@ def _values(measurements: Measurements) -> tuple[Value, ...]:
     )
 
 
-def film_of(shown: ShownImages, job_id: int) -> Film:
-    """Return the picture of a job's image with its lines; why there is none in its place."""
-    reading = _reading(shown, job_id)
+def film_of(shown: ShownImages, job_id: int, reading: Reading) -> Film:
+    """Return the picture of a job's image with the lines of a reading; why there is none in its place."""
     try:
         canvas = shown.canvas(job_id)
     except NodeError as error:

@@ -29,10 +29,10 @@ TAKEN_WITHIN_S = 60.0
 """For an answer, by whoever asked."""
 
 MOST_SILENT, MOST_SENDING = 100, 50
-"""Connections that have sent no whole head, and no whole body; beyond, the oldest is closed."""
+"""Connections that have sent no whole head, and no whole body; beyond, the one furthest behind is closed."""
 
 SILENT, SLOW = "it sent no whole request in time", "its request comes too slowly"
-TOO_MANY = "too many connections wait: it was the oldest"
+TOO_MANY = "too many connections wait: it was the furthest behind"
 NOT_TAKEN = "it did not take its answer in time"
 
 
@@ -55,10 +55,10 @@ class Waiting:
         return cast(type[asyncio.Protocol], partial(PatientProtocol, waiting=self))
 
     def begin(self, connection: "PatientProtocol", line: "dict[PatientProtocol, None]", most: int) -> None:
-        """Let a connection wait; the oldest that waits with it is closed where there are too many."""
+        """Let a connection wait; of too many that wait with it the one furthest behind is closed."""
         line[connection] = None
         if len(line) > most:
-            next(iter(line)).hang_up(TOO_MANY)
+            min(line, key=lambda each: each.ahead_bytes).hang_up(TOO_MANY)
 
     def end(self, connection: "PatientProtocol") -> None:
         """Let a connection wait no more."""
@@ -89,8 +89,9 @@ class PatientProtocol(H11Protocol):
         super().__init__(config, server_state, app_state, _loop)
         self._waiting = waiting
         self._owed: object = None
-        self._until = self._heard_at = 0.0
-        self._has_begun = False
+        self._since = self._until = self._heard_at = 0.0
+        self._received = 0
+        self._has_begun = self._is_unread = False
         self._late_timer: asyncio.TimerHandle | None = None
         self._untaken_timer: asyncio.TimerHandle | None = None
 
@@ -103,15 +104,18 @@ class PatientProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Wait for what is owed still."""
-        self._heard_at, self._has_begun = self.loop.time(), True
+        self._has_begun = True
+        self._received += len(data)
         super().data_received(data)
+        self._hear()
         self._look()
 
     def on_response_complete(self) -> None:
         """Wait for the answer to be taken, and for the next head; a body that nobody wants has not long."""
         self._watch_answer()
-        self._until = min(self._until, self.loop.time() + HEAD_WITHIN_S)
         super().on_response_complete()
+        self._hear()
+        self._until = min(self._until, self.loop.time() + HEAD_WITHIN_S)
         self._look()
 
     def pause_writing(self) -> None:
@@ -138,13 +142,28 @@ class PatientProtocol(H11Protocol):
 
     # ---- requests that do not come
 
+    @property
+    def ahead_bytes(self) -> float:
+        """What was received beyond what `SLOWEST_BODY` asks for by now; negative: so much is lacking."""
+        now = self._heard_at if self._is_unread else self.loop.time()
+        return self._received - SLOWEST_BODY * (now - self._since)
+
+    def _hear(self) -> None:
+        """Count the silence from now on; the time for which it was we who did not read is given back."""
+        now = self.loop.time()
+        if self._is_unread:
+            ours = now - self._heard_at
+            self._since, self._until = self._since + ours, self._until + ours
+        self._heard_at, self._is_unread = now, self.flow.read_paused
+
     def _look(self) -> None:
         """Begin to wait where the peer owes something else than before."""
         theirs = self.conn.their_state
         if theirs is self._owed or self.transport.is_closing():
             return
         self._forget()
-        now = self._heard_at = self.loop.time()
+        now = self._since = self._heard_at = self.loop.time()
+        self._received = 0
         if theirs is h11.IDLE:
             self._owed, self._has_begun, self._until = h11.IDLE, False, now + HEAD_WITHIN_S
             self._waiting.begin(self, self._waiting.heads, MOST_SILENT)
@@ -163,8 +182,8 @@ class PatientProtocol(H11Protocol):
         return self._until if self._owed is h11.IDLE else min(self._until, self._heard_at + BODY_SILENT_S)
 
     def _late(self) -> None:
-        if self.flow.read_paused:  # it is we who do not read
-            self._heard_at = self.loop.time()
+        if self.flow.read_paused:
+            self._hear()
         if (deadline := self._deadline()) > self.loop.time():
             self._late_timer = self.loop.call_at(deadline, self._late)
         elif self._owed is h11.IDLE and not self._has_begun:  # browsers connect before they ask

@@ -15,7 +15,7 @@ from node.doors import listening_socket
 from node.logs import get_logger
 from node.refusals import EVERY_S, Refusals
 from node.web.guard import OPEN_TO_ALL
-from node.web.patience import Waiting
+from node.web.patience import HEAD_WITHIN_S, Waiting
 
 STOP_GRACE_S = 2
 """How long answers that are on their way may take when the node stops."""
@@ -92,6 +92,7 @@ class WebServer:
                 forwarded_allow_ips=list(settings.trusted_proxies),
                 callback_notify=self._tell_due,
                 timeout_notify=int(EVERY_S),
+                timeout_keep_alive=int(HEAD_WITHIN_S),
                 timeout_graceful_shutdown=STOP_GRACE_S,
             )
         )

@@ -127,6 +127,17 @@ def test_what_is_neither_folder_nor_file_is_not_read(tmp_path: Path) -> None:
         Bundle.load(tmp_path / "fifo")
 
 
+@pytest.mark.parametrize("part", ["model.onnx", "manifest.json", "judge.onnx"])
+def test_a_part_that_is_no_file_is_not_read(
+    folder: Path, make_judge: Callable[..., bytes], part: str
+) -> None:
+    Bundle.load(folder).with_judge(make_judge()).save(folder)
+    (folder / part).unlink()
+    os.mkfifo(folder / part)
+    with pytest.raises(BundleError, match=f"cannot read {part} of the model bundle .* no such file"):
+        Bundle.load(folder)
+
+
 def test_a_changed_or_missing_judge_is_refused(folder: Path, make_judge: Callable[..., bytes]) -> None:
     Bundle.load(folder).with_judge(make_judge()).save(folder)
     (folder / "judge.onnx").write_bytes(make_judge(mirrored=(5,)))

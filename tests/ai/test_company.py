@@ -99,6 +99,24 @@ def test_a_run_that_fails_is_repeated_one_by_one_and_only_the_guilty_are_told() 
     assert crowd.company.ask([7]) == [14], "the machine is free for the next"
 
 
+def test_too_many_for_the_machine_never_go_together_again() -> None:
+    runs: list[int] = []
+    told: list[int] = []
+
+    def run(asked: Sequence[int]) -> list[int]:
+        runs.append(len(asked))
+        if len(asked) > 2:
+            raise MemoryError
+        return list(asked)
+
+    company = Company[int, int](run, 4, eq, told.append)
+
+    assert company.ask(range(20)) == list(range(20))
+    assert [size for size in runs if size > 2] == [4, 3], "each size fails once"
+    assert told == [3, 2]
+    assert company.largest == 2
+
+
 def test_what_differs_in_company_goes_alone_from_then_on() -> None:
     crowd = Crowd(Machine(off_by=lambda size: int(size > 2)), largest=4)
     waiting = [crowd.joined_by(number) for number in (2, 3, 4, 5)]

@@ -1,9 +1,12 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import pytest
+from onnx import numpy_helper
 
 from ai.bundle import DEFAULT_BUNDLE, Bundle, bundle_digest
 from ai.errors import BundleError, NotAChestError
@@ -234,11 +237,46 @@ def test_the_shipped_network_says_the_same_in_company_to_the_last_bit() -> None:
     films = [box.film() for box in boxes]
     alone = [segmenter.infer(inputs[i : i + 1], films[i : i + 1])[0] for i in range(MAX_BATCH)]
 
-    for size in (2, MAX_BATCH):
+    for size in range(2, MAX_BATCH + 1):
         together = segmenter.infer(inputs[:size], films[:size])
         assert all(one.equals(other) for one, other in zip(together, alone, strict=False)), size
     assert not alone[0].equals(alone[1])
+    assert not alone[0].equals(replace(alone[0], agreement=None))
     assert alone[0].agreement is not None
+
+
+@pytest.mark.parametrize(("together", "count"), [(False, 1), (True, 1), (False, 3), (True, 2)])
+def test_what_is_kept_of_one_image_keeps_nothing_of_its_company(
+    make_bundle: MakeBundle, chest: dict[str, Field], *, together: bool, count: int
+) -> None:
+    curves = dict.fromkeys(chest, Reliability(bar=0.9, intercept=-1.0, expected=0.0, agreement=1.0))
+    segmenter = OnnxSegmenter(make_bundle(chest, reliability=curves), way=Way(1, together=together))
+    inputs, boxes = segmenter.prepare([radiograph()] * count)
+    for output in segmenter.infer(inputs, [box.film() for box in boxes]):
+        whole = output.logits if output.logits.base is None else output.logits.base
+        assert isinstance(whole, np.ndarray)
+        assert whole.nbytes == output.logits.nbytes
+
+
+def test_a_network_that_takes_no_company_is_told_once_for_each_size_and_no_failed_run_is_counted(
+    make_bundle: MakeBundle, chest: dict[str, Field]
+) -> None:
+    runs, told = list[int](), list[int]()
+    bundle = _for_one_only(make_bundle(chest))
+    segmenter = OnnxSegmenter(bundle, batch=3, note_run=runs.append, note_largest=told.append)
+
+    assert len(segmenter.segment([radiograph(seed=number) for number in range(7)])) == 7
+    assert told == [2, 1]
+    assert runs == [1] * 7
+
+
+def _for_one_only(bundle: Bundle) -> Bundle:
+    """Return the bundle with a network that fails, as one without memory, when several are asked about."""
+    network = onnx.load_from_string(bundle.onnx_bytes)
+    [shape] = (each for each in network.graph.initializer if each.name == "shape")
+    shape.CopyFrom(numpy_helper.from_array(np.array([1, 1], np.int64), "shape"))
+    weights = network.SerializeToString()
+    return Bundle(replace(bundle.manifest, sha256=bundle_digest(weights)), weights)
 
 
 def test_who_waits_for_the_network_goes_in_company_and_gets_the_same_masks(

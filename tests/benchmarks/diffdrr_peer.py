@@ -1,6 +1,6 @@
 """The same projections by DiffDRR 0.6.1, run by the Python of an environment that has it.
 
-Usage: python diffdrr_peer.py EXCHANGE.npz OUT.npz REPEATS THREADS
+Usage: python -m tests.benchmarks.diffdrr_peer EXCHANGE.npz OUT.npz REPEATS THREADS
 
 The volume lies in its array as (left, posterior, superior); DiffDRR's world is RAS, so the affine turns the
 first two axes round. Its camera looks along +z; rows of a picture run along -y, columns along +x, or -x with
@@ -12,9 +12,12 @@ import json
 import sys
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
+
+from tests.benchmarks.memory import forget_peak, peak_mb
 
 torch: Any = importlib.import_module("torch")
 torchio: Any = importlib.import_module("torchio")
@@ -39,11 +42,11 @@ def main() -> None:
         for i in range(len(given["sources"])):
             found[f"{renderer}_{i}"] = _render(subject, given, i, renderer, labelled=False)
         for labelled in (False, True):
-            before = _reset_peak_mb()
-            seconds = min(_seconds(subject, given, renderer, labelled) for _ in range(int(repeats)))
+            before = forget_peak()
+            seconds = [_seconds(subject, given, renderer, labelled) for _ in range(int(repeats))]
             figures[f"{renderer}{', image and labels' if labelled else ', image only'}"] = {
-                "seconds": seconds,
-                "peak_mb": _status_mb("VmHWM") - before,
+                "seconds": [median(each) for each in zip(*seconds, strict=True)],
+                "peak_mb": peak_mb() - before,
             }
     np.savez(Path(out), figures=json.dumps(figures), **found)
 
@@ -59,17 +62,6 @@ def _subject(given: Any) -> Any:
     subject = data.read(density, labelmap=labels, orientation=None, center_volume=False)
     subject.density = density  # its own HU table would stretch each volume to 0..1
     return subject
-
-
-def _reset_peak_mb() -> float:
-    """Forget the memory peak of this process, return what it holds now (Linux)."""
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    return _status_mb("VmRSS")
-
-
-def _status_mb(key: str) -> float:
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith(key)) / 1024
 
 
 def _as_tensor(voxels: Any) -> Any:

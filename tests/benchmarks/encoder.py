@@ -8,10 +8,9 @@ highdicom Segmentation. Our time comprises the conformance gate.
 
 import hashlib
 import multiprocessing
-import resource
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -29,6 +28,7 @@ from node.options import OutputOptions
 from node.reader import Source, read_radiograph
 from node.seg_writer import write_segmentations
 from tests.benchmarks.figure import Figure, Spread
+from tests.benchmarks.memory import forget_peak, peak_mb
 from tests.benchmarks.run_bench import Bench
 
 MEGABYTE = 1e6
@@ -85,7 +85,7 @@ def overlapping_masks(count: int, rows: int, columns: int) -> dict[str, Mask]:
     draw = np.random.default_rng(SEED)
     masks = {}
     for item in LABELS[:count]:
-        height, width = (int(size * draw.uniform(0.02, 0.3)) for size in (rows, columns))
+        height, width = (max(1, int(size * draw.uniform(0.02, 0.3))) for size in (rows, columns))
         y, x = np.ogrid[-height : height + 1, -width : width + 1]
         inside = (y / height) ** 2 + (x / width) ** 2 <= 1
         top = int(draw.integers(0, rows - inside.shape[0]))
@@ -139,33 +139,38 @@ def highdicoms(source: Source, masks: dict[str, Mask]) -> tuple[float, Dataset]:
 
 
 def measured(write: Callable[[Source, dict[str, Mask]], tuple[float, Dataset]], size: tuple[int, ...]) -> Run:
-    """Run one writer in this process."""
+    """Run one writer in this process.
+
+    Args:
+        write: The writer.
+        size: Structures, rows, columns.
+    """
     warnings.simplefilter("ignore")
     count, rows, columns = size
     source, masks = film(rows, columns), overlapping_masks(count, rows, columns)
-    before = peak_mb()
+    before = forget_peak()
     seconds, seg = write(source, masks)
-    digest = hashlib.sha256(seg.PixelData).hexdigest()
-    return Run(seconds, peak_mb() - before, len(seg.PixelData) / MEGABYTE, digest)
-
-
-def peak_mb() -> float:
-    """Return the largest resident set so far, in MB; Linux counts in KiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MEGABYTE
+    peak = peak_mb() - before
+    return Run(seconds, peak, len(seg.PixelData) / MEGABYTE, hashlib.sha256(seg.PixelData).hexdigest())
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """Measure both writers, in turns.
-
-    Raises:
-        RuntimeError: They do not write the same Pixel Data.
-    """
+    """Measure both writers, in turns."""
     size = (bench.of(STRUCTURES, 10), bench.of(ROWS, 250), COLUMNS)
     runs: dict[str, list[Run]] = {"highdicom": [], "paxnode": []}
     for _ in range(bench.of(REPEATS)):
         for name, write in (("highdicom", highdicoms), ("paxnode", ours)):
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 runs[name].append(pool.apply(measured, (write, size)))
+    return figures(runs, size)
+
+
+def figures(runs: Mapping[str, Sequence[Run]], size: tuple[int, ...]) -> list[Figure]:
+    """Return the lines of both writers, "paxnode" and "highdicom".
+
+    Raises:
+        RuntimeError: They do not write the same Pixel Data.
+    """
     if len({run.digest for each in runs.values() for run in each}) != 1:
         raise RuntimeError("Pixel Data differs")
     told = f"{size[0]} structures, {size[1]} x {size[2]}"

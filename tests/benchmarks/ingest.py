@@ -40,6 +40,7 @@ REMARKS = {
     "loopback": "the same bytes through as many sockets, thrown away",
 }
 PIECE_BYTES = 1_048_576
+LOOK_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,12 @@ class Load:
     Attributes:
         name: In the table.
         shape: Rows and columns, of 16 bits.
-        images: So many are sent to each receiver in a turn, in all associations together; half in one alone.
+        each: So many are sent in each association of a turn.
     """
 
     name: str
     shape: tuple[int, int]
-    images: int
+    each: int
 
     @property
     def size(self) -> int:
@@ -62,7 +63,32 @@ class Load:
         return 2 * self.shape[0] * self.shape[1]
 
 
-LOADS = (Load("6 MB", (2048, 1536), 32), Load("0.5 MB", (512, 512), 96))
+LOADS = (Load("6 MB", (2048, 1536), 8), Load("0.5 MB", (512, 512), 24))
+
+SINGLES = 24
+"""So many small images are sent in a turn, one after the other, each in an association of its own."""
+
+
+@dataclass(frozen=True)
+class Sending:
+    """What is sent to each receiver in a turn.
+
+    Attributes:
+        load: Images.
+        associations: At once.
+        each: Images in each of them.
+        rounds: So often one after the other, each time in new associations.
+    """
+
+    load: Load
+    associations: int
+    each: int
+    rounds: int = 1
+
+    @property
+    def name(self) -> str:
+        """In the table."""
+        return f"{self.load.name}, {self.associations} at once" + (", one in each" if self.each == 1 else "")
 
 
 @dataclass(frozen=True)
@@ -82,29 +108,28 @@ class Turn:
 
 def measure(bench: "Bench") -> list[Figure]:
     """Return images a second and processor time an image, for each size and number of associations."""
-    figures = []
-    for load in LOADS:
-        for associations in ASSOCIATIONS:
-            with tempfile.TemporaryDirectory() as name:
-                each = max(1, bench.of(load.images) // max(2, associations))  # one alone is slow
-                figures += _measured(Path(name), load, associations, each, bench.of(REPEATS))
-    return figures
+    sendings = [Sending(load, at_once, bench.of(load.each)) for load in LOADS for at_once in ASSOCIATIONS]
+    sendings.append(Sending(LOADS[-1], 1, 1, bench.of(SINGLES)))
+    return [figure for sending in sendings for figure in _measured(sending, bench.of(REPEATS))]
 
 
-def _measured(folder: Path, load: Load, associations: int, each: int, repeats: int) -> list[Figure]:
-    """Send `each` images in every association, to everybody in turns, `repeats` times after once."""
-    images = sorted(written_images(folder / "images", associations, load.shape).iterdir())
+def _measured(sending: Sending, repeats: int) -> list[Figure]:
+    """Send to everybody in turns, `repeats` times after once that warms up."""
     turns: dict[str, list[Turn]] = {name: [] for name in RECEIVERS}
     limits: dict[str, list[float]] = {"disk": [], "loopback": []}
-    with ExitStack() as stack:
+    load, at_once, each = sending.load, sending.associations, sending.each * sending.rounds
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        images = sorted(written_images(folder / "images", at_once, load.shape).iterdir())
         opened = {name: stack.enter_context(made(folder / name)) for name, made in RECEIVERS.items()}
+        _until_idle(opened[OURS])
         for _ in range(repeats + 1):
             for name, receiver in opened.items():
-                turns[name].append(_sent(receiver, images, each))
+                turns[name].append(_sent(receiver, images, sending))
                 _settle(folder / UNSYNCED)
-            limits["disk"].append(_disk_rate(folder / "disk", load.size, associations, each))
-            limits["loopback"].append(_loopback_rate(load.size, associations, each))
-    return _figures(f"{load.name}, {associations} at once", turns, limits)
+            limits["disk"].append(_disk_rate(folder / "disk", load.size, at_once, each))
+            limits["loopback"].append(_loopback_rate(load.size, at_once, each))
+    return _figures(sending.name, turns, limits)
 
 
 def _figures(size: str, turns: dict[str, list[Turn]], limits: dict[str, list[float]]) -> list[Figure]:
@@ -128,16 +153,25 @@ def _figures(size: str, turns: dict[str, list[Turn]], limits: dict[str, list[flo
     ]
 
 
-def _sent(receiver: Receiver, images: Sequence[Path], each: int) -> Turn:
-    total = each * len(images)
-    receiving, sending, begun = receiver.processor_s, _children_s(), time.perf_counter()
-    send(receiver.port, images, ("--repeat", str(each), *NEW_IDENTITY))
+def _sent(receiver: Receiver, images: Sequence[Path], sending: Sending) -> Turn:
+    total = sending.each * sending.rounds * len(images)
+    receiving, used, begun = receiver.processor_s, _children_s(), time.perf_counter()
+    for _ in range(sending.rounds):
+        send(receiver.port, images, ("--repeat", str(sending.each), *NEW_IDENTITY))
     seconds = time.perf_counter() - begun
     return Turn(
         total / seconds,
         1000 * (receiver.processor_s - receiving) / total,
-        1000 * (_children_s() - sending) / total,
+        1000 * (_children_s() - used) / total,
     )
+
+
+def _until_idle(receiver: Receiver) -> None:
+    """Wait until a node has loaded what it needs; it takes images in long before."""
+    before, now = -1.0, receiver.processor_s
+    while now > before:
+        time.sleep(LOOK_AGAIN_S)
+        before, now = now, receiver.processor_s
 
 
 def _children_s() -> float:

@@ -9,9 +9,10 @@ import random
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -29,7 +30,9 @@ OFFERED, ROUNDS, BACKLOG, ALONE, URGENT = 24, 3, 8, 5, 5
 CROWDS = (1, 4, 16)
 """Associations at the same time."""
 
-CROWD_IMAGES = 32
+CROWD_IMAGES, CROWD_ROUNDS = 32, 2
+"""Images that a crowd sends together, and how often, each time to a node that has just been started."""
+
 WORKERS = (1, 2, 4)
 
 
@@ -159,26 +162,44 @@ def _most(values: Sequence[float]) -> Spread:
 
 
 def _memory(bench: Bench, folder: Path) -> list[Figure]:
-    """Return the most memory of a node that works while senders push images faster than it can follow."""
-    figures = []
-    for workers in WORKERS:
-        with LoadedNode(folder / f"memory-{workers}", workers) as node:
-            peaks = {crowd: _pushed(node, crowd, bench.of(CROWD_IMAGES, least=16)) for crowd in CROWDS}
-            swapped = node.swapped_mb()
-        first = Spread.of([peaks[CROWDS[0]]])
-        for crowd, peak in peaks.items():
-            size = f"{workers} workers, {crowd} associations, images of 6 MB"
-            remark = f"{swapped:.0f} MB swapped"
-            peer = "1 association"
-            figures.append(
-                Figure(PART, "most memory of a node", size, "MB", Spread.of([peak]), peer, first, remark)
-            )
-    return figures
+    """Return the most memory of a node to which senders push images faster than it can follow."""
+    pushed: dict[tuple[int, int], list[Pushed]] = {}
+    images = bench.of(CROWD_IMAGES, least=max(CROWDS))
+    for turn in range(bench.of(CROWD_ROUNDS)):
+        for workers in WORKERS:
+            for crowd in CROWDS:
+                with LoadedNode(folder / f"memory-{workers}-{crowd}-{turn}", workers) as node:
+                    pushed.setdefault((workers, crowd), []).append(_pushed(node, crowd, images))
+    return [_memory_figure(workers, crowd, pushed) for workers, crowd in pushed]
 
 
-def _pushed(node: LoadedNode, crowd: int, images: int) -> float:
-    """Let a crowd send images at the same time, on an association each; return the peak memory, MB."""
+@dataclass(frozen=True)
+class Pushed:
+    """What a crowd did to a node, from its first image until the last one was worked off, in MB.
+
+    Attributes:
+        peak_mb: The most resident memory.
+        swapped_mb: What of it was swapped out at the end.
+    """
+
+    peak_mb: float
+    swapped_mb: float
+
+
+def _pushed(node: LoadedNode, crowd: int, images: int) -> Pushed:
+    """Let a crowd send images at the same time, on an association each, and wait for all results."""
     node.forget_peak()
     with ThreadPoolExecutor(crowd) as modalities:
-        list(modalities.map(node.send_together, [images // crowd] * crowd))
-    return node.peak_mb()
+        sent = [
+            each for sent in modalities.map(node.send_together, [images // crowd] * crowd) for each in sent
+        ]
+    node.latencies_s(sent)
+    return Pushed(node.peak_mb(), node.swapped_mb())
+
+
+def _memory_figure(workers: int, crowd: int, pushed: Mapping[tuple[int, int], Sequence[Pushed]]) -> Figure:
+    """Return the memory of one field, beside that of as many workers and a single association."""
+    ours, alone = (Spread.of([each.peak_mb for each in pushed[workers, size]]) for size in (crowd, CROWDS[0]))
+    size = f"{workers} workers, {crowd} associations, images of 6 MB"
+    remark = f"{max(each.swapped_mb for each in pushed[workers, crowd]):.0f} MB swapped"
+    return Figure(PART, "most memory of a node", size, "MB", ours, "1 association", alone, remark)

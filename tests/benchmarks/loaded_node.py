@@ -20,6 +20,7 @@ from node.implementation import Entity
 from node.options import options_of
 from node.plan import kinds_of
 from node.statuses import SUCCESS
+from tests.benchmarks.memory import forget_peak, peak_mb
 from tests.faults.parts import HOST, NodeProcess, free_port, synthetic_images, until_it_listens
 
 SHAPE = (2048, 1536)
@@ -107,9 +108,9 @@ class LoadedNode:
             self._processes.append(NodeProcess(config, log, options=only_working))
 
     def __enter__(self) -> "LoadedNode":
-        """Work on some images first, so that everything is loaded in each process."""
+        """Work on two images for each worker first, so that everything is loaded."""
         try:
-            self.latencies_s(self.send_together(2 * len(self._processes)))
+            self.latencies_s(self.send_together(2 * self._workers))
         except BaseException:
             self._end()
             raise
@@ -171,12 +172,11 @@ class LoadedNode:
 
     def peak_mb(self) -> float:
         """Return the most resident memory of its first process since `forget_peak`, MB of 10^6 bytes."""
-        lines = Path(f"/proc/{self._processes[0].pid}/status").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024 / 1e6
+        return peak_mb(self._processes[0].pid)
 
     def forget_peak(self) -> None:
-        """Let the most resident memory be counted anew (Linux, proc(5): clear_refs)."""
-        Path(f"/proc/{self._processes[0].pid}/clear_refs").write_text("5", encoding="ascii")
+        """Let the most resident memory of its first process be counted anew."""
+        forget_peak(self._processes[0].pid)
 
     def processor_s(self) -> float:
         """Return the seconds of processors that its processes have used so far."""

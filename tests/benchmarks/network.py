@@ -1,4 +1,4 @@
-"""The shipped network on this processor: ways to run it, what they cost, what they change, and the limit.
+"""The shipped network on this processor: ways to run it, what they cost, and what they change.
 
     python -m tests.benchmarks.network RADIOGRAPHS...
 
@@ -7,9 +7,9 @@ folders named; half of them calibrate, the other half is looked at.
 """
 
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,8 @@ import onnxruntime
 from rich.console import Console
 
 from ai.bundle import DEFAULT_BUNDLE, Bundle
-from ai.choice import Trial, fastest, processors, thread_counts, trial_of, tried
+from ai.choice import Trial, fastest, trial_of, tried
+from ai.control_groups import processors
 from ai.preprocess import network_input
 from ai.runtime import CPU, Array, Way, look
 from tests.benchmarks.figure import Figure, Spread
@@ -32,76 +33,106 @@ PAUSE_S = 0.03
 """Between runs: threads of the session before spin for a while, and would count as load."""
 
 MATRIX = 1536
-"""Rows and columns of the float32 matrices whose product tells what the processor can do."""
+"""Rows and columns of the float32 matrices whose product is the yardstick of the arithmetic."""
+
+USUAL, YARDSTICK = "as ONNX Runtime chooses", "float32 matrix product"
+
+
+@dataclass(frozen=True)
+class _Timed:
+    """One way to run the network.
+
+    Attributes:
+        name: In words.
+        run: Does it.
+        peer: The way that stands beside it; what differs between both is what its name says.
+        looks: How often the network sees an image.
+        images: How many go through it in one run; seconds are those of each.
+    """
+
+    name: str
+    run: Callable[[], object]
+    peer: str = ""
+    looks: int = 2
+    images: int = 1
 
 
 def measure(bench: "Bench") -> list[Figure]:
-    """Return what each way costs beside the way that ONNX Runtime takes by itself."""
+    """Return what each way to run the shipped network costs, each beside the way from which it differs."""
     bundle = Bundle.load(DEFAULT_BUNDLE)
-    size, cores, repeats = bundle.manifest.input_size, processors(), bench.of(15, 3)
+    return measured(bundle.onnx_bytes, bundle.manifest.input_size, bench)
+
+
+def measured(onnx_bytes: bytes, size: int, bench: "Bench") -> list[Figure]:
+    """Return likewise of any network.
+
+    Args:
+        onnx_bytes: The ONNX file.
+        size: Rows and columns of its input.
+        bench: How much is measured.
+    """
+    matrix = np.random.default_rng(0).random((MATRIX, MATRIX), np.float32)
+    ways = [*_ways(onnx_bytes, size, processors()), _Timed(YARDSTICK, lambda: matrix @ matrix)]
+    seconds = _in_turns(ways, bench.of(15, 3))
+    spreads = {name: Spread.of(list(1000 * took)) for name, took in seconds.items()}
+    return [
+        *(_figure(way, f"{way.looks} x {size} x {size}", spreads) for way in ways if way.name != YARDSTICK),
+        _arithmetic(2 * flops(onnx_bytes), seconds),
+        *_chosen(onnx_bytes, size, bench),
+    ]
+
+
+def _figure(way: _Timed, size: str, spreads: Mapping[str, Spread]) -> Figure:
+    return Figure("network", way.name, size, "ms", spreads[way.name], way.peer, spreads.get(way.peer))
+
+
+def _ways(onnx_bytes: bytes, size: int, cores: int) -> list[_Timed]:
     pictures = np.random.default_rng(0).random((4, 1, size, size), np.float32)
-    calibrating = [picture[None] for picture in pictures]
-    usual = _session(bundle.onnx_bytes)
-    ways: dict[str, Callable[[], object]] = {"as ONNX Runtime chooses": _looks(usual, pictures)}
+    named = _threads(cores)
+    ways = [_Timed(USUAL, _looks(_session(onnx_bytes), pictures))]
     for count in dict.fromkeys((1, cores)):
-        session = _session(bundle.onnx_bytes, threads=count)
-        ways[f"threads: {count}"] = _looks(session, pictures)
-        ways[f"threads: {count}, both looks in one run"] = _looks(session, pictures, together=True)
-    for name, options in {
+        session, name = _session(onnx_bytes, threads=count), _threads(count)
+        together = _looks(session, pictures, together=True)
+        ways.append(_Timed(name, _looks(session, pictures), USUAL))
+        ways.append(_Timed(f"{name}, both looks in one run", together, name))
+    for what, options in {
         "no spinning": {"spins": False},
         "no arena": {"arena": False},
         "optimisation: none": {"level": LEVELS.ORT_DISABLE_ALL},
         "optimisation: basic": {"level": LEVELS.ORT_ENABLE_BASIC},
         "optimisation: extended": {"level": LEVELS.ORT_ENABLE_EXTENDED},
     }.items():
-        ways[name] = _looks(_session(bundle.onnx_bytes, threads=cores, **options), pictures)
-    full = _session(bundle.onnx_bytes, threads=cores)
-    ways["4 images in one run, without second looks: each"] = lambda: look(full, pictures)
-    ways["int8 (static, QDQ)"] = _looks(
-        _session(int8(bundle.onnx_bytes, calibrating), threads=cores), pictures
-    )
-    matrix = pictures.ravel()[: MATRIX * MATRIX // 16].repeat(16).reshape(MATRIX, MATRIX)
-    ways["peak"] = lambda: matrix @ matrix
-    seconds = _in_turns(ways, repeats)
-    seconds["4 images in one run, without second looks: each"] /= 4
-    return _figures(seconds, 2 * flops(bundle.onnx_bytes), bench, bundle)
-
-
-def _figures(seconds: Mapping[str, Array], operations: float, bench: "Bench", bundle: Bundle) -> list[Figure]:
-    size = f"2 x {bundle.manifest.input_size} x {bundle.manifest.input_size}"
-    usual = "as ONNX Runtime chooses"
-    theirs = Spread.of(list(seconds[usual] * 1000))
-    figures = [
-        Figure("network", name, size, "ms", Spread.of(list(took * 1000)), usual, theirs)
-        for name, took in seconds.items()
-        if name not in {"peak", usual}
+        session = _session(onnx_bytes, threads=cores, **options)
+        ways.append(_Timed(f"{named}, {what}", _looks(session, pictures), named))
+    full, one = _session(onnx_bytes, threads=cores), f"{named}, one look"
+    narrow = _session(int8(onnx_bytes, [picture[None] for picture in pictures]), threads=cores)
+    return [
+        *ways,
+        _Timed(one, lambda: look(full, pictures[:1]), looks=1),
+        _Timed(f"{one}, 4 images in one run: each", lambda: look(full, pictures), one, looks=1, images=4),
+        _Timed(f"{named}, int8 (static, QDQ)", _looks(narrow, pictures), named),
     ]
-    peak = 2 * MATRIX**3 / seconds["peak"] / 1e9
-    reached = operations / seconds[f"threads: {processors()}"] / 1e9
-    figures.append(
-        Figure(
-            "network",
-            "arithmetic",
-            f"{operations / 1e9:.1f} GFLOP",
-            "GFLOP/s",
-            Spread.of(list(reached)),
-            "float32 matrix product",
-            Spread.of(list(peak)),
-            "convolutions only; the limit is the peak",
-        )
-    )
-    return [*figures, *_chosen(bundle, bench)]
 
 
-def _chosen(bundle: Bundle, bench: "Bench") -> list[Figure]:
+def _threads(count: int) -> str:
+    return f"threads: {count}"
+
+
+def _arithmetic(operations: float, seconds: Mapping[str, Array]) -> Figure:
+    """Return how fast the convolutions of both looks are, beside a product of matrices."""
+    reached = operations / seconds[_threads(processors())] / 1e9
+    product = 2 * MATRIX**3 / seconds[YARDSTICK] / 1e9
+    size, remark = f"{operations / 1e9:.1f} GFLOP", "convolutions only; the product is a yardstick, no limit"
+    ours, theirs = (Spread.of(list(each)) for each in (reached, product))
+    return Figure("network", "arithmetic", size, "GFLOP/s", ours, YARDSTICK, theirs, remark)
+
+
+def _chosen(onnx_bytes: bytes, size: int, bench: "Bench") -> list[Figure]:
     """Return what the choice at the start costs, and what it gains over the slowest way that it tried."""
     whole, gained = [], []
     for _ in range(bench.of(5, 2)):
         begun = time.perf_counter()
-        trials = tried(
-            trial_of("shipped", bundle.onnx_bytes, bundle.manifest.input_size, [CPU]),
-            thread_counts([CPU], processors()),
-        )
+        trials = tried(trial_of("measured", onnx_bytes, size, [CPU]), processors())
         whole.append(time.perf_counter() - begun)
         gained.append(fastest(trials).seconds / max(each.seconds for each in trials))
     words = ", ".join(_words(each) for each in trials)
@@ -139,16 +170,16 @@ def _looks(
     return lambda: look(session, pictures[:1], pictures[1:2], together=together)
 
 
-def _in_turns(ways: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, Array]:
+def _in_turns(ways: Sequence[_Timed], repeats: int) -> dict[str, Array]:
     """Return seconds of each way (repeats,), taken in turns with a pause before each."""
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    seconds: dict[str, list[float]] = {way.name: [] for way in ways}
     for turn in range(repeats + 1):
-        for name, way in ways.items():
+        for way in ways:
             time.sleep(PAUSE_S)
             begun = time.perf_counter()
-            way()
+            way.run()
             if turn:
-                seconds[name].append(time.perf_counter() - begun)
+                seconds[way.name].append((time.perf_counter() - begun) / way.images)
     return {name: np.array(each) for name, each in seconds.items()}
 
 
@@ -159,9 +190,7 @@ def main(folders: Sequence[str]) -> int:
     calibrating = [
         network_input(each.pixels, bundle.manifest.input_size)[0][None, None] for each in pictures[::2]
     ]
-    with tempfile.TemporaryDirectory():
-        quantised = int8(bundle.onnx_bytes, calibrating)
-    found = agreements(bundle, quantised, pictures[1::2])
+    found = agreements(bundle, int8(bundle.onnx_bytes, calibrating), pictures[1::2])
     for name, dice in sorted(found.items(), key=lambda each: float(np.mean(each[1]))):
         console.print(f"{np.mean(dice):.3f} least {min(dice):.3f} of {len(dice)}: {name}", highlight=False)
     console.print(f"mean {np.mean([value for dice in found.values() for value in dice]):.4f}")

@@ -4,8 +4,8 @@
     python -m tests.benchmarks.projector --case FOLDER           a case with ct.nii.gz and labels
     python -m tests.benchmarks.projector --diffdrr-python PATH   DiffDRR 0.6.1 too, from its environment
 
-Times are the best of several, in CPU seconds, which a busy machine lengthens less, and on the clock. Every
-line runs in a process of its own, so that memory peaks are its own. Linux.
+Times are medians, in CPU seconds, which a busy machine lengthens less, and on the clock; DiffDRR runs as
+often. Every line of ours runs in a process of its own, so that memory peaks are its own. Linux.
 """
 
 import json
@@ -18,6 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Any
 
 import numpy as np
@@ -32,7 +33,10 @@ from pipeline_training.physics import CT_KEV, water_per_mm
 from pipeline_training.projector import Projector
 from pipeline_training.targets import structure_lengths, structure_masks
 from pipeline_training.volumes import load_label_map
+from tests.benchmarks.memory import forget_peak, peak_mb
 
+ROOT = Path(__file__).parents[2]
+PEER = "tests.benchmarks.diffdrr_peer"
 HU_RANGE = (-1000, 3071)
 VIEWS = ("PA", "AP", "LL", "RAO")
 GROWING_VOXELS = (96, 128, 192, 256)
@@ -52,7 +56,7 @@ def main(
     ] = None,
     size: Annotated[int, typer.Option(help="Rows and columns of the pictures.")] = 512,
     threads: Annotated[int, typer.Option(help="Threads of torch.")] = 1,
-    repeats: Annotated[int, typer.Option(help="Times of which the best counts; DiffDRR runs once.")] = 3,
+    repeats: Annotated[int, typer.Option(help="Times of each, DiffDRR too.")] = 3,
     growth: Annotated[bool, typer.Option(help="Show how cost grows.")] = True,
 ) -> None:
     """Print times, memory and agreement for one volume, then how cost grows."""
@@ -62,11 +66,11 @@ def main(
         f"{anatomy.case}: {anatomy.hu.shape} voxels of {anatomy.spacing_mm} mm, {structures} structures"
     )
     typer.echo(
-        f"PA, {size} x {size}, {threads} threads, best of {repeats}: CPU seconds, clock, ratio, memory"
+        f"PA, {size} x {size}, {threads} threads, median of {repeats}: CPU seconds, clock, ratio, memory"
     )
     lines = {name: _measured(task, anatomy, size, threads, repeats) for name, task in TASKS.items()}
     if diffdrr_python:
-        lines |= _diffdrr(diffdrr_python, anatomy, size, threads)
+        lines |= _diffdrr(diffdrr_python, anatomy, size, threads, repeats)
     ours = lines[OURS][0]
     for name, (cpu, clock, peak) in lines.items():
         typer.echo(f"  {name:40s} {cpu:8.3f} s {clock:8.3f} s {cpu / ours:7.2f} x ours {peak:6.0f} MB")
@@ -166,34 +170,23 @@ def _measured(task: Task, anatomy: Anatomy, size: int, threads: int, repeats: in
 
 def _measure(task: Task, anatomy: Anatomy, size: int, threads: int, repeats: int) -> Figure:
     torch.set_num_threads(threads)
-    before, seconds = _reset_peak_mb(), []
+    before, seconds = forget_peak(), []
     for _ in range(repeats):
         begun = time.process_time(), time.perf_counter()
         task(anatomy, size)
         seconds.append((time.process_time() - begun[0], time.perf_counter() - begun[1]))
-    return *min(seconds), _status_mb("VmHWM") - before
+    cpu, clock = (median(each) for each in zip(*seconds, strict=True))
+    return cpu, clock, peak_mb() - before
 
 
-def _reset_peak_mb() -> float:
-    """Forget the memory peak of this process, return what it holds now (Linux)."""
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    return _status_mb("VmRSS")
-
-
-def _status_mb(key: str) -> float:
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith(key)) / 1024
-
-
-def _diffdrr(python: Path, anatomy: Anatomy, size: int, threads: int) -> dict[str, Figure]:
+def _diffdrr(python: Path, anatomy: Anatomy, size: int, threads: int, repeats: int) -> dict[str, Figure]:
     """Print how far DiffDRR's pictures agree with ours, return its times and the memory of its process."""
-    peer = Path(__file__).with_name("diffdrr_peer.py")
     with tempfile.TemporaryDirectory() as folder:
         exchange, out = Path(folder) / "exchange.npz", Path(folder) / "out.npz"
         np.savez(exchange, **_exchange(anatomy, size))
         subprocess.run(
-            [str(python), str(peer), str(exchange), str(out), "1", str(threads)],
-            check=True, stdout=sys.stderr,
+            [str(python.absolute()), "-m", PEER, str(exchange), str(out), str(repeats), str(threads)],
+            check=True, cwd=ROOT, stdout=sys.stderr,
         )  # fmt: skip
         with np.load(out) as stored:
             theirs = {name: stored[name] for name in stored.files}

@@ -147,11 +147,16 @@ class Queue:
         return [
             Step("sweep: are files known", lambda: self._keeping.known(sample)),
             Step("sweep: are files needed", lambda: self._keeping.needed(sample)),
-            Step("house: no files due", lambda: self._keeping.mark_files_removed(NOTHING_DUE)),
-            Step("house: no rows due", lambda: self._keeping.remove_rows(NOTHING_DUE)),
+            Step("house: no files due", lambda: list(self._keeping.mark_files_removed(NOTHING_DUE))),
+            Step("house: no rows due", lambda: list(self._keeping.remove_rows(NOTHING_DUE))),
             Step("house: no talk due", lambda: self._keeping.remove_conversations(NOTHING_DUE)),
-            Step("house: mark 200 jobs", lambda: self._keeping.mark_files_removed(MUCH_DUE), 7, 1_500),
-            Step("house: remove 200 jobs", lambda: self._keeping.remove_rows(MUCH_DUE), 7, 1_500),
+            Step(
+                "house: mark 200 jobs",
+                lambda: next(self._keeping.mark_files_removed(MUCH_DUE), None),
+                7,
+                1_500,
+            ),
+            Step("house: remove 200 jobs", lambda: next(self._keeping.remove_rows(MUCH_DUE), None), 7, 1_500),
         ]
 
     # ---- an image's way

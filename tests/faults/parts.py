@@ -111,10 +111,10 @@ class NodeProcess:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
-    def has_died(self, timeout_s: float) -> bool:
-        """Wait for it to end by SIGKILL; tell whether it has."""
+    def has_died(self, timeout_s: float, number: int = signal.SIGKILL) -> bool:
+        """Wait for it to end by a signal; tell whether it has."""
         with suppress(subprocess.TimeoutExpired):
-            return self._process.wait(timeout_s) == -signal.SIGKILL
+            return self._process.wait(timeout_s) == -number
         return False
 
     def stop(self) -> int:

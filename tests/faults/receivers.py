@@ -59,9 +59,11 @@ def paxnode(folder: Path) -> Iterator[Receiver]:
     with Archive(folder / "archive") as archive:
         rig = Rig(folder, (), archive)
         node = NodeProcess(rig.config, folder / "node.log", options=("--only", "listen"))
-        until_it_listens(rig.modality.port)
-        yield Receiver(rig.modality.port, node.pid)
-        node.stop()
+        try:
+            until_it_listens(rig.modality.port)
+            yield Receiver(rig.modality.port, node.pid)
+        finally:
+            node.stop()
 
 
 @contextmanager
@@ -78,10 +80,12 @@ def storescp(folder: Path) -> Iterator[Receiver]:
     port = free_port()
     command = [found("storescp"), "--fork", "--output-directory", str(folder), str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until_it_listens(port)
-    yield Receiver(port, process.pid)
-    process.terminate()
-    process.wait()
+    try:
+        until_it_listens(port)
+        yield Receiver(port, process.pid)
+    finally:
+        process.terminate()
+        process.wait()
 
 
 RECEIVERS: dict[str, Opened] = {"paxnode": paxnode, "Orthanc": orthanc, "storescp": storescp}

@@ -26,7 +26,8 @@ TAKEN = {bool: "", str: "text", int: "number", float: "number", Path: "path"}
 HEAD = """# Commands
 
 Two programs; both are in `.venv/bin`. `--help` says the same as this page, which is written from the programs
-themselves by `make commands`, so that it lacks none of their commands and options.
+themselves by `make commands`, so that it lacks none of their commands and options. `--version` tells
+which they are.
 
 A known error is one sentence on standard error, and exit status 1; wrong usage and wrong settings give 2.
 Where a command says otherwise, that stands with it. `--config` names the settings file; a command that finds

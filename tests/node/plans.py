@@ -53,30 +53,37 @@ def statements_of(engine: Engine) -> Iterator[list[Asked]]:
     finally:
         event.remove(engine, "before_cursor_execute", look.before)
         event.remove(engine, "after_cursor_execute", look.after)
+        look.end()
 
 
 class _SqliteLook:
+    """Rows are found while they are fetched, so a statement works until the next one begins."""
+
     def __init__(self, asked: list[Asked]) -> None:
         self._asked = asked
-        self._ticks = 0
+        self._connections: list[Any] = []
 
     def before(self, connection: Connection, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         if not statement.lstrip().startswith(_ASKING):
             return
         raw: Any = connection.connection.driver_connection
+        raw.set_progress_handler(None, STEPS_A_TICK)
         plan = [str(row[3]) for row in raw.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
         scanned = frozenset(step.split()[1] for step in plan if step.startswith("SCAN")) & TABLES
         is_end = "WHERE" not in statement and "LIMIT" in statement and "TEMP B-TREE" not in "".join(plan)
         self._asked.append(Asked(statement, "\n".join(plan), frozenset() if is_end else scanned))
-        self._ticks = 0
+        self._connections.append(raw)
         raw.set_progress_handler(self._tick, STEPS_A_TICK)
 
-    def after(self, connection: Connection, cursor: Any, statement: str, *_: Any) -> None:
-        if statement.lstrip().startswith(_ASKING):
-            self._asked[-1].work = self._ticks * STEPS_A_TICK
+    def after(self, *_: Any) -> None:
+        """Nothing: its rows are not fetched yet."""
+
+    def end(self) -> None:
+        for raw in self._connections:
+            raw.set_progress_handler(None, STEPS_A_TICK)
 
     def _tick(self) -> int:
-        self._ticks += 1
+        self._asked[-1].work += STEPS_A_TICK
         return 0
 
 
@@ -96,6 +103,9 @@ class _PostgresqlLook:
     def after(self, connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
         if statement.lstrip().startswith(_ASKING):
             self._asked[-1].work += self._read(connection)
+
+    def end(self) -> None:
+        """Nothing: it only listened."""
 
     def _read(self, connection: Connection) -> int:
         with self._cursor(connection) as cursor:

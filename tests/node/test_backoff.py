@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from node.backoff import NO_FAILURES, Backoff, Breaker, BreakerState, Failures
+from node.backoff import ANSWERED, NO_FAILURES, Backoff, Breaker, BreakerState, Failures
 
 
 class Clock:
@@ -87,7 +87,7 @@ def test_failures_are_told_from_the_first_one_until_an_answer() -> None:
     assert breaker.failures == Failures(2, begun, begun + timedelta(seconds=60 + 16))
 
     breaker.answered()
-    assert breaker.failures == NO_FAILURES
+    assert breaker.failures == ANSWERED
 
 
 def _since(clock: Clock) -> timedelta:

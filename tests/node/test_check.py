@@ -154,9 +154,9 @@ def test_all_checks_run_on_a_good_configuration(tmp_path: Path, free_port: int) 
     ("workers", "there_is", "passed"),
     [
         (1, 2_000_000_000, True),
-        (2, 8_000_000_000, True),
-        (2, 7_900_000_000, False),
-        (3, 8_000_000_000, False),
+        (2, 12_800_000_000, True),
+        (2, 12_700_000_000, False),
+        (3, 12_800_000_000, False),
     ],
 )
 def test_workers_that_could_need_more_memory_than_there_is_are_told(
@@ -165,7 +165,7 @@ def test_workers_that_could_need_more_memory_than_there_is_are_told(
     result = check_memory(workers, there_is)
 
     assert result.passed == passed
-    assert f"{4 * workers} GB for the largest images in {workers} at a time" in result.words
+    assert f"{6.4 * workers:.0f} GB for the largest images in {workers} at a time" in result.words
     assert ("lower worker.count" in result.words) != passed
 
 

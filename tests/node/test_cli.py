@@ -3,6 +3,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -216,6 +217,17 @@ def test_retry_of_an_unknown_job_is_one_sentence(paxnode: Run, tmp_path: Path) -
 
     assert done.status == 1
     assert "there is no job 7" in done.err
+
+
+def test_version_is_told_without_what_does_the_work() -> None:
+    code = (
+        "import sys; from node.cli import main\n"
+        "sys.argv[1:] = ['--version']\n"
+        "try: main()\n"
+        "finally: assert not {'sqlalchemy', 'highdicom', 'numpy'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"paxnode {version('paxnode')}\n", "")
 
 
 def test_serve_ends_with_status_0_on_sigterm(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from node.job_store import JobStore
 from node.jobs import AddressedResult, Job, StoredResult
 from node.spool import Spool
 from node.states import State
-from node.work import Made
+from node.work import Keep, Made
 from node.worker import Worker
 from tests.faults.parts import HOST, free_port
 from tests.faults.postgresql import PostgresqlServer
@@ -102,7 +102,7 @@ def test_worker_that_could_not_record_its_end_does_the_job_again_without_blame(
     store.add_received(make_received())
     done: list[int] = []
 
-    def work(job: Job, _tell: Callable[[str], None]) -> Made:
+    def work(job: Job, _keep: Keep, _tell: Callable[[str], None]) -> Made:
         if not done:
             server.stop()
         done.append(job.id)
@@ -128,7 +128,7 @@ def test_heartbeat_survives_a_restart(
     noted = threading.Event()
     event.listen(engine, "commit", lambda _connection: noted.set())
 
-    def work(job: Job, tell: Callable[[str], None]) -> Made:
+    def work(job: Job, _keep: Keep, tell: Callable[[str], None]) -> Made:
         restart = Restart(server, engine, "UPDATE jobs SET lease_until")
         tell("segmenting")
         assert restart.happened.wait(20)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.filebase import DicomBytesIO
 
+from ai.bundle import DEFAULT_BUNDLE, MANIFEST_FILE, manifest_of
 from ai.stand_in import StandInSegmenter
 from config.conditions import Condition
 from config.rules import Rule
@@ -24,6 +26,7 @@ from node.plan import kinds_of, plan
 from node.rule_facts import Titles
 from node.rules import decide
 from node.spool import Spool
+from node.states import State
 from node.work import Model, Work
 from node.worker import Worker
 
@@ -61,8 +64,8 @@ class Site:
             )
         )
 
-    def work(self, settings: Settings) -> None:
-        models = {"": Model(StandInSegmenter(), None)}
+    def work(self, settings: Settings, segmenter: StandInSegmenter | None = None) -> None:
+        models = {"": Model(segmenter or StandInSegmenter(), None)}
         work = Work(models, partial(decide, settings), self.store, self.spool)
         worker = Worker("worker", self.store, self.spool, work, 60.0, Bell(), Bell())
         while worker.step() == 0.0:
@@ -150,6 +153,58 @@ def test_refused_image_stays_refused_and_says_why(site: Site, make_dx: MakeDx) -
     assert found.differences == ()
     assert found.would is not None
     assert "only the chest is served" in found.would.put_aside
+
+
+class ForEveryView(StandInSegmenter):
+    """Draws on lateral views as well."""
+
+    views = ("frontal", "lateral")  # type: ignore[assignment]
+
+
+@pytest.fixture
+def every_view(tmp_path: Path) -> Settings:
+    """Settings with a model for both views."""
+    (tmp_path / MANIFEST_FILE).write_text(
+        replace(manifest_of(DEFAULT_BUNDLE), views=("frontal", "lateral")).to_json()
+    )
+    return settings({"name": "pacs"}, model={"bundle": str(tmp_path)})
+
+
+def test_lateral_would_be_refused_by_a_model_for_frontal_views(
+    site: Site, make_dx: MakeDx, every_view: Settings
+) -> None:
+    site.receive(make_dx(ViewPosition="LL"))
+    site.work(every_view, ForEveryView())
+    assert site.image(every_view, every_view).differences == ()
+    assert "put aside: the view is stated to be lateral (LL)" in site.image(every_view, PACS).differences[0]
+    assert site.tried(every_view, PACS).summary[0] == "1 image: 0 would come out as before, 1 otherwise"
+
+
+def test_refused_lateral_would_be_worked_on_by_a_model_for_both_views(
+    site: Site, make_dx: MakeDx, every_view: Settings
+) -> None:
+    site.receive(make_dx(ViewPosition="LL"))
+    site.work(PACS)
+    assert site.image(PACS, PACS).differences == ()
+    assert site.image(PACS, every_view).differences[0] == "worked on, and was put aside"
+
+
+def test_what_a_rule_names_as_the_model_counts(site: Site, make_dx: MakeDx, every_view: Settings) -> None:
+    site.receive(make_dx(ViewPosition="LL"))
+    site.work(PACS)
+    wanted = _with_rules(Rule(name="all", when=(_body_part("CHEST"),), model=every_view.model.bundle))
+    assert site.image(PACS, wanted).differences[0] == "worked on, and was put aside"
+
+
+def test_quarantined_image_stays_there_whatever_the_model(
+    site: Site, make_dx: MakeDx, every_view: Settings
+) -> None:
+    broken = make_dx()
+    broken.PixelData = broken.PixelData[:100]
+    site.receive(broken)
+    site.work(PACS)
+    assert site.store.jobs()[0].state is State.QUARANTINED
+    assert site.image(PACS, every_view).differences == ()
 
 
 def test_image_that_waits_is_foreseen_and_not_compared(site: Site, make_dx: MakeDx) -> None:

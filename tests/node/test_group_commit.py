@@ -54,9 +54,10 @@ def _until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def _added(disk: Disk, threads: ThreadPoolExecutor) -> tuple[Future[int], list[Future[int]]]:
+def _added(
+    group: GroupCommit[int, int], disk: Disk, threads: ThreadPoolExecutor
+) -> tuple[Future[int], list[Future[int]]]:
     """Let one part be written while five others wait; return the futures of the callers."""
-    group = GroupCommit(disk.write)
     first = threads.submit(group.add, 0)
     assert disk.begun.wait(PATIENCE_S)
     others = [threads.submit(group.add, number) for number in range(1, 6)]
@@ -80,23 +81,50 @@ def test_one_who_comes_alone_is_written_alone(disk: Disk) -> None:
 
 
 def test_those_who_wait_are_written_together(disk: Disk, threads: ThreadPoolExecutor) -> None:
-    first, others = _added(disk, threads)
+    group = GroupCommit(disk.write)
+    first, others = _added(group, disk, threads)
     assert not any(future.done() for future in (first, *others))  # nothing is durable yet
     disk.may_end.set()
     assert first.result(PATIENCE_S) == 0
     assert [future.result(PATIENCE_S) for future in others] == [10, 20, 30, 40, 50]
-    assert [sorted(group) for group in disk.groups] == [[0], [1, 2, 3, 4, 5]]
+    assert [sorted(parts) for parts in disk.groups] == [[0], [1, 2, 3, 4, 5]]
 
 
 def test_all_of_a_group_that_fails_are_told(disk: Disk, threads: ThreadPoolExecutor) -> None:
+    group = GroupCommit(disk.write)
     disk.fails = True
-    first, others = _added(disk, threads)
+    first, others = _added(group, disk, threads)
     disk.may_end.set()
     for future in (first, *others):
         with pytest.raises(OSError, match="full"):
             future.result(PATIENCE_S)
     disk.fails = False
-    assert GroupCommit(disk.write).add(7) == 70
+    assert group.add(7) == 70
+
+
+def test_whoever_is_written_waits_for_no_later_group(threads: ThreadPoolExecutor) -> None:
+    gates, groups = [threading.Event() for _ in range(3)], list[list[int]]()
+
+    def write(parts: Sequence[int]) -> Sequence[int]:
+        groups.append(list(parts))
+        assert gates[len(groups) - 1].wait(PATIENCE_S)
+        return parts
+
+    group = GroupCommit(write)
+    first = threads.submit(group.add, 0)
+    _until(lambda: len(groups) == 1)
+    second = [threads.submit(group.add, part) for part in (1, 2)]
+    _until(lambda: len(group._waiting) == 2)
+    gates[0].set()
+    _until(lambda: len(groups) == 2)
+    third = threads.submit(group.add, 3)
+    _until(lambda: len(group._waiting) == 1)
+    gates[1].set()
+    _until(lambda: len(groups) == 3)
+    assert [future.result(PATIENCE_S) for future in (first, *second)] == [0, 1, 2]
+    assert not third.done()
+    gates[2].set()
+    assert third.result(PATIENCE_S) == 3
 
 
 def test_images_that_come_together_share_a_commit(
@@ -109,7 +137,7 @@ def test_images_that_come_together_share_a_commit(
     received.append(replace(received[0], digest="other", path="objects/ot/other.dcm"))
     with sqlite.get_execution_options()["turn"]:
         first = threads.submit(store.add_received, make_received())
-        _until(lambda: store._group._turn.locked() and not store._group._waiting)  # it has begun
+        _until(lambda: store._group._is_writing and not store._group._waiting)  # it has begun
         others = [threads.submit(store.add_received, each) for each in received]
         _until(lambda: len(store._group._waiting) == len(received))
     assert first.result(PATIENCE_S) is Admission.NEW

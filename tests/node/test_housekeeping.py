@@ -279,7 +279,7 @@ def test_first_of_a_uid_outlives_what_conflicts_with_it(house: House) -> None:
     house.pass_days(50)
     assert house.keeper().tidy().rows == 0
     house.pass_days(2)
-    assert house.keeper().tidy().rows == 2
+    assert [house.keeper().tidy().rows for _ in range(2)] == [1, 1]
     assert house.store.jobs() == []
 
 

@@ -4,11 +4,13 @@ from io import BytesIO
 
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, generate_uid
 
 from ai.segmentation import ModelIdentity
+from node.encoding import file_bytes
 from node.errors import UndecodableError
 from node.identity import UidMaker, copy_identity, identity_of, result_uid
 from node.options import OutputOptions
@@ -18,10 +20,7 @@ MODEL = ModelIdentity("model", "1", "ab" * 32)
 
 
 def _through_bytes(dataset: Dataset) -> Dataset:
-    content = BytesIO()
-    dataset.save_as(content, enforce_file_format=True)
-    content.seek(0)
-    return dcmread(content)
+    return dcmread(BytesIO(file_bytes(dataset)))
 
 
 def _result(make_dx: MakeDx) -> Dataset:
@@ -80,7 +79,19 @@ def test_bytes_that_do_not_fit_the_character_set_come_through_unchanged(make_dx:
     broken = dcmread(BytesIO(content.getvalue().replace(b"ID-XXXX", b"ID-\xe4\xf6\xfc\xdf")))
     result = _result(make_dx)
     copy_identity(identity_of(broken), result)
-    assert _through_bytes(result).get_item("PatientID").value.rstrip() == b"ID-\xe4\xf6\xfc\xdf"
+    assert _through_bytes(result).get_item("PatientID").value == b"ID-\xe4\xf6\xfc\xdf "
+
+
+def test_a_value_of_odd_length_is_padded_as_every_value_must_be(make_dx: MakeDx) -> None:
+    dataset = make_dx()
+    for keyword, value in (("PatientID", b"\xfc12"), ("StudyInstanceUID", b"1.2.3")):
+        tag = BaseTag(tag_for_keyword(keyword) or 0)
+        dataset[tag] = RawDataElement(tag, dictionary_VR(tag), len(value), value, 0, False, True)
+    result = _result(make_dx)
+    copy_identity(identity_of(dataset), result)
+    read = _through_bytes(result)
+    assert read.get_item("PatientID").value == b"\xfc12 "
+    assert read.get_item("StudyInstanceUID").value == b"1.2.3\0"
 
 
 def test_missing_type_2_attributes_are_there_and_empty() -> None:

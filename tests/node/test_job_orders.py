@@ -86,7 +86,7 @@ def test_image_that_was_let_go_is_kept_as_long_as_refused_ones(
     clock.advance(timedelta(days=2).total_seconds())
     assert keeping.due_files(rules) == []
     clock.advance(timedelta(days=1).total_seconds())
-    assert [due.job_id for due in keeping.mark_files_removed(rules)] == [1]
+    assert [[due.job_id for due in page] for page in keeping.mark_files_removed(rules)] == [[1]]
     with pytest.raises(TransitionError, match="its files were removed on"):
         store.retry(1)
     assert store.add_received(replace(received)) is Admission.NEW  # who sends it after so long wants it

@@ -7,11 +7,12 @@ import pytest
 from config.settings import AnyDestination, Destination
 from node.errors import RefusedImageError, StorageError, UndecodableError
 from node.job_store import JobStore
-from node.jobs import Job
+from node.jobs import Job, StoredResult
 from node.meters import MeteredTransport, MeteredWork, Meters
 from node.outcome import Outcome, judge
+from node.pipeline import ResultObject
 from node.transport import Outgoing, PlainTransport
-from node.work import Made
+from node.work import Keep, Made
 from tests.node.conftest import Clock, MakeReceived
 
 
@@ -28,6 +29,10 @@ def job(store: JobStore, make_received: MakeReceived) -> Job:
     return claimed
 
 
+def never(_result: ResultObject) -> StoredResult:
+    raise AssertionError("there is nothing to be kept")
+
+
 def _value(meters: Meters, name: str, **labels: str) -> float | None:
     return meters.registry.get_sample_value(name, labels)
 
@@ -35,14 +40,14 @@ def _value(meters: Meters, name: str, **labels: str) -> float | None:
 def test_stages_are_timed_from_one_word_to_the_next(meters: Meters, job: Job, clock: Clock) -> None:
     seconds = itertools.count(0.0, 2.0)  # every look at the clock is 2 s after the one before
 
-    def work(_job: Job, tell: Callable[[str], None]) -> Made:
+    def work(_job: Job, _keep: Keep, tell: Callable[[str], None]) -> Made:
         tell("reading")
         tell("segmenting")
         return Made(())
 
     told: list[str] = []
     clock.advance(30)
-    MeteredWork(work, meters, clock, lambda: next(seconds))(job, told.append)
+    MeteredWork(work, meters, clock, lambda: next(seconds))(job, never, told.append)
 
     assert told == ["reading", "segmenting"]
     assert _value(meters, "paxnode_stage_seconds_sum", stage="reading") == 2.0
@@ -59,11 +64,11 @@ def test_stages_are_timed_from_one_word_to_the_next(meters: Meters, job: Job, cl
 def test_work_that_fails_is_counted_and_fails_as_before(
     meters: Meters, job: Job, clock: Clock, error: Exception, outcome: str
 ) -> None:
-    def work(_job: Job, _tell: Callable[[str], None]) -> Made:
+    def work(_job: Job, _keep: Keep, _tell: Callable[[str], None]) -> Made:
         raise error
 
     with pytest.raises(type(error)):
-        MeteredWork(work, meters, clock)(job)
+        MeteredWork(work, meters, clock)(job, never)
 
     assert _value(meters, "paxnode_jobs_worked_total", outcome=outcome) == 1.0
     assert _value(meters, "paxnode_receive_to_result_seconds_count") == 0.0

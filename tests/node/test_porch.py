@@ -205,7 +205,8 @@ def test_patience_is_that_of_the_handshake_and_no_longer_than_of_the_network() -
 
     assert house_rules(NodeSettings(), tls, 1024).patience_s == 7.0
     assert house_rules(NodeSettings(network_timeout_s=2.0), tls, 1024).patience_s == 2.0
-    assert house_rules(NodeSettings(), tls, 1024).max_waiting == 512
+    assert house_rules(NodeSettings(max_associations=16), tls, 1024).max_waiting == 480
+    assert house_rules(NodeSettings(max_associations=300), tls, 1024).max_waiting == 1
 
 
 def test_what_was_held_back_of_refusals_is_told_though_nobody_comes(

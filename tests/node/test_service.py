@@ -228,8 +228,16 @@ def test_what_a_stopped_node_left_is_done_by_the_next(
     for _ in range(3):
         assert _send(node.port, make_dx()) == 0x0000
     assert gate.inside.wait(20)
-    threading.Timer(0.2, gate.go_on.set).start()
+    worker = node.workers[0].loop
+
+    def open_when_it_stops() -> None:
+        _until(lambda: worker.stopping)
+        gate.go_on.set()
+
+    opened = threading.Thread(target=open_when_it_stops)
+    opened.start()
     node.stop()
+    opened.join()
     assert State.QUEUED in _states(settings)
     successor = build_node(settings, StandInSegmenter())
     successor.start()

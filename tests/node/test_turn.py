@@ -11,7 +11,7 @@ from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from node.implementation import Entity
-from node.turn import Turn
+from node.turn import RungTurn, Turn
 
 PATIENCE_S = 20.0
 
@@ -45,6 +45,26 @@ def test_who_waits_rests_until_it_may_pass(turn: Turn, association: Any) -> None
     thread.join(PATIENCE_S)
     assert passed == [True]
     assert not association._is_paused
+
+
+@pytest.mark.parametrize("kind", [Turn, RungTurn])
+def test_word_of_one_who_rests_cannot_be_taken_back_by_others(kind: type[Turn], association: Any) -> None:
+    """As pynetdicom does when it has served an N-EVENT-REPORT: whoever waits for the word hung for ever."""
+    turn = kind(cast("Association", association))
+    turn.clear()
+    thread = threading.Thread(target=turn.wait)
+    thread.start()
+    for _ in range(2):
+        association._is_paused = False
+        turn.set()
+        turn.clear()
+        until = time.monotonic() + PATIENCE_S
+        while thread.is_alive() and not association._is_paused:
+            assert time.monotonic() < until
+            time.sleep(0.001)
+    turn.set()
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
 
 
 def test_answer_is_heard_though_the_thread_was_on_its_way(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

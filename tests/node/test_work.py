@@ -1,7 +1,7 @@
 """What a worker makes of a job: one understanding, several forms; a later model supersedes an earlier one."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -24,13 +24,14 @@ from node.errors import (
 )
 from node.identities import JobSearch
 from node.job_store import JobStore
-from node.jobs import AddressedResult, Identifiers, Priority, ReceivedObject, StoredResult
+from node.jobs import Identifiers, Priority, ReceivedObject, StoredResult
 from node.options import OutputOptions
+from node.pipeline import ResultObject
 from node.rule_facts import Titles
 from node.rules import Decision, Fate
 from node.spool import Spool
 from node.states import State
-from node.work import AddressedObject, Decide, Model, Work
+from node.work import Decide, Model, Work
 
 MakeDx = Callable[..., Dataset]
 PLAIN, SHIMMED = OutputOptions(), OutputOptions(orientation_shim=True)
@@ -51,6 +52,14 @@ class Versioned(StandInSegmenter):
     def segment(self, radiographs: Sequence[Radiograph]) -> list[Segmentation]:
         self.asked += 1
         return [replace(found, model=self.model) for found in super().segment(radiographs)]
+
+
+@dataclass(frozen=True)
+class AddressedObject:
+    """A result that was made, and the names of the destinations that get it."""
+
+    result: ResultObject
+    destinations: tuple[str, ...]
 
 
 class Node:
@@ -80,20 +89,23 @@ class Node:
         assert job is not None
         decide = outputs if callable(outputs) else always(outputs)
         models = {name: Model(each) for name, each in {"": segmenter, **(others or {})}.items()}
-        found = Work(models, decide, self.store, self.spool)(job)
-        made, reason = list(found.objects), "; ".join(found.remarks)
-        results = [AddressedResult(self._keep(m), m.destinations) for m in made]
-        self.store.finish(job.id, "worker", results, reason)
+        written: dict[str, ResultObject] = {}
+
+        def keep(result: ResultObject) -> StoredResult:
+            written[str(result.dataset.SOPInstanceUID)] = result
+            return self.keep(result)
+
+        found = Work(models, decide, self.store, self.spool)(job, keep)
+        self.store.finish(job.id, "worker", found.results, "; ".join(found.remarks))
         for delivery in self.store.deliveries(job.id):
             self.store.delivered(delivery.id, 0)
-        return made
+        return [AddressedObject(written[e.result.sop_instance_uid], e.destinations) for e in found.results]
 
-    def _keep(self, made: AddressedObject) -> StoredResult:
-        content, dataset = BytesIO(), made.result.dataset
-        dataset.save_as(content, enforce_file_format=True)
-        kept = self.spool.store_result(content.getvalue())
-        uids = (str(dataset.SOPClassUID), str(dataset.SOPInstanceUID))
-        return StoredResult(made.result.kind, *uids, kept.path, kept.digest)
+    def keep(self, result: ResultObject) -> StoredResult:
+        """Make a result durable, as a worker would."""
+        kept = self.spool.store_result(result.content)
+        uids = (str(result.dataset.SOPClassUID), str(result.dataset.SOPInstanceUID))
+        return StoredResult(result.kind, *uids, kept.path, kept.digest)
 
     def again(self) -> None:
         """Queue the image once more."""
@@ -276,7 +288,7 @@ def test_image_that_the_disk_does_not_give_now_is_not_to_blame(node: Node) -> No
     path.mkdir()
 
     with pytest.raises(StorageError, match="the spool cannot be read"):
-        Work({"": Model(Versioned("1"))}, always({PLAIN: ()}), node.store, node.spool)(job)
+        Work({"": Model(Versioned("1"))}, always({PLAIN: ()}), node.store, node.spool)(job, node.keep)
 
 
 def test_rules_decide_by_the_image_and_both_titles_and_are_remembered(node: Node) -> None:
@@ -362,17 +374,26 @@ def test_the_network_is_told_how_urgent_an_image_is(node: Node) -> None:
     def urgent(_header: Dataset, _titles: Titles) -> Decision:
         return Decision(outputs={PLAIN: ("a",)}, priority=Priority.URGENT)
 
-    segmenter = Urged()
-    node.run(segmenter, {PLAIN: ("a",)})
-    node.again()
-    node.run(segmenter, urgent)
+    def low(_header: Dataset, _titles: Titles) -> Decision:
+        return Decision(outputs={PLAIN: ("a",)}, priority=Priority.LOW)
 
-    assert segmenter.urgencies == [Priority.ROUTINE, Priority.URGENT]
+    segmenter = Urged()
+    for decide in (always({PLAIN: ("a",)}), urgent, low):
+        node.run(segmenter, decide)
+        node.again()
+    assert segmenter.urgencies == [Priority.ROUTINE, Priority.URGENT, Priority.ROUTINE]
 
 
 def test_a_job_that_killed_its_worker_keeps_the_priority_that_it_was_given(node: Node) -> None:
+    """Neither the queue nor the network lets it go first."""
+
+    def urgent(_header: Dataset, _titles: Titles) -> Decision:
+        return Decision(outputs={PLAIN: ("a",)}, priority=Priority.URGENT)
+
+    segmenter = Urged()
     job = node.store.claim("worker", 60)
     assert job is not None
-    node.store.note_read(replace(job, attempts=2), Identifiers(), (), Priority.URGENT)
+    Work({"": Model(segmenter)}, urgent, node.store, node.spool)(replace(job, attempts=2), node.keep)
 
     assert node.store.jobs()[0].priority is Priority.ROUTINE
+    assert segmenter.urgencies == [Priority.ROUTINE]

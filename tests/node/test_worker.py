@@ -29,11 +29,11 @@ from node.errors import (
     UnmatchedImageError,
 )
 from node.job_store import JobStore
-from node.jobs import Job, ReceivedObject
+from node.jobs import AddressedResult, Job, ReceivedObject
 from node.pipeline import ResultObject
 from node.spool import Spool
 from node.states import State
-from node.work import AddressedObject, Made
+from node.work import Keep, Made
 from node.worker import STORAGE_RETRY_S, Worker
 
 Process = Callable[[Path], Sequence[ResultObject]]
@@ -65,10 +65,10 @@ class Bench:
     def worker(
         self, process: Process, name: str = "worker", lease_s: float = 30, destinations: tuple[str, ...] = ()
     ) -> Worker:
-        def work(job: Job, tell: Callable[[str], None]) -> Made:
+        def work(job: Job, keep: Keep, tell: Callable[[str], None]) -> Made:
             tell("segmenting")
             made = process(self.spool.path(job.path))
-            return Made(tuple(AddressedObject(result, destinations) for result in made))
+            return Made(tuple(AddressedResult(keep(result), destinations) for result in made))
 
         return Worker(name, self.store, self.spool, work, lease_s, self.received, self.finished)
 

@@ -38,6 +38,9 @@ GEOMETRY = f"""() => {{
 }}"""
 CANVAS = f"() => {{ {VIEWPORT} return viewport.canvas.toDataURL('image/png').split(',')[1]; }}"
 WHOLE_FILM = f"() => {{ {VIEWPORT} viewport.resetCamera(); }}"
+DRAW = f"() => {{ {VIEWPORT} if (viewport) viewport.render(); }}"
+"""OHIF does not always draw once it has read the lines of a report: they stay away until somebody zooms."""
+
 DRAWN_AGAIN = f"""() => {{
   {VIEWPORT}
   return new Promise(done => {{
@@ -149,12 +152,20 @@ class Ohif(ViewerPage):
         return super().canvas()
 
     def only(self, names: Sequence[str] | None) -> Picture:
-        """Show these structures and no others, or all (None); return the canvas."""
+        """Show these structures and no others, or all (None); return the canvas once it stays as it is.
+
+        Raises:
+            tests.viewers.page.NotShownError: It was drawn otherwise each time, for `LONGEST_STEP_S`.
+        """
         self._page.evaluate(SHOW_ONLY, None if names is None else list(names))
-        picture = self.canvas()
-        while not np.array_equal(picture, again := self.canvas()):
-            picture = again
-        return picture
+        drawn = [self.canvas()]
+
+        def is_at_rest() -> bool:
+            drawn.append(self.canvas())
+            return np.array_equal(drawn.pop(0), drawn[0])
+
+        self._until(is_at_rest, "a picture that stays", LONGEST_STEP_S)
+        return drawn[0]
 
     def viewport_screenshot(self) -> Picture:
         """Return the window where the canvas lies, with the lines and the text over it."""
@@ -195,6 +206,7 @@ class Ohif(ViewerPage):
 
     def _has_lines(self) -> bool:
         self._agree()
+        self._page.evaluate(DRAW)
         count: int = self._page.locator("svg.svg-layer polyline, svg.svg-layer line").count()
         return count > 0
 

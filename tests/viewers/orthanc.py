@@ -151,7 +151,9 @@ def found(program: str) -> str:
     """
     path = shutil.which(program)
     if path is None:
-        raise NotInstalledError(f"{program} is not installed; docs/viewers.md names the packages")
+        raise NotInstalledError(
+            f"{program} is not installed; docs/viewers.md and docs/performance.md name the packages"
+        )
     return path
 
 

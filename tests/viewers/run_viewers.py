@@ -110,7 +110,7 @@ class Run:
             raise RuntimeError(f"Orthanc did not take {film.name}: {'; '.join(refused)}")
 
     def _see_one(self, film: Film, profile: str, number: int, result: Dataset) -> Finding:
-        finding = _finding(film, profile, f"{result.Modality} {result.get('SeriesDescription', '')}")
+        finding = finding_of(film, profile, result.Modality, result.get("SeriesDescription", ""))
         picture = self.pictures / f"{film.name}-{profile}-{number}-{result.Modality}.png"
         self.console.print(f"[dim]{film.name}, {profile}: {finding.kind}[/]")
         try:
@@ -141,7 +141,8 @@ class Run:
         return finding
 
     def _see_together(self, film: Film, profile: str, segs: Sequence[Dataset]) -> Finding:
-        finding = _finding(film, profile, f"all {len(segs)} SEGs in one page")
+        finding = finding_of(film, profile, "SEG", "")
+        finding.kind = f"all {len(segs)} SEGs in one page"
         finding.seconds = 0.0
         try:
             with opened(self.browser, Ohif, self.ohif.url, film.study_uid) as viewer:
@@ -156,9 +157,11 @@ class Run:
         return finding
 
 
-def _finding(film: Film, profile: str, kind: str) -> Finding:
+def finding_of(film: Film, profile: str, modality: str, description: str) -> Finding:
+    """Return a finding of OHIF, empty so far; Segmentations without an orientation need not be shown."""
     known = PROFILES.get(profile)
-    return Finding(film.name, profile, kind, must_be_shown=known is None or is_for_ohif(known))
+    must_be_shown = modality != "SEG" or known is None or is_for_ohif(known)
+    return Finding(film.name, profile, f"{modality} {description}", must_be_shown=must_be_shown)
 
 
 def see_films(run: Run, profiles: Sequence[str], films: Iterator[Film]) -> bool:

@@ -42,7 +42,8 @@ def job(browser: Browser) -> Any:
 
 
 def test_first_failure_is_told_everywhere(node: Node, viewer: Browser, make_dx: MakeDx) -> None:
-    assert failed(viewer) == {"count": 0, "since": None, "next_at": None}
+    assert failed(viewer) == {"count": 0, "since": None, "next_at": None, "has_answered": False}
+    assert "<td>not tried yet</td>" in viewer.get("/status").text
     assert "no failure" in viewer.get("/peers").text
     send(node, make_dx(300, 256))
     until(lambda: failed(viewer)["count"] == 1)
@@ -75,7 +76,7 @@ def test_first_failure_is_told_everywhere(node: Node, viewer: Browser, make_dx: 
 def test_time_of_failures_is_described_for_programs(viewer: Browser) -> None:
     known = viewer.get("/api/openapi.json").json()["components"]["schemas"]
 
-    assert set(known["Failures"]["properties"]) == {"count", "since", "next_at"}
+    assert set(known["Failures"]["properties"]) == {"count", "since", "next_at", "has_answered"}
     assert "When the first of these failed" in known["Failures"]["description"]
     for schema in ("Lane", "PeerShown", "Wait"):
         assert known[schema]["properties"]["failures"]["$ref"].endswith("/Failures")

@@ -7,11 +7,18 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset
 
+from config.settings import Settings
 from node.errors import NotThereError
+from node.job_rows import utc_now
+from node.meters import Meters
+from node.study_pictures import lines_of
+from node.study_reading import Reading
 from node.text_layout import Box
+from node.watched import Parts, Watched
+from node.web.desk import desk_for
 from node.web.errors import ConflictError
 from node.web.image_shown import ShownImages
-from node.web.job_details import film_of, measured_of
+from node.web.job_details import film_of, job_details, measured_of
 from node.web.job_drawn import Label, drawn_lines, label_size, structures_of
 from tests.node.worked_study import JOB, WorkedStudy
 from tests.node.written_profiles import SOURCES
@@ -77,10 +84,37 @@ def test_lung_that_is_measured_is_listed_before_the_whole_one_and_says_so(study:
     assert list(labels[4:]) == sorted(labels[4:])
 
 
+class WorkedOnMeanwhile(ShownImages):
+    """An image that finds no heart any more whenever somebody has just read what was measured."""
+
+    def __init__(self, study: WorkedStudy) -> None:
+        super().__init__(study.store, study.spool)
+        self._study = study
+
+    def reading(self, job_id: int) -> Reading:
+        found = super().reading(job_id)
+        self._study.work_again(FOR, weights="2")
+        return found
+
+
+def test_lines_and_values_are_of_one_run_though_another_ends_meanwhile(study: WorkedStudy) -> None:
+    study.work(FOR)
+    first = ShownImages(study.store, study.spool).reading(JOB)
+    shown = WorkedOnMeanwhile(study)
+    watched = Watched(Settings, Parts, study.store.engine, study.spool, utc_now, Meters())
+
+    details = job_details(desk_for(watched, study.store, None), shown, JOB)
+
+    assert details.measured == measured_of(first)
+    assert details.film.lines == lines_of(first, shown.canvas(JOB))
+    assert any("heart" in name for line in details.film.lines for name in line.names)
+
+
 def test_labels_of_all_lines_leave_each_other_room(study: WorkedStudy) -> None:
     study.work(FOR)
     shown = ShownImages(study.store, study.spool)
-    film, measured = film_of(shown, JOB), measured_of(shown.reading(JOB))
+    reading = shown.reading(JOB)
+    film, measured = film_of(shown, JOB, reading), measured_of(reading)
     drawn = drawn_lines(film, measured)
     boxes = [box for line in drawn for label in line.labels for box in [_box(label, label_size(film))]]
 

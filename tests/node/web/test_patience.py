@@ -1,12 +1,13 @@
 """Connections that say nothing, or too little, or do not listen, keep nobody else from the web server."""
 
+import asyncio
 import io
 import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import httpx
 import pytest
@@ -19,7 +20,6 @@ from node.web import patience
 from node.web.server import WebServer
 
 DEADLINE_S = 30.0
-HEAD = b"POST /body HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n\r\n"
 
 Serve = Callable[[], "Served"]
 
@@ -35,6 +35,7 @@ class Served:
         app.get("/large")(lambda: Response(b"x" * 64_000_000))
         app.get("/work")(self._work)
         app.post("/body")(self._body)
+        app.post("/later")(self._later)
         self.server = WebServer(WebSettings(port=0), app)
         self.server.start()
 
@@ -70,6 +71,10 @@ class Served:
     async def _body(request: Request) -> str:
         return str(len(await request.body()))
 
+    async def _later(self, request: Request) -> str:
+        await asyncio.to_thread(self._work)
+        return await self._body(request)
+
 
 @pytest.fixture
 def served(lines: io.StringIO) -> Iterator[Served]:
@@ -77,6 +82,21 @@ def served(lines: io.StringIO) -> Iterator[Served]:
     running = Served(lines)
     yield running
     running.close()
+
+
+def head_of(length: int, path: str = "/body") -> bytes:
+    """Return the head of a request whose body has so many bytes."""
+    return f"POST {path} HTTP/1.1\r\nHost: here\r\nContent-Length: {length}\r\n\r\n".encode()
+
+
+def received(connection: socket.socket, end: bytes) -> bytes:
+    """Return all that comes up to some bytes."""
+    answer = b""
+    while not answer.endswith(end):
+        part = connection.recv(4096)
+        assert part, "it was closed"
+        answer += part
+    return answer
 
 
 def is_closed(connection: socket.socket) -> bool:
@@ -121,6 +141,7 @@ def test_silent_connection_is_closed_without_a_word_and_half_a_head_with_one(
     monkeypatch.setattr(patience, "HEAD_WITHIN_S", 0.5)
     assert is_closed(served.connect())
     assert served.told() == []
+    monkeypatch.setattr(patience, "HEAD_WITHIN_S", 1.5)
     trickle(served.connect(b"GET /livez HTTP/1.1\r\nX: "))
     assert served.told() == [("web connection closed", patience.SILENT)]
 
@@ -128,11 +149,9 @@ def test_silent_connection_is_closed_without_a_word_and_half_a_head_with_one(
 def test_head_after_an_answer_is_waited_for_no_longer(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "HEAD_WITHIN_S", 0.5)
+    monkeypatch.setattr(patience, "HEAD_WITHIN_S", 1.5)
     connection = served.connect(b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n")
-    answer = b""
-    while not answer.endswith(b"alive"):
-        answer += connection.recv(4096)
+    assert received(connection, b"alive")
     trickle(connection)
     assert served.told() == [("web connection closed", patience.SILENT)]
 
@@ -142,7 +161,7 @@ def test_body_that_comes_slowly_is_not_waited_for(
     served: Served, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     monkeypatch.setattr(patience, limit, 0.5)
-    connection = served.connect(HEAD)
+    connection = served.connect(head_of(1000))
     if limit == "BODY_SILENT_S":
         assert is_closed(connection)
     else:
@@ -151,21 +170,53 @@ def test_body_that_comes_slowly_is_not_waited_for(
 
 
 def test_body_that_takes_its_time_comes_whole(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "HEAD_WITHIN_S", 0.3)
-    connection = served.connect(HEAD)
+    monkeypatch.setattr(patience, "HEAD_WITHIN_S", 1.0)
+    connection = served.connect(head_of(1000))
     for _ in range(10):
-        time.sleep(0.06)
+        time.sleep(0.12)
         connection.sendall(b"x" * 100)
     assert connection.recv(4096).startswith(b"HTTP/1.1 200")
 
 
+def test_body_that_we_do_not_read_is_not_late(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit in ("BODY_SILENT_S", "BODY_WITHIN_S"):
+        monkeypatch.setattr(patience, limit, 1.0)
+    monkeypatch.setattr(patience, "SLOWEST_BODY", 10**9)
+    connection = served.connect(head_of(400_000, "/later") + b"x" * 400_000)
+    assert served.at_work.acquire(timeout=DEADLINE_S)
+    time.sleep(2.5)
+    served.go_on.set()
+    assert received(connection, b'"400000"').startswith(b"HTTP/1.1 200")
+    assert served.told() == []
+
+
 def test_bodies_that_do_not_come_leave_room_for_others(served: Served) -> None:
-    slow = [served.connect(HEAD) for _ in range(3 * patience.MOST_SENDING)]
+    slow = [served.connect(head_of(1000)) for _ in range(3 * patience.MOST_SENDING)]
     assert served.got("/livez").status_code == 200
-    whole = served.connect(HEAD + b"x" * 1000)
+    whole = served.connect(head_of(1000) + b"x" * 1000)
     assert whole.recv(4096).startswith(b"HTTP/1.1 200")
     assert all(is_closed(connection) for connection in slow[: patience.MOST_SENDING])
     assert ("web connection closed", patience.TOO_MANY) in served.told()
+
+
+def test_long_body_is_not_closed_for_those_that_do_not_come(served: Served) -> None:
+    long = served.connect(head_of(4_000_001) + b"x" * 4_000_000)
+    slow = [served.connect(head_of(1000)) for _ in range(2 * patience.MOST_SENDING)]
+    assert all(is_closed(connection) for connection in slow[: patience.MOST_SENDING])
+    long.sendall(b"x")
+    assert received(long, b'"4000001"').startswith(b"HTTP/1.1 200")
+
+
+def test_head_after_an_answer_is_waited_for_as_long_as_the_first(
+    lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.web.server.HEAD_WITHIN_S", 1.0)
+    with closing(Served(lines)) as served:
+        connection = served.connect(b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert received(connection, b"alive")
+        answered_at = time.monotonic()
+        assert is_closed(connection)
+    assert time.monotonic() - answered_at < 4.5  # uvicorn's own patience is 5 s
 
 
 def test_answer_that_is_not_taken_is_given_up(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,16 +86,28 @@ def everything(plan: Sequence[Walk], ground: Ground, console: Console) -> list[C
     """Run the plan, stage after stage, and tell of each block as it is done."""
     came = [Came(walk) for walk in plan if walk.not_here]
     here = [walk for walk in plan if not walk.not_here]
-    for stage, walks in groupby(here, lambda walk: walk.stage or walk.page):
-        with ground.stage(stage) as shell:
+    for page, walks in groupby(here, lambda walk: walk.page):
+        with ground.stage(page) as shell:
             for each in walked(list(walks), shell):
                 took = "" if each.seconds is None else f"{each.seconds:6.1f} s"
-                words = f"{stage:28} {took:9} {each.walk.first.splitlines()[0]}"
+                words = f"{page:28} {took:9} {each.walk.first.splitlines()[0]}"
                 console.print(words, markup=False, highlight=False, soft_wrap=True)
                 if each.failed:
                     console.print(each.failed, style="red", markup=False, highlight=False, soft_wrap=True)
                 came.append(each)
     return came
+
+
+def chosen(only: str) -> list[Walk]:
+    """Return the plan of the pages whose names begin with one of these beginnings, joined by commas.
+
+    Raises:
+        SystemExit: None does.
+    """
+    found_walks = [walk for walk in PLAN if walk.page.startswith(tuple(only.split(",")))]
+    if not found_walks:
+        raise SystemExit(f"no page begins with {only!r}")
+    return found_walks
 
 
 def table(plan: Sequence[Walk], came: Sequence[Came]) -> Table:
@@ -124,7 +136,7 @@ def _inside(folder: Path, outside: int, only: str) -> int:
     own.mkdir(exist_ok=True)
     fence_off(own)
     words = (found("nsenter"), f"--net=/proc/{os.getpid()}/fd/{outside}", "--")
-    plan = [walk for walk in PLAN if walk.page.startswith(tuple(only.split(",")))]
+    plan = chosen(only)
     console, began = Console(width=None if sys.stdout.isatty() else 150), time.monotonic()
     came = everything(plan, Ground(folder, words), console)
     console.print(table(plan, came))
@@ -143,6 +155,7 @@ def main() -> None:
     folder = wanted.folder.absolute()
     if wanted.inside is not None:
         sys.exit(_inside(folder, wanted.inside, wanted.page))
+    chosen(wanted.page)
     try:
         check_root()
         for program in NEEDED:

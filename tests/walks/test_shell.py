@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tests.walks.shell import FailedError, Serving, Shell
-from tests.walks.walk import Walk
 
 PROGRAMS = Path(__file__).with_name("programs")
 
@@ -62,11 +61,3 @@ def test_what_serves_goes_on_until_the_end_and_only_then(tmp_path: Path) -> None
 def test_what_does_not_serve_fails_the_block(shell: Shell) -> None:
     with pytest.raises(FailedError, match="does not serve"):
         shell.run("sh -c 'exit 3'\n", (Serving("sh -c", "false"),))
-
-
-def test_a_line_that_is_to_fail_and_does_not_is_told(shell: Shell) -> None:
-    walk = Walk(
-        "howto_measurement.md", "make statement", fails=("make",), replaced=(("make statement", "true"),)
-    )
-    with pytest.raises(FailedError, match="this was to fail"):
-        shell.run(walk.text())

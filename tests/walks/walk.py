@@ -28,11 +28,9 @@ class Walk:
         before: Shell lines for what the page presumes.
         replaced: What stands for something else, each with what it stands for here.
         serving: Lines that do not come back.
-        fails: How lines begin that must fail.
         answers: What is typed when it asks.
         then: Shell lines that must succeed afterwards; `$SAID` is the file of what the block said.
         outside: Whether it needs the network outside.
-        stage: Where blocks of one page need several; else the page is the stage.
     """
 
     page: str
@@ -42,11 +40,9 @@ class Walk:
     before: str = ""
     replaced: tuple[tuple[str, str], ...] = ()
     serving: tuple[Serving, ...] = ()
-    fails: tuple[str, ...] = ()
     answers: str = ""
     then: str = ""
     outside: bool = False
-    stage: str = ""
 
     @property
     def block(self) -> Block:
@@ -68,19 +64,14 @@ class Walk:
         """Return the lines that are run.
 
         Raises:
-            LookupError: What is to be replaced, or a line that is to fail or to serve, is not there.
+            LookupError: What is to be replaced, or a line that serves, is not there.
         """
         text, lines = self.block.text, self.block.text.splitlines()
-        starts = (*(each.line for each in self.serving if each.line not in self.before), *self.fails)
+        starts = [each.line for each in self.serving if each.line not in self.before]
         missing = [old for old, _ in self.replaced if old not in text]
         missing += [start for start in starts if not any(line.startswith(start) for line in lines)]
         if missing:
             raise LookupError(f"{self.page}: the block {self.first!r} holds no {missing}")
-        text = "".join(f"{_failing(line) if line.startswith(self.fails) else line}\n" for line in lines)
         for old, new in self.replaced:
             text = text.replace(old, new)
         return text
-
-
-def _failing(line: str) -> str:
-    return f"if\n{line}\nthen echo 'this was to fail' && exit 1\nfi"

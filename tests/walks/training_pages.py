@@ -122,6 +122,7 @@ TRAINING_PAGES = (
         "howto_retrain.md",
         "paxnode segment films/",
         before="mkdir films && cp wingspan/images/* films/",
+        replaced=(("--bundle bundle", "--bundle bundle || [ $? = 1 ]"),),  # it may refuse some of them
         then="ls looked-at/*/overlay.png",
     ),
     Walk("howto_retrain.md", "[model]\nbundle", into="new.toml"),

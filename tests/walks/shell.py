@@ -102,7 +102,9 @@ class Shell:
         Raises:
             FailedError: One of them did not succeed.
         """
-        self._block(text, self._own / "checked")
+        checked = self._own / "checked"
+        checked.write_text("", encoding="utf-8")
+        self._block(text, checked)
 
     def _block(self, lines: str, to: Path, answers: str = "", words: Sequence[str] = ()) -> None:
         keep = f"export -p > {self._state}.new\necho 'cd \"$PWD\"' >> {self._state}.new\n"

@@ -136,7 +136,8 @@ TRAINING_PAGES = (
             {SENT}
         """,
         serving=(NODE,),
-        then="wait-for curl -fs http://127.0.0.1:11180/readyz",
+        replaced=(("systemctl restart paxnode", "cp new.toml node.toml\npaxnode serve --config node.toml"),),
+        then="cat .walk/serving-*.log | grep model_id | jq -r .model_id | grep -v paxnode-chest",
     ),
     Walk(
         "labelling.md",

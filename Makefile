@@ -7,7 +7,7 @@ PROOF = $(if $(SIZE),--size $(SIZE)) $(if $(SEED),--seed $(SEED))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test lint format gates crash faults fuzz soak files conformance statement commands docs sbom audit \
-	encoder viewers browser bench image playground service projector quickstart clean
+	encoder viewers browser bench image playground service walks projector quickstart clean
 .DEFAULT_GOAL := help
 
 help: ## list the chores
@@ -91,6 +91,9 @@ playground: .venv/.all-installed ## what docker-compose.yml describes, with this
 
 service: .venv/.all-installed ## the units under a systemd of their own, installed there without a network (root)
 	@$(BIN)/python -m tests.deployment.service
+
+walks: .venv/.all-installed ## run the command blocks of the documentation as a reader would (root; PAGE=training,tutorial)
+	@$(BIN)/python -m tests.walks.run_walks $(if $(PAGE),--page $(PAGE))
 
 projector: .venv/.all-installed ## the projector beside a NumPy sum (CASE=folder, DIFFDRR=python with diffdrr)
 	@$(BIN)/python -m tests.benchmarks.projector $(if $(CASE),--case '$(CASE)') $(if $(DIFFDRR),--diffdrr-python '$(DIFFDRR)')

@@ -162,7 +162,8 @@ def finetune(options: FinetuneOptions, tell: Callable[[str], None] = lambda word
     comparison = compare(parent, tuned, parted.held, parted.structures)
     if not comparison.pairs:
         raise TrainingError("no image held back shows a corrected structure: nothing can be compared")
-    tuned = Bundle(replace(tuned.manifest, metrics={"fine-tuning": _figures(comparison)}), tuned.onnx_bytes)
+    told = replace(tuned.manifest, metrics={"fine-tuning": _figures(comparison)})
+    tuned = replace(tuned, manifest=told)
     _write(options, parent, tuned, parted, comparison)
     if reasons := comparison.reasons():
         raise ExportError(
@@ -323,7 +324,7 @@ def _bundle(network: AnatomyNet, parent: Bundle, parted: Parted, options: Finetu
             training_data=(*old.training_data, source), code_revision=code_revision(), metrics={},
             created=datetime.now(UTC).isoformat(timespec="seconds"), opset=OPSET,
         )  # fmt: skip
-        return Bundle(manifest, content)
+        return Bundle(manifest, content, parent.judge_bytes)
     except BundleError as exc:
         raise ExportError(f"the bundle does not pass the node's own check: {exc}") from exc
 

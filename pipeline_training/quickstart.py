@@ -146,7 +146,7 @@ def _write_set(folder: Path, projections: Path, outcomes: Sequence[CaseOutcome])
         stored = read_projection(projections / file)
         if stored.lateral:
             continue
-        name = f"{Path(file).stem}.png"
+        name = f"{'_'.join(Path(file).with_suffix('').parts)}.png"  # files of two bodies have the same stems
         image = compose(stored.tissues, np.random.default_rng([*file.encode()]))
         _write_picture(folder / "images" / name, image * 255)
         masks = stored.masks()

@@ -109,7 +109,7 @@ class BatchNorm(nn.BatchNorm2d):
         wide = features.float()
         count = torch.tensor([wide.numel() / wide.shape[1]], device=wide.device)
         sums = summed(torch.cat([wide.sum(axes), count]))
-        mean, total = sums[:-1] / sums[-1], float(sums[-1])
+        mean, total = sums[:-1] / sums[-1], float(sums[-1].detach())
         variance = summed(((wide - mean[:, None, None]) ** 2).sum(axes)) / total
         self._follow(mean.detach(), variance.detach(), total)
         scale = self.weight * torch.rsqrt(variance + self.eps)

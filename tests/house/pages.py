@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import dropwhile, takewhile
 from pathlib import Path
+from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -16,7 +17,7 @@ PROGRAMS = ("paxnode", "paxnode-train")
 AFTER = frozenset({"|", "&", "&&", ";", ">", "2>"})
 """What ends the words of a call in a shell."""
 
-_BLOCK = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^( *)```(\S*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
 _HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 
@@ -47,9 +48,9 @@ class Link:
 def blocks(*languages: str) -> Iterator[Block]:
     """Yield the blocks of every page in these languages; without any, every block."""
     for page in PAGES:
-        for language, body in _BLOCK.findall(page.read_text(encoding="utf-8")):
+        for _, language, body in _BLOCK.findall(page.read_text(encoding="utf-8")):
             if not languages or language in languages:
-                yield Block(page.name, language, body)
+                yield Block(page.name, language, dedent(body))
 
 
 def commands(block: Block) -> Iterator[list[str]]:

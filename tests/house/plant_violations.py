@@ -67,6 +67,13 @@ VIOLATIONS = (
         "'sreve' is no command of paxnode",
     ),
     Planted(
+        "commands in the documentation have a place in the plan of what is run",
+        "docs/faults.md",
+        "\n```sh\nsudo reboot\n```\n",
+        (*PYTEST, "tests/walks/test_plan.py"),
+        "say how it is run, or why not",
+    ),
+    Planted(
         "every event of the log is documented",
         "node/planted.py",
         module('from node.logs import get_logger\n\nget_logger().info("planted here")'),

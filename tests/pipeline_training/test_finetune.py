@@ -195,6 +195,18 @@ def test_same_seed_gives_the_same_weights(options: FinetuneOptions, tmp_path: Pa
     assert found[0] == found[1]
 
 
+def test_judge_of_the_parent_goes_over(
+    options: FinetuneOptions, make_judge: Callable[..., bytes], tmp_path: Path
+) -> None:
+    judge = make_judge()
+    Bundle.load(options.bundle).with_judge(judge).save(tmp_path / "parent")
+    short = replace(
+        options, bundle=tmp_path / "parent", out=tmp_path / "out", steps=(1, 0, 0), learning_rate=1e-9
+    )
+    finetune(short)
+    assert Bundle.load(short.out / "bundle").judge_bytes == judge
+
+
 def test_too_few_patients_are_refused(options: FinetuneOptions) -> None:
     corrected = read_corrected(options.data)
     few = [each for each in corrected if not is_held(each.patient)]

@@ -205,6 +205,7 @@ def test_two_ranks_make_the_network_that_one_makes(options: TrainOptions, tmp_pa
         [*together, "-m", "--", "pipeline_training.cli", *asked], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
+    assert "UserWarning" not in done.stderr
     two = stored(tmp_path / "two" / "checkpoint.pt")
     assert two["step"] == one["step"]
     for state in ("network", "average"):

@@ -71,7 +71,7 @@ def until_done(data: Path, count: int) -> None:
 
 def backup(data: Path, folder: Path) -> None:
     """Carry out the commands of the page."""
-    [commands] = re.findall(r"```\n  (cd /var/lib/paxnode\n.*?)```", PAGE, re.DOTALL)
+    [commands] = re.findall(r"```sh\n  (cd /var/lib/paxnode\n.*?)```", PAGE, re.DOTALL)
     folder.mkdir()
     script = commands.replace("/var/lib/paxnode", str(data)).replace("/backup/", f"{folder}/")
     subprocess.run(["/bin/sh", "-ec", script], check=True)

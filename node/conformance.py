@@ -16,7 +16,7 @@ from pydicom.uid import (
 
 from node.attributes import CONVERSION_ERRORS
 from node.contexts import LABEL_MAP_STORAGE
-from node.encoding import file_bytes
+from node.encoding import file_pieces
 from node.errors import ResultError
 from node.gate import Violation, contents, general
 from node.gate_image import presentation_state, secondary_capture
@@ -52,14 +52,14 @@ def check_conformance(result: Dataset) -> None:
     raise ResultError(f"the {kind} does not conform: {told}{f'; also {more}' if more else ''}")
 
 
-def encoded(result: Dataset) -> bytes:
-    """Return a result as a DICOM file (PS3.10), which is the last proof that it is one.
+def encoded(result: Dataset) -> tuple[bytes, ...]:
+    """Return a result as the pieces of a DICOM file (PS3.10), which is the last proof that it is one.
 
     Raises:
         ResultError: It cannot be encoded.
     """
     try:
-        return file_bytes(result)
+        return file_pieces(result)
     except (*CONVERSION_ERRORS, OSError) as exc:  # pydicom makes an OSError of what it cannot pack
         broken = Violation("GEN-ENCODE", f"it cannot be encoded ({type(exc).__name__})")
         raise ResultError(f"the {result.get('Modality', 'result')} does not conform: {broken}") from exc

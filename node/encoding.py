@@ -51,7 +51,14 @@ class _UnusualError(Exception):
 
 
 def file_bytes(result: Dataset) -> bytes:
-    """Return a data set with its file meta information as a DICOM file (PS3.10).
+    """Return a data set with its file meta information as a DICOM file; errors as in `file_pieces`."""
+    return b"".join(file_pieces(result))
+
+
+def file_pieces(result: Dataset) -> tuple[bytes, ...]:
+    """Return a data set with its file meta information as the pieces of a DICOM file (PS3.10), in order.
+
+    Pixel Data, which may be a hundred megabytes, is a piece of its own and is not copied.
 
     Raises:
         Exception: Whatever pydicom raises for what it cannot encode.
@@ -62,7 +69,7 @@ def file_bytes(result: Dataset) -> bytes:
     file = BytesIO()
     if not is_plain or not is_own or syntax == DeflatedExplicitVRLittleEndian:
         result.save_as(file, enforce_file_format=True)
-        return file.getvalue()
+        return (file.getvalue(),)
     head = Dataset()
     head.file_meta = deepcopy(result.file_meta)
     for keyword in ("SOPClassUID", "SOPInstanceUID"):
@@ -71,11 +78,11 @@ def file_bytes(result: Dataset) -> bytes:
     dcmwrite(file, head, enforce_file_format=True)
     if "PixelData" in result:
         result["PixelData"].is_undefined_length = syntax.is_compressed
-    return b"".join([file.getvalue(), *_elements(result)])
+    return (file.getvalue(), *_elements(result))
 
 
 def _elements(result: Dataset) -> Iterator[bytes]:
-    """Yield the elements in pieces: Pixel Data may be a hundred megabytes, and is copied once."""
+    """Yield the elements in pieces."""
     charset = result.get("SpecificCharacterSet", default_encoding)
     encodings = convert_encodings(charset)
     is_corrected, keeps_undecoded = False, _keeps_undecoded(result)

@@ -85,8 +85,8 @@ def _pixels(seg: Dataset) -> Iterator[Violation]:
         words = f"Pixel Data has {len(seg.PixelData)} bytes, {wanted + wanted % 2} belong there"
         yield Violation("SEG-LENGTH", words)
         return
-    data = np.frombuffer(seg.PixelData, np.uint8, wanted).reshape(seg.NumberOfFrames, frame_bytes)
-    empty = np.flatnonzero(~data.any(axis=1))
+    data = np.frombuffer(seg.PixelData, np.bool_, wanted).reshape(seg.NumberOfFrames, frame_bytes)
+    empty = [index for index, frame in enumerate(data) if not frame.any()]  # reads up to the first pixel
     yield from (Violation("SEG-EMPTY", f"frame {index + 1} is empty") for index in empty)
 
 

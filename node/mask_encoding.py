@@ -9,6 +9,7 @@ One bit a pixel, packed without a gap from frame to frame, the first pixel in th
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from io import BytesIO
 
 import numpy as np
 import numpy.typing as npt
@@ -85,11 +86,14 @@ def is_byte_aligned(frames: int, shape: tuple[int, int]) -> bool:
 
 def pack_bits(masks: Sequence[Mask], shape: tuple[int, int]) -> bytes:
     """Return frames of shape (rows, columns) at one bit a pixel; they must be byte aligned."""
-    rows, columns = shape
-    frame_bytes = -(-rows * columns // 8)
+    frame_bytes = -(-shape[0] * shape[1] // 8)
     total = frame_bytes * len(masks)
-    content = bytearray(total + total % 2)
-    data = np.frombuffer(content, np.uint8)
+    room = BytesIO(bytes(total + total % 2))
+    _pack_into(np.frombuffer(room.getbuffer(), np.uint8), masks, shape[1], frame_bytes)
+    return room.getvalue()  # the very bytes of above: of the memory, only what the masks fill is ever touched
+
+
+def _pack_into(data: Bytes, masks: Sequence[Mask], columns: int, frame_bytes: int) -> None:
     for index, mask in enumerate(masks):
         first_bit = mask.top * columns
         lead = first_bit % 8
@@ -98,7 +102,6 @@ def pack_bits(masks: Sequence[Mask], shape: tuple[int, int]) -> bytes:
         packed = np.packbits(band, bitorder="little")
         start = index * frame_bytes + first_bit // 8
         data[start : start + packed.size] = packed
-    return bytes(content)
 
 
 def label_map(masks: Sequence[Mask], shape: tuple[int, int]) -> Bytes:

@@ -42,9 +42,14 @@ class ResultObject:
     dataset: Dataset
 
     @cached_property
-    def content(self) -> bytes:
-        """The result as a DICOM file; ResultError where it cannot be encoded."""
+    def pieces(self) -> tuple[bytes, ...]:
+        """The result as a DICOM file, in pieces; ResultError where it cannot be encoded."""
         return encoded(self.dataset)
+
+    @property
+    def content(self) -> bytes:
+        """The pieces together, copied."""
+        return b"".join(self.pieces)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +152,7 @@ def write(
         raise ResultError(f"a result cannot be made ({type(exc).__name__})") from exc
     for result in results:
         check_conformance(result.dataset)
-        assert result.content, "what leaves has been encoded"
+        assert result.pieces, "what leaves has been encoded"
     return tuple(results)
 
 

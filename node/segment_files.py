@@ -175,7 +175,8 @@ def write_objects(processed: Processed, folder: Path) -> None:
     """Write the objects and measurements.json into the folder, which is made if missing."""
     folder.mkdir(parents=True, exist_ok=True)
     for result in processed.results:
-        (folder / file_name(result.kind)).write_bytes(result.content)
+        with (folder / file_name(result.kind)).open("wb") as file:
+            file.writelines(result.pieces)
     content = measurements_json(processed.source, processed.segmentation, processed.measurements)
     (folder / MEASUREMENTS_JSON).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 

@@ -18,7 +18,7 @@ import shutil
 import stat
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -241,8 +241,11 @@ class Spool:
         self.check_space()
         return Incoming(self, self._fresh(), header, encoding)
 
-    def store_result(self, content: bytes) -> Kept:
+    def store_result(self, *pieces: bytes) -> Kept:
         """Make a result's file durable in results/; the reserve is there for results to be written.
+
+        Args:
+            pieces: What stands in the file, one after the other.
 
         Raises:
             OutOfSpaceError: The disk is full.
@@ -252,10 +255,10 @@ class Spool:
         try:
             with _translated(), path.open("xb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # another process may start and sweep
-                file.write(content)
+                file.writelines(pieces)
                 file.flush()
                 os.fsync(file.fileno())
-                return self.adopt(path, "results", hashlib.sha256(content).hexdigest())
+                return self.adopt(path, "results", _digest(pieces))
         finally:
             path.unlink(missing_ok=True)
 
@@ -370,6 +373,13 @@ class Spool:
 
     def _fresh(self) -> Path:
         return self.root / "incoming" / f"{uuid.uuid4().hex}.dcm"
+
+
+def _digest(pieces: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def _remove_unless_alive(path: Path) -> bool:

@@ -182,7 +182,7 @@ class Worker:
         return known[uid]
 
     def _kept(self, result: ResultObject) -> StoredResult:
-        kept = self._spool.store_result(result.content)
+        kept = self._spool.store_result(*result.pieces)
         return StoredResult(
             kind=result.kind,
             sop_class_uid=str(result.dataset.SOPClassUID),

@@ -182,12 +182,12 @@ def one_image(
     clock("send", lambda: list(DimseTransport("PAXNODE").send(place, outgoing)))
 
 
-def _write(clock: Clock, files: Sequence[bytes], spool: Spool) -> list[Kept]:
+def _write(clock: Clock, files: Sequence[Sequence[bytes]], spool: Spool) -> list[Kept]:
     """Let the spool keep files, and write the same bytes barely; who goes first alternates."""
     bare = [spool.root / f"bare-{number}" for number in range(len(files))]
     kept: list[Kept] = []
     ways: list[tuple[str, Callable[[], None]]] = [
-        ("write", lambda: kept.extend(spool.store_result(file) for file in files)),
+        ("write", lambda: kept.extend(spool.store_result(*file) for file in files)),
         ("the bytes on the disk", lambda: _write_bare(bare, files)),
     ]
     turn = len(clock.seconds.get("write", ()))
@@ -199,10 +199,10 @@ def _write(clock: Clock, files: Sequence[bytes], spool: Spool) -> list[Kept]:
     return kept
 
 
-def _write_bare(paths: Sequence[Path], files: Sequence[bytes]) -> None:
-    for path, content in zip(paths, files, strict=True):
+def _write_bare(paths: Sequence[Path], files: Sequence[Sequence[bytes]]) -> None:
+    for path, pieces in zip(paths, files, strict=True):
         with path.open("xb") as file:
-            file.write(content)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
 

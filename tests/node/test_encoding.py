@@ -81,6 +81,11 @@ def test_results_are_as_pydicom_writes_them(make_dx: MakeDx, options: OutputOpti
         assert [_element(element, ["iso8859"]) for element in own]  # none is left to pydicom
 
 
+def test_pixel_data_are_not_copied(make_dx: MakeDx) -> None:
+    seg = process(BytesIO(by_pydicom(make_dx())), StandInSegmenter(), OutputOptions()).results[0]
+    assert [piece for piece in seg.pieces if piece is seg.dataset.PixelData]
+
+
 COMMON = {
     "text": item(CodeMeaning="even", CodeValue="odd", TextValue="a\\b"),
     "empty": item(CodeMeaning="", CodeValue=None, ReferencedSOPInstanceUID="", ConceptNameCodeSequence=[]),

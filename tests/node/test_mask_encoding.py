@@ -1,3 +1,5 @@
+from resource import RUSAGE_SELF, getpagesize, getrusage
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -35,6 +37,13 @@ def test_packed_frames_hold_every_pixel_of_every_mask(shape: tuple[int, int]) ->
     bits = np.unpackbits(np.frombuffer(pack_bits(_crops(dense), shape), np.uint8), bitorder="little")
     frames = bits[: len(dense) * shape[0] * shape[1]].reshape(len(dense), *shape)
     assert np.array_equal(frames.astype(np.bool_), np.stack(dense))
+
+
+def test_of_frames_only_the_memory_that_masks_fill_is_touched() -> None:
+    small, shape = Mask(np.ones((8, 8), np.bool_), 1000, 1000), (4096, 4096)
+    before = getrusage(RUSAGE_SELF).ru_minflt
+    packed = pack_bits([small] * 20, shape)
+    assert getrusage(RUSAGE_SELF).ru_minflt - before < len(packed) / getpagesize() / 10
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -200,6 +200,13 @@ def test_content_is_read_up_to_a_limit(spool: Spool) -> None:
     assert spool.content(kept.path, 10) == CONTENT[:10]
 
 
+def test_result_in_pieces_is_the_same_file(spool: Spool) -> None:
+    whole = spool.store_result(CONTENT)
+
+    assert spool.store_result(CONTENT[:3], b"", CONTENT[3:]) == whole
+    assert spool.path(whole.path).read_bytes() == CONTENT
+
+
 def test_file_that_is_gone_is_told_apart_from_a_folder_that_is_away(spool: Spool) -> None:
     spool.set_owner("ours", 1)
     spool.expect("ours")

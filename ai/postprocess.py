@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from ai.labels import LABELS
-from ai.preprocess import Letterbox, bilinear_above, separable_bilinear
+from ai.preprocess import Letterbox, positive_box, separable_bilinear
 from ai.segmentation import Mask
 
 MARGIN = 2
@@ -36,6 +36,7 @@ MAY_BE_SEVERAL = _OFTEN_IN_PIECES | {
 }
 """Structures that may be seen as more than one piece; of every other one the largest piece is kept."""
 
+_CONNECTED_4 = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.bool_)
 _CONNECTED_8 = np.ones((3, 3), np.bool_)
 """Pixels of one bilinear cell belong together: removing one piece never moves the edge of another."""
 
@@ -116,7 +117,7 @@ def _fill_holes(name: str, field: npt.NDArray[np.float32]) -> tuple[str, ...]:
 
 def _enclosed(found: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
     """Return what is not found and not joined, side by side, to the border of the grid; None: nothing."""
-    rest, count = ndimage.label(~found)
+    rest, count = ndimage.label(~found, _CONNECTED_4)
     is_hole = np.ones(count + 1, np.bool_)
     is_hole[0] = False  # what was found
     for border in (rest[0], rest[-1], rest[:, 0], rest[:, -1]):
@@ -133,14 +134,14 @@ def _upsample(field: npt.NDArray[np.float32], top: int, left: int, box: Letterbo
     columns = _native_range(left, field.shape[1], box.left, box.scale, box.columns)
     at_rows = box.network_rows(rows.start, rows.stop) - top
     at_columns = box.network_columns(columns.start, columns.stop) - left
-    above = bilinear_above(field, 0.0, at_rows, at_columns)
-    if not above.any():
+    found = positive_box(field, at_rows, at_columns)
+    if found is None:
         native = separable_bilinear(field, at_rows, at_columns)
         above = native > np.nextafter(native.max(), np.float32(-np.inf))
-    height, width = _bounds(above) or (slice(None), slice(None))
-    return Mask(
-        above[height, width].copy(), rows.start + (height.start or 0), columns.start + (width.start or 0)
-    )
+        height, width = _bounds(above) or (slice(0), slice(0))
+        found = above[height, width].copy(), height.start, width.start
+    inside, first_row, first_column = found
+    return Mask(inside, rows.start + first_row, columns.start + first_column)
 
 
 def _native_range(start: int, length: int, offset: float, scale: float, limit: int) -> range:

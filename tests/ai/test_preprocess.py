@@ -3,7 +3,8 @@ import pytest
 from scipy import ndimage
 
 from ai.errors import NotAChestError
-from ai.preprocess import Letterbox, bilinear_above, network_input, separable_bilinear, separable_smoothed
+from ai.preprocess import Letterbox, network_input, positive_box, separable_bilinear, separable_smoothed
+from ai.segmentation import Mask
 
 
 @pytest.mark.parametrize("shape", [(64, 8300), (8300, 64)])
@@ -19,20 +20,23 @@ def test_film_is_where_the_grid_holds_picture(rows: int, columns: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "rows", "columns"), [((9, 7), 300, 205), ((1, 5), 64, 3), ((40, 40), 10, 65)]
+    ("shape", "rows", "columns"),
+    [((9, 7), 300, 205), ((1, 5), 64, 3), ((5, 1), 3, 64), ((40, 40), 10, 65), ((3, 4), 700, 30)],
 )
-def test_samples_above_a_level_are_those_of_the_sampled_picture(
+def test_the_box_of_samples_above_0_is_cut_out_of_the_sampled_picture(
     shape: tuple[int, int], rows: int, columns: int
 ) -> None:
     image = np.random.default_rng(3).normal(size=shape).astype(np.float32)
+    image[0, 0] = 0  # neither above 0 nor below it
     at = np.linspace(-1, shape[0], rows), np.linspace(-1, shape[1], columns)
-    samples = separable_bilinear(image, *at)
-    above = bilinear_above(image, 0.25, *at)
-    assert above.any()
-    assert (
-        np.array_equal(above, samples > 0.25)
-        or np.abs(samples[above != (samples > 0.25)] - 0.25).max() < 1e-6
-    )
+    for level in (-9, 0, float(np.median(image))):
+        field = image - np.float32(level)
+        expected = Mask.from_dense(separable_bilinear(field.T, *at[::-1]).T > 0)  # columns first, to the bit
+        box, top, left = positive_box(field, *at) or pytest.fail("nothing is above 0")
+        assert expected is not None
+        assert (top, left) == (expected.top, expected.left)
+        assert np.array_equal(box, expected.pixels)
+    assert positive_box(image - 9, *at) is None
 
 
 @pytest.mark.parametrize(("shape", "size"), [((300, 411), 64), ((66, 65), 64), ((50, 700), 32)])

@@ -1,4 +1,4 @@
-"""Coded concepts of the results, and how ours become pydicom's and highdicom's.
+"""Coded concepts of the results, and how ours become pydicom's.
 
 SCT, DCM and UCUM codes were checked against the Standard's tables as pydicom carries them. Where those tables
 hold no code for a concept, a private one of the scheme 99PAXNODE says what is meant; no code is made up in a
@@ -7,7 +7,6 @@ public scheme.
 
 from functools import cache
 
-from highdicom.sr import CodedConcept
 from pydicom import DataElement, Dataset
 from pydicom.tag import BaseTag
 
@@ -153,13 +152,8 @@ def part_of(label: Label) -> Code | None:
 
 
 @cache
-def concept(code: Code) -> CodedConcept:
-    """Return the code as highdicom writes it: one and the same wherever it stands, for nobody changes it."""
-    return CodedConcept(code.value, code.scheme, code.meaning)
-
-
 def code_item(code: Code) -> Dataset:
-    """Return the code as an item of a code sequence (PS3.3 8.8)."""
+    """Return the code as an item of a code sequence (PS3.3 8.8): one and the same, for nobody changes it."""
     item = Dataset()
     item.CodeValue = code.value
     item.CodingSchemeDesignator = code.scheme

@@ -9,6 +9,7 @@ pydicom. The bytes are the same, which tests hold.
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass, field
 from functools import lru_cache
 from io import BytesIO
 
@@ -50,6 +51,19 @@ class _UnusualError(Exception):
     """A form that is pydicom's to write."""
 
 
+@dataclass(frozen=True)
+class _Context:
+    """What is known while one result is written.
+
+    Attributes:
+        encodings: Of its texts.
+        items: The bytes of its items so far, by identity: the same code or reference stands in many places.
+    """
+
+    encodings: Sequence[str]
+    items: dict[int, bytes] = field(default_factory=dict)
+
+
 def file_bytes(result: Dataset) -> bytes:
     """Return a data set with its file meta information as a DICOM file; errors as in `file_pieces`."""
     return b"".join(file_pieces(result))
@@ -84,7 +98,7 @@ def file_pieces(result: Dataset) -> tuple[bytes, ...]:
 def _elements(result: Dataset) -> Iterator[bytes]:
     """Yield the elements in pieces."""
     charset = result.get("SpecificCharacterSet", default_encoding)
-    encodings = convert_encodings(charset)
+    context = _Context(convert_encodings(charset))
     is_corrected, keeps_undecoded = False, _keeps_undecoded(result)
     for tag in sorted(result.keys()):
         if tag & 0xFFFF == GROUP_LENGTH:
@@ -93,7 +107,7 @@ def _elements(result: Dataset) -> Iterator[bytes]:
         if element.VR in AMBIGUOUS_VR:
             correct_ambiguous_vr_element(element, result, is_little_endian=True)
         try:
-            yield from _pieces(element, encodings)
+            yield from _pieces(element, context)
         except _UnusualError:
             if element.VR == "SQ" and not is_corrected:
                 correct_ambiguous_vr(result, is_little_endian=True)
@@ -112,34 +126,38 @@ def _keeps_undecoded(result: Dataset) -> bool:
     )
 
 
-def _pieces(element: DataElement | RawDataElement, encodings: Sequence[str]) -> list[bytes]:
+def _pieces(element: DataElement | RawDataElement, context: _Context) -> list[bytes]:
     if isinstance(element, RawDataElement):
         raise _UnusualError
     value = element.value
     if element.VR in BYTES and isinstance(value, bytes) and value and not element.is_undefined_length:
         odd = len(value) % 2
         return [_prefix(element.tag, element.VR, len(value) + odd), value, b"\0" * odd]
-    return [_element(element, encodings)]
+    return [_element(element, context)]
 
 
-def _item(item: Dataset, encodings: Sequence[str]) -> bytes:
+def _item(item: Dataset, context: _Context) -> bytes:
+    known = context.items.get(id(item))
+    if known is not None:
+        return known
     if getattr(item, "is_undefined_length_sequence_item", False) or "SpecificCharacterSet" in item:
         raise _UnusualError
     elements = item._dict
-    content = b"".join([_element(elements[tag], encodings) for tag in sorted(elements)])
-    return ITEM.pack(0xFFFE, 0xE000, len(content)) + content
+    content = b"".join([_element(elements[tag], context) for tag in sorted(elements)])
+    whole = context.items[id(item)] = ITEM.pack(0xFFFE, 0xE000, len(content)) + content
+    return whole
 
 
-def _element(element: object, encodings: Sequence[str]) -> bytes:
+def _element(element: object, context: _Context) -> bytes:
     if not isinstance(element, DataElement) or element.is_undefined_length:
         raise _UnusualError
     vr, value = element.VR, element.value
     if value is None or value == "":
         content = b""
     elif vr == "SQ":
-        content = b"".join([_item(item, encodings) for item in value])
+        content = b"".join([_item(item, context) for item in value])
     elif vr in PAD:
-        content = _text(value, PAD[vr], encodings)
+        content = _text(value, PAD[vr], context.encodings)
     elif vr in NUMBERS:
         content = _numbers(value, NUMBERS[vr])
     elif vr == "AT" and isinstance(value, BaseTag):

@@ -6,7 +6,7 @@ from pydicom import Dataset
 
 from node.codes import MEASUREMENT_GROUP
 from node.drawings import RECTANGLE_POINTS
-from node.gate import Violation, missing
+from node.gate import Violation, missing, value_of
 
 TYPE_1 = ("CompletionFlag", "VerificationFlag", "ContentSequence", "ContentDate", "ContentTime")
 EVIDENCE = ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
@@ -21,7 +21,7 @@ def report(dataset: Dataset) -> Iterator[Violation]:
     if dataset.VerificationFlag != "UNVERIFIED":
         words = "Verification Flag is not UNVERIFIED, and nobody has verified it"
         yield Violation("SR-VERIFIED", words)
-    for before in _references(dataset.get("PredecessorDocumentsSequence") or []):
+    for before in _references(value_of(dataset, "PredecessorDocumentsSequence") or []):
         if before.ReferencedSOPInstanceUID == dataset.SOPInstanceUID:
             yield Violation("SR-PREDECESSOR", "the report supersedes itself")
     evidence = {
@@ -42,15 +42,16 @@ def _references(studies: list[Dataset]) -> Iterator[Dataset]:
 
 
 def _content(item: Dataset) -> Iterator[Dataset]:
-    for child in item.get("ContentSequence") or []:
+    for child in value_of(item, "ContentSequence") or []:
         yield child
         yield from _content(child)
 
 
 def _drawings(items: list[Dataset]) -> Iterator[Violation]:
-    groups = [item for item in items if item.ValueType == "CONTAINER" and _is_group(item)]
+    groups = [item for item in items if value_of(item, "ValueType") == "CONTAINER" and _is_group(item)]
     drawn = [
-        any(child.ValueType == "SCOORD" for child in group.get("ContentSequence") or []) for group in groups
+        any(value_of(child, "ValueType") == "SCOORD" for child in value_of(group, "ContentSequence") or [])
+        for group in groups
     ]
     if any(drawn) and not all(drawn):
         yield Violation("SR-DRAWING", "a measurement group has no drawing, and others have one")
@@ -59,29 +60,29 @@ def _drawings(items: list[Dataset]) -> Iterator[Violation]:
 
 
 def _is_group(item: Dataset) -> bool:
-    named = item.get("ConceptNameCodeSequence")
+    named = value_of(item, "ConceptNameCodeSequence")
     return bool(named) and named[0].get("CodeValue") == MEASUREMENT_GROUP.value
 
 
 def _refers_to_segment(group: Dataset) -> bool:
     references = (
         reference
-        for child in group.get("ContentSequence") or []
-        for reference in child.get("ReferencedSOPSequence") or []
+        for child in value_of(group, "ContentSequence") or []
+        for reference in value_of(child, "ReferencedSOPSequence") or []
     )
     return any("ReferencedSegmentNumber" in reference for reference in references)
 
 
 def _item(item: Dataset, evidence: set[str]) -> Iterator[Violation]:
-    named = item.get("ConceptNameCodeSequence")
+    named = value_of(item, "ConceptNameCodeSequence")
     name = named[0].get("CodeMeaning", "item") if named else "item"
-    if item.ValueType == "NUM":
+    if value_of(item, "ValueType") == "NUM":
         yield from _number(item, name)
-    elif item.ValueType == "TEXT" and not item.get("TextValue"):
+    elif value_of(item, "ValueType") == "TEXT" and not value_of(item, "TextValue"):
         yield Violation("SR-VALUE", f"{name}: TextValue is missing or empty")
-    elif item.ValueType == "SCOORD":
+    elif value_of(item, "ValueType") == "SCOORD":
         yield from _coordinates(item, name)
-    for reference in item.get("ReferencedSOPSequence") or []:
+    for reference in value_of(item, "ReferencedSOPSequence") or []:
         if reference.ReferencedSOPInstanceUID not in evidence:
             yield Violation("SR-EVIDENCE", f"{name} refers to an object that is not in the evidence")
         if "ReferencedFrameNumber" in reference and "ReferencedSegmentNumber" in reference:
@@ -89,14 +90,14 @@ def _item(item: Dataset, evidence: set[str]) -> Iterator[Violation]:
 
 
 def _number(item: Dataset, name: str) -> Iterator[Violation]:
-    for value in item.get("MeasuredValueSequence") or [Dataset()]:
+    for value in value_of(item, "MeasuredValueSequence") or [Dataset()]:
         for found in missing(value, ("NumericValue", "MeasurementUnitsCodeSequence"), f"{name}: "):
             yield Violation("SR-VALUE", found.words)
 
 
 def _coordinates(item: Dataset, name: str) -> Iterator[Violation]:
-    data = [float(value) for value in item.get("GraphicData") or []]
-    if item.get("GraphicType") == "POLYLINE" and len(data) // 2 in RECTANGLE_POINTS:
+    data = [float(value) for value in value_of(item, "GraphicData") or []]
+    if value_of(item, "GraphicType") == "POLYLINE" and len(data) // 2 in RECTANGLE_POINTS:
         yield Violation("SR-RECTANGLE", f"{name} has {len(data) // 2} points")
     if not data or min(data) < 0:
         yield Violation("SR-BOUNDS", f"{name} lies outside the image, or has no points")

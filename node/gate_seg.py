@@ -8,7 +8,7 @@ from pydicom.encaps import generate_frames
 from pydicom.uid import RLELossless
 
 from node.attributes import CONVERSION_ERRORS
-from node.gate import Violation, missing
+from node.gate import Violation, missing, value_of
 from node.mask_encoding import runs
 
 TYPE_1 = (
@@ -39,19 +39,20 @@ def segmentation(seg: Dataset) -> Iterator[Violation]:
 
 
 def _segments(seg: Dataset) -> Iterator[Violation]:
-    numbers = [segment.get("SegmentNumber") for segment in seg.SegmentSequence]
+    numbers = [value_of(segment, "SegmentNumber") for segment in seg.SegmentSequence]
     if 0 in numbers or any(_is_background(segment) for segment in seg.SegmentSequence):
         yield Violation("SEG-BACKGROUND", "a segment is the background")
     elif numbers != list(range(1, len(numbers) + 1)):
         yield Violation("SEG-NUMBERS", "Segment Numbers do not run from 1 without a gap")
     for segment in seg.SegmentSequence:
-        yield from missing(segment, SEGMENT_TYPE_1, f"segment {segment.get('SegmentNumber')}: ")
+        yield from missing(segment, SEGMENT_TYPE_1, f"segment {value_of(segment, 'SegmentNumber')}: ")
 
 
 def _is_background(segment: Dataset) -> bool:
-    codes = segment.get("SegmentedPropertyTypeCodeSequence") or []
+    codes = value_of(segment, "SegmentedPropertyTypeCodeSequence") or []
     return any(
-        (code.get("CodeValue"), code.get("CodingSchemeDesignator")) == BACKGROUND_TYPE for code in codes
+        (value_of(code, "CodeValue"), value_of(code, "CodingSchemeDesignator")) == BACKGROUND_TYPE
+        for code in codes
     )
 
 
@@ -61,11 +62,11 @@ def _frames(seg: Dataset) -> Iterator[Violation]:
         words = f"Number of Frames {seg.NumberOfFrames} differs from {len(frames)} per-frame items"
         yield Violation("SEG-FRAMES", words)
     if seg.SegmentationType != "LABELMAP":
-        groups = [frame.get("SegmentIdentificationSequence") for frame in frames]
-        shown = {group[0].ReferencedSegmentNumber for group in groups if group}
-        if shown != {segment.get("SegmentNumber") for segment in seg.SegmentSequence}:
+        groups = [value_of(frame, "SegmentIdentificationSequence") for frame in frames]
+        shown = {value_of(group[0], "ReferencedSegmentNumber") for group in groups if group}
+        if shown != {value_of(segment, "SegmentNumber") for segment in seg.SegmentSequence}:
             yield Violation("SEG-FRAMES", "segments and frames do not correspond")
-    if not all(frame.get("DerivationImageSequence") for frame in frames):
+    if not all(value_of(frame, "DerivationImageSequence") for frame in frames):
         yield Violation("SEG-SOURCE", "a frame does not name its source image (Derivation Image Sequence)")
     if seg.get("SegmentsOverlap") not in (("NO",) if seg.SegmentationType == "LABELMAP" else ("YES", "NO")):
         yield Violation("SEG-OVERLAP", f"Segments Overlap is {seg.get('SegmentsOverlap')!s}")

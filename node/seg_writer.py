@@ -4,10 +4,12 @@ A SEG pixel is a pixel of the source: same Rows and Columns, the source in Deriv
 position or orientation that the source does not have (docs/dicom.md has what viewers need beyond that).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from highdicom.color import CIELabColor
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
+from pydicom.tag import BaseTag
 from pydicom.uid import SegmentationStorage
 
 from ai.labels import Label, label
@@ -28,10 +30,12 @@ NOMINAL_THICKNESS_MM = 1.0
 """Slice Thickness, which readers of Pixel Measures expect; a projection has none."""
 
 IDENTITY_ORIENTATION = [1, 0, 0, 0, 1, 0]
-REFERENCED_SEGMENT_NUMBER = 0x0062000B
-SEGMENT_IDENTIFICATION_SEQUENCE = 0x0062000A
-FRAME_LABEL = 0x00209453
-FRAME_CONTENT_SEQUENCE = 0x00209111
+REFERENCED_SEGMENT_NUMBER = BaseTag(0x0062000B)
+SEGMENT_IDENTIFICATION_SEQUENCE = BaseTag(0x0062000A)
+FRAME_LABEL = BaseTag(0x00209453)
+FRAME_CONTENT_SEQUENCE = BaseTag(0x00209111)
+DIMENSION_INDEX_VALUES = BaseTag(0x00209157)
+DERIVATION_IMAGE_SEQUENCE = BaseTag(0x00089124)
 
 BACKGROUND = 0
 """Pixel value of a label map where there is nothing; no segment has it (OHIF 3.13 would shift every name)."""
@@ -101,27 +105,46 @@ def _write_general_image(result: Dataset, source: Source, part: SegPart, options
 
 
 def _segments(labels: Sequence[Label], model: ModelIdentity, uids: UidMaker) -> list[Dataset]:
-    algorithm = Dataset()
-    algorithm.AlgorithmFamilyCodeSequence = [code_item(ARTIFICIAL_INTELLIGENCE)]
-    algorithm.AlgorithmName, algorithm.AlgorithmVersion = model.id[:64], model_version(model)
-    return [_segment(number, item, algorithm, uids) for number, item in enumerate(labels, start=1)]
+    name, version = model.id[:64], model_version(model)
+    segments = []
+    for number, item in enumerate(labels, start=1):
+        segment = Dataset(dict(_of_every_image(item, name, version)))
+        segment.SegmentNumber, segment.TrackingUID = number, uids(f"structure {item.name}")
+        segments.append(segment)
+    return segments
 
 
-def _segment(number: int, item: Label, algorithm: Dataset, uids: UidMaker) -> Dataset:
+@lru_cache(maxsize=1024)
+def _of_every_image(item: Label, name: str, version: str) -> Mapping[BaseTag, DataElement]:
+    """Return what a structure's segment has in the results of every image; nobody changes these elements.
+
+    Args:
+        item: The structure.
+        name: Of the model.
+        version: Of the model.
+    """
     segment = Dataset()
-    segment.SegmentNumber, segment.SegmentLabel = number, item.name
+    segment.SegmentLabel = segment.TrackingID = item.name
     segment.SegmentAlgorithmType = "AUTOMATIC"
-    segment.SegmentAlgorithmName = f"{algorithm.AlgorithmName} {algorithm.AlgorithmVersion}"[:64]
-    segment.SegmentationAlgorithmIdentificationSequence = [algorithm]
+    segment.SegmentAlgorithmName = f"{name} {version}"[:64]
+    segment.SegmentationAlgorithmIdentificationSequence = [_algorithm(name, version)]
     segment.SegmentedPropertyCategoryCodeSequence = [code_item(item.category)]
     property_type = code_item(item.type)
     if item.modifiers:
         modifiers = [code_item(code) for code in item.modifiers]
+        property_type = Dataset({element.tag: element for element in property_type})
         property_type.SegmentedPropertyTypeModifierCodeSequence = modifiers
     segment.SegmentedPropertyTypeCodeSequence = [property_type]
     segment.RecommendedDisplayCIELabValue = list(CIELabColor.from_rgb(*item.colour).value)
-    segment.TrackingID, segment.TrackingUID = item.name, uids(f"structure {item.name}")
-    return segment
+    return {element.tag: element for element in segment}
+
+
+@lru_cache(maxsize=16)
+def _algorithm(name: str, version: str) -> Dataset:
+    algorithm = Dataset()
+    algorithm.AlgorithmFamilyCodeSequence = [code_item(ARTIFICIAL_INTELLIGENCE)]
+    algorithm.AlgorithmName, algorithm.AlgorithmVersion = name, version
+    return algorithm
 
 
 def _write_references(result: Dataset, source: Source) -> None:
@@ -138,14 +161,14 @@ def _source_reference(source: Source) -> Dataset:
     return reference
 
 
-def _derivation(source: Source) -> Dataset:
+def _derivation(source: Source) -> DataElement:
     image = _source_reference(source)
     image.PurposeOfReferenceCodeSequence = [code_item(SOURCE_IMAGE)]
     image.SpatialLocationsPreserved = "YES"
     derivation = Dataset()
     derivation.SourceImageSequence = [image]
     derivation.DerivationCodeSequence = [code_item(SEGMENTATION)]
-    return derivation
+    return DataElement(DERIVATION_IMAGE_SEQUENCE, "SQ", [derivation])
 
 
 def _write_dimensions(result: Dataset, uid: str, is_map: bool) -> None:
@@ -183,16 +206,17 @@ def _pixel_measures(source: Source) -> Dataset:
     return measures
 
 
-def _frame_groups(number: int, derivation: Dataset, is_map: bool) -> Dataset:
-    content, identification, groups = Dataset(), Dataset(), Dataset()
-    content.DimensionIndexValues = [number]
-    groups.FrameContentSequence = [content]
-    groups.DerivationImageSequence = [derivation]
+def _frame_groups(number: int, derivation: DataElement, is_map: bool) -> Dataset:
+    """Return the Functional Groups of a frame; made of elements, for a Segmentation has a hundred such."""
+    content, groups = Dataset(), Dataset({DERIVATION_IMAGE_SEQUENCE: derivation})
+    content[DIMENSION_INDEX_VALUES] = DataElement(DIMENSION_INDEX_VALUES, "UL", [number])
+    groups[FRAME_CONTENT_SEQUENCE] = DataElement(FRAME_CONTENT_SEQUENCE, "SQ", [content])
     if is_map:
         content.FrameLabel = "Label map"
     else:  # PS3.3 C.8.20.3.1: a label map's pixels identify the segment
-        identification.ReferencedSegmentNumber = number
-        groups.SegmentIdentificationSequence = [identification]
+        named = Dataset()
+        named[REFERENCED_SEGMENT_NUMBER] = DataElement(REFERENCED_SEGMENT_NUMBER, "US", number)
+        groups[SEGMENT_IDENTIFICATION_SEQUENCE] = DataElement(SEGMENT_IDENTIFICATION_SEQUENCE, "SQ", [named])
     return groups
 
 

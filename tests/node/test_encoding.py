@@ -20,7 +20,7 @@ from pydicom.uid import (
 )
 
 from ai.stand_in import StandInSegmenter
-from node.encoding import _element, _UnusualError, file_bytes
+from node.encoding import _Context, _element, _UnusualError, file_bytes
 from node.options import OutputOptions
 from node.pipeline import process
 
@@ -78,7 +78,7 @@ def test_results_are_as_pydicom_writes_them(make_dx: MakeDx, options: OutputOpti
         assert by_pydicom(result.dataset) == file_bytes(result.dataset) == result.content
         own = [element for element in result.dataset.elements() if element.VR == "SQ" and element.value]
         assert own
-        assert [_element(element, ["iso8859"]) for element in own]  # none is left to pydicom
+        assert [_element(element, _Context(["iso8859"])) for element in own]  # none is left to pydicom
 
 
 def test_pixel_data_are_not_copied(make_dx: MakeDx) -> None:
@@ -112,7 +112,7 @@ UNUSUAL["group length"].add_new(0x00400000, "UL", 12)
 @pytest.mark.parametrize("name", COMMON)
 def test_common_forms_are_written_directly(name: str) -> None:
     dataset = holding(COMMON[name])
-    assert _element(dataset["ContentSequence"], ["iso8859"])
+    assert _element(dataset["ContentSequence"], _Context(["iso8859"]))
     assert by_pydicom(dataset) == file_bytes(dataset)
 
 
@@ -120,7 +120,7 @@ def test_common_forms_are_written_directly(name: str) -> None:
 def test_unusual_forms_are_left_to_pydicom(name: str) -> None:
     dataset = holding(UNUSUAL[name], SpecificCharacterSet="ISO_IR 100")
     with pytest.raises(_UnusualError):
-        _element(dataset["ContentSequence"], ["latin_1"])
+        _element(dataset["ContentSequence"], _Context(["latin_1"]))
     assert by_pydicom(dataset) == file_bytes(dataset)
 
 

@@ -61,6 +61,17 @@ def outer_edges(mask: Mask, side: str) -> npt.NDArray[np.float64]:
 
     Rows without a pixel hold NaN. A median over SPUR_FRACTION of the height to either side removes spurs.
     """
+    known = _EDGES.setdefault(mask, {})
+    if side not in known:
+        known[side] = _outer_edges(mask, side)
+    return known[side]
+
+
+_EDGES: WeakKeyDictionary[Mask, dict[str, npt.NDArray[np.float64]]] = WeakKeyDictionary()
+"""Of masks that are still in use: most measurements ask for the width of the thorax."""
+
+
+def _outer_edges(mask: Mask, side: str) -> npt.NDArray[np.float64]:
     filled = mask.pixels.any(axis=1)
     if side == "left":
         edges = mask.left + mask.pixels.argmax(axis=1).astype(np.float64)
@@ -69,6 +80,7 @@ def outer_edges(mask: Mask, side: str) -> npt.NDArray[np.float64]:
     window = 2 * int(SPUR_FRACTION * mask.pixels.shape[0]) + 1
     smooth = np.asarray(ndimage.median_filter(edges, window, mode="nearest"), np.float64)
     smooth[~filled] = np.nan
+    smooth.flags.writeable = False
     return smooth
 
 
@@ -131,13 +143,22 @@ _OUTLINES: WeakKeyDictionary[Mask, tuple[tuple[Point, ...], ...]] = WeakKeyDicti
 
 
 def _outlines(mask: Mask) -> Iterator[tuple[Point, ...]]:
+    offset = np.array([mask.left, mask.top], np.float64)
+    for piece in _pieces(mask):
+        yield tuple((float(c), float(r)) for c, r in simplify(trace(piece)) + offset)
+
+
+def _pieces(mask: Mask) -> Iterator[npt.NDArray[np.bool_]]:
+    """Yield the pieces of a mask that get an outline, the largest first, each in the crop of the whole."""
+    if mask.largest_piece == 1:
+        yield mask.pixels
+        return
     pieces, count = ndimage.label(mask.pixels)
     areas = np.bincount(pieces.ravel(), minlength=count + 1)
     areas[0] = 0
     wanted = [p for p in np.argsort(-areas, kind="stable") if areas[p] >= max(1, PIECE_FRACTION * mask.area)]
-    offset = np.array([mask.left, mask.top], np.float64)
     for piece in wanted or [int(areas.argmax())]:
-        yield tuple((float(c), float(r)) for c, r in simplify(trace(pieces == piece)) + offset)
+        yield pieces == piece
 
 
 def trace(pixels: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
@@ -208,29 +229,49 @@ def _needed(path: npt.NDArray[np.float64], least: float) -> npt.NDArray[np.float
     A point is kept if it and every point at which the path was split before it stick out by more.
     """
     far = int(np.hypot(*(path - path[0]).T).argmax())
+    closed = np.concatenate([path, path[:1]])
     needed = np.zeros(len(path))
     needed[[0, far]] = np.inf
-    spans = [(0, far, np.inf), (far, len(path), np.inf)]
-    while spans:
-        first, last, before = spans.pop()
-        if last - first < 2:
-            continue
-        distances = _distances(path[first + 1 : last], path[first], path[last % len(path)])
-        split = int(distances.argmax())
-        if distances[split] > least:
-            at, up_to = first + 1 + split, min(before, float(distances[split]))
-            needed[at] = up_to
-            spans += [(first, at, up_to), (at, last, up_to)]
+    first, last, before = np.array([0, far]), np.array([far, len(path)]), np.full(2, np.inf)
+    while (wide := last - first >= 2).any():
+        first, last, before = first[wide], last[wide], before[wide]
+        split, distance = _farthest(closed, first, last)
+        kept = distance > least
+        first, last, split = first[kept], last[kept], split[kept]
+        up_to = needed[split] = np.minimum(before, distance)[kept]
+        first, last = np.concatenate([first, split]), np.concatenate([split, last])
+        before = np.concatenate([up_to, up_to])
     return needed
+
+
+def _farthest(
+    path: npt.NDArray[np.float64], first: npt.NDArray[np.intp], last: npt.NDArray[np.intp]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
+    """Return of spans of a path the point between their ends that is farthest from the chord, and how far.
+
+    Args:
+        path: (points, 2).
+        first: Where each span begins.
+        last: Where it ends, two points on or more.
+    """
+    inner = last - first - 1
+    starts = np.cumsum(inner) - inner
+    span = np.repeat(np.arange(len(inner)), inner)
+    at = np.arange(len(span)) - starts[span] + first[span] + 1
+    distances = _distances(path[at], path[first][span], path[last][span])
+    largest = np.maximum.reduceat(distances, starts)
+    found = np.flatnonzero(distances == largest[span])
+    return at[found[np.searchsorted(found, starts)]], largest
 
 
 def _distances(
     points: npt.NDArray[np.float64], first: npt.NDArray[np.float64], last: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Return the distance of each point from the chord."""
-    along = last - first
-    length = float(np.hypot(*along))
-    offset = points - first
-    if not length:
-        return np.asarray(np.hypot(*offset.T), np.float64)
-    return np.asarray(np.abs(along[0] * offset[:, 1] - along[1] * offset[:, 0]) / length, np.float64)
+    """Return the distance of each point from its chord, or from the point that a chord of no length is."""
+    along, offset = last - first, points - first
+    length = np.hypot(*along.T)
+    is_point = length == 0
+    across = np.abs(along[:, 0] * offset[:, 1] - along[:, 1] * offset[:, 0])
+    away = across / np.where(is_point, 1, length)
+    away[is_point] = np.hypot(*offset[is_point].T)
+    return np.asarray(away, np.float64)

@@ -18,8 +18,9 @@ def concept(code: Code) -> hd.CodedConcept:
 
 
 def with_content(item: Dataset, *children: Dataset) -> Dataset:
-    item.ContentSequence = list(children)
-    return item
+    whole = Dataset({element.tag: element for element in item})  # theirs takes nothing but its own
+    whole.ContentSequence = list(children)
+    return whole
 
 
 SOURCE = image(NAME, DigitalXRayImageStorageForPresentation, "1.2.3", Relation.SELECTED_FROM)

@@ -176,7 +176,9 @@ def put_sides_right(
 
 def _swapped(masks: dict[str, Mask], pair: tuple[str, str]) -> bool:
     right, left = (masks.get(name) for name in pair)
-    return right is not None and left is not None and right.centroid[0] > left.centroid[0]
+    if right is None or left is None or right.right <= left.left:  # then so do the centres
+        return False
+    return right.centroid[0] > left.centroid[0]
 
 
 def side_pairs() -> tuple[tuple[str, str], ...]:

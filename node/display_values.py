@@ -154,9 +154,9 @@ def _stretched(values: Values, sample: Values) -> tuple[Values, Window]:
     if high <= low:
         low, high = float(values.min()), float(values.max())
     window = Window(float(low + high) / 2 + 0.5, float(high - low) + 1)  # PS3.3 C.11.2.1.2.1
-    return np.asarray(
-        np.clip((values - np.float32(low)) / np.float32(max(high - low, 1e-6)), 0, 1), np.float32
-    ), window
+    stretched = values - np.float32(low)
+    stretched /= np.float32(max(high - low, 1e-6))
+    return np.clip(stretched, 0, 1, out=stretched), window
 
 
 def _is_inverted(dataset: Dataset, notes: list[str]) -> bool:

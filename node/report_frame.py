@@ -96,7 +96,7 @@ class ReportFrame:
     ) -> None:
         self.source = source
         self.segmentation = segmentation
-        self._segs = segs
+        self._segs = [(seg, _numbers_of(seg)) for seg in segs]
         self._options = options
         self._predecessors = predecessors
         self.uids: UidMaker = uids_of(source, segmentation.model, options)
@@ -130,7 +130,7 @@ class ReportFrame:
         result = report_document(
             CLASSES.get(self._options.report, Comprehensive3DSRStorage),
             container(codes.REPORT_TITLE, content, None, TEMPLATE),
-            [Reference.to(dataset) for dataset in (self.source.dataset, *self._segs)],
+            [Reference.to(dataset) for dataset in (self.source.dataset, *(seg for seg, _ in self._segs))],
             before.reference(str(self.source.dataset.StudyInstanceUID)) if before else None,
         )
         model = self.segmentation.model
@@ -199,23 +199,22 @@ class ReportFrame:
         Label maps are left out, and stand in the evidence alone: DCMTK 3.6.7 refuses a report of which an
         item refers to one, and dciodvfy does not know that they have segments.
         """
-        wanted = set(structures)
         items = []
-        for seg in self._segs:
+        for seg, numbers in self._segs:
             if seg.SOPClassUID == LABEL_MAP_STORAGE:
                 continue
-            numbers = [int(s.SegmentNumber) for s in seg.SegmentSequence if s.SegmentLabel in wanted]
-            if numbers:
-                items.append(_segments_measured(seg, numbers))
+            if held := sorted({numbers[name] for name in structures if name in numbers}):
+                items.append(_segments_measured(seg, held))
         return items
 
     def segment(self, structure: str) -> tuple[Dataset, int] | None:
         """Return the Segmentation that holds a structure, and its segment's number there."""
-        for seg in self._segs:
-            for segment in seg.SegmentSequence:
-                if segment.SegmentLabel == structure:
-                    return seg, int(segment.SegmentNumber)
-        return None
+        return next(((seg, numbers[structure]) for seg, numbers in self._segs if structure in numbers), None)
+
+
+def _numbers_of(seg: Dataset) -> dict[str, int]:
+    """Return the Segment Number of each structure."""
+    return {str(segment.SegmentLabel): int(segment.SegmentNumber) for segment in seg.SegmentSequence}
 
 
 def _model_name(model: ModelIdentity) -> str:

@@ -46,8 +46,9 @@ class Window:
             exponent = np.clip(-4 * (values - np.float32(self.center)) / np.float32(self.width), -60, 60)
             return np.asarray(1 / (1 + np.exp(exponent)), np.float32)
         low, high = self.edges
-        scaled = (values - np.float32(low)) / np.float32(max(high - low, 1e-6))
-        return np.asarray(np.clip(scaled, 0, 1), np.float32)
+        scaled = values - np.float32(low)
+        scaled /= np.float32(max(high - low, 1e-6))
+        return np.clip(scaled, 0, 1, out=scaled)
 
     @property
     def edges(self) -> tuple[float, float]:

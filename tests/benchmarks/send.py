@@ -73,7 +73,7 @@ class Turn:
 
 def measure(bench: Bench) -> list[Figure]:
     """Return how long sending takes, and what it needs, for each load."""
-    with tempfile.TemporaryDirectory() as name, _storescp() as port:
+    with tempfile.TemporaryDirectory() as name, throwing_away() as port:
         senders = {
             OURS: lambda objects: _here(lambda: _ours(port, objects)),
             PYNETDICOM: lambda objects: _here(lambda: _pynetdicom(port, objects)),
@@ -132,7 +132,8 @@ def _written(folder: Path, load: Load, bench: Bench) -> list[Outgoing]:
 
 
 @contextmanager
-def _storescp() -> Iterator[int]:
+def throwing_away() -> Iterator[int]:
+    """Yield the port of a storescp that keeps nothing; NotInstalledError where there is none."""
     port = free_port()
     command = [found("storescp"), "--fork", "--ignore", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

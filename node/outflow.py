@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import C_STORE_RQ
@@ -135,6 +136,8 @@ class OutgoingProvider(DIMSEServiceProvider):
         stream = DataSetStream(*primitive._dataset_path, context_id, longest, patience_s)
         message = C_STORE_RQ()
         message.primitive_to_message(primitive)
+        message.context_id = context_id
+        evt.trigger(self.assoc, evt.EVT_DIMSE_SENT, {"message": message})
         message._data_set_path = None  # it has been told that there is one
         for unit in message.encode_msg(context_id, longest):
             self.dul.send_pdu(unit)

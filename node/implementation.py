@@ -10,6 +10,8 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
+from node.connections import mend_sockets
+from node.late_abort import close_on_late_abort
 from node.outflow import stream_data_sets
 from node.turn import TAKES_TURNS
 
@@ -54,6 +56,8 @@ class Entity(AE):
 
 def application_entity(ae_title: str) -> Entity:
     """Return an application entity that names this program in its associations."""
+    close_on_late_abort()
+    mend_sockets()
     ae = Entity(ae_title)
     ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME

@@ -25,7 +25,6 @@ from node.contexts import LABEL_MAP_NAME, LABEL_MAP_STORAGE
 from node.errors import TlsError
 from node.handshake import connection_problem
 from node.implementation import application_entity
-from node.late_abort import close_on_late_abort
 from node.outcome import Outcome, Verdict, judge
 from node.outflow import read_failure
 from node.rejection import rejection
@@ -51,7 +50,6 @@ DIAGNOSIS_S = 2.0
 
 # Result files are sent as they lie on disk, in pieces, never decoded.
 _config.STORE_SEND_CHUNKED_DATASET = True
-close_on_late_abort()
 
 
 @dataclass(frozen=True)

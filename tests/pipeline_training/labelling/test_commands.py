@@ -24,11 +24,12 @@ application.command("train-labeller")(train_labeller)
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A block of tissue around two of air, larger than the least of lungs, on the working grid of 1.5 mm."""
+    """A block of tissue around two of air that are lungs by their size, and one of bone, on a grid of 1.5 mm."""
     hu, labels = np.full((108, 64, 120), 40, np.int16), np.zeros((108, 64, 120), np.uint8)
     for number, columns in enumerate((slice(11, 48), slice(72, 109)), start=1):
         hu[11:96, 13:56, columns] = -850
         labels[11:96, 13:56, columns] = number
+    hu[21:85, 5:8, 48:69] = 600
     folder = tmp_path_factory.mktemp("cases") / "body"
     names = {1: "lung_upper_lobe_right", 2: "lung_upper_lobe_left"}
     write_case(folder, LabelMap("body", labels, names, hu, 1.5, vocabulary=frozenset(names.values())))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from pydicom import Dataset
 
 from ai.stand_in import StandInSegmenter
@@ -50,6 +51,12 @@ class Browser(httpx.Client):
     def submit(self, path: str, **fields: str) -> httpx.Response:
         """Send a form of a page."""
         return self.post(path, data={"csrf": self.csrf, **fields})
+
+
+@pytest.fixture(autouse=True)
+def _passwords_are_hashed_in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the same form as by the node, at the least cost that argon2id knows."""
+    monkeypatch.setattr("node.web.accounts.HASHER", PasswordHasher(1, memory_cost=8, parallelism=1))
 
 
 @pytest.fixture

@@ -36,7 +36,10 @@ bundle = "stand-in"
 
 
 class Browser(httpx.Client):
-    """Talks to a console as a browser does: with cookies, and the token of the page in its forms."""
+    """Talks to a console as a browser does: with cookies, and the token of the page in its forms.
+
+    Consoles of tests speak no TLS: without `verify` no certificates are read, which takes longer than an answer.
+    """
 
     def log_in(self, name: str, password: str = PASSWORD) -> httpx.Response:
         """Send the form of the login page."""
@@ -85,14 +88,16 @@ def node(settings_file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]
 def stranger(node: Node) -> Iterator[Browser]:
     """Nobody that the node knows."""
     assert node.web is not None
-    with Browser(base_url=f"http://127.0.0.1:{node.web.port}", trust_env=False, timeout=60) as browser:
+    with Browser(
+        base_url=f"http://127.0.0.1:{node.web.port}", trust_env=False, timeout=60, verify=False
+    ) as browser:
         yield browser
 
 
 def logged_in(node: Node, role: Role) -> Browser:
     """Return the browser of somebody who has logged in."""
     assert node.web is not None
-    browser = Browser(base_url=f"http://127.0.0.1:{node.web.port}", trust_env=False, timeout=60)
+    browser = Browser(base_url=f"http://127.0.0.1:{node.web.port}", trust_env=False, timeout=60, verify=False)
     assert browser.log_in(role.value).status_code == 303
     return browser
 

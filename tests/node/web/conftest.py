@@ -38,7 +38,7 @@ bundle = "stand-in"
 class Browser(httpx.Client):
     """Talks to a console as a browser does: with cookies, and the token of the page in its forms.
 
-    Consoles of tests speak no TLS: without `verify` no certificates are read, which takes longer than an answer.
+    No console of the tests speaks TLS, so no certificates are read, which takes longer than an answer.
     """
 
     def log_in(self, name: str, password: str = PASSWORD) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""The two commands as a user meets them: a block body teaches, a CT is labelled, a second run finds it done."""
+"""The two commands as a user meets them: a body teaches, a CT is labelled, a second run finds it done."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ application.command("train-labeller")(train_labeller)
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A block of tissue around two of air that are lungs by their size, and one of bone, on a grid of 1.5 mm."""
+    """A block of tissue around two of air, lungs by their size, and one of bone; voxels of 1.5 mm."""
     hu, labels = np.full((108, 64, 120), 40, np.int16), np.zeros((108, 64, 120), np.uint8)
     for number, columns in enumerate((slice(11, 48), slice(72, 109)), start=1):
         hu[11:96, 13:56, columns] = -850

@@ -1,6 +1,7 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy import ndimage
 
 from ai.mask_geometry import (
     MAX_OUTLINE_POINTS,
@@ -10,6 +11,7 @@ from ai.mask_geometry import (
     level_edges,
     outer_edges,
     outlines,
+    simplify,
     trace,
     vertical_extent,
 )
@@ -143,3 +145,33 @@ def test_borders_that_cut_a_mask_off_are_named() -> None:
     dense[:, [0, -1]] = False
     assert cut_off(as_mask(dense), (60, 90))
     assert not cut_off(as_mask(dense), (60, 90), at_top=False)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.59, 0.8, 1.0])
+def test_pieces_from_runs_are_those_of_a_labelled_picture(share: float) -> None:
+    for shape in ((1, 9), (9, 1), (40, 33)):
+        pixels = np.random.default_rng(7).random(shape) < share
+        numbered, _ = ndimage.label(pixels)
+        largest = int(np.bincount(numbered.ravel())[1:].max())
+        assert Mask(pixels, 0, 0).largest_piece == largest / np.count_nonzero(pixels)
+
+
+def test_a_simplified_path_is_that_of_douglas_and_peucker() -> None:
+    turn = np.linspace(0, 2 * np.pi, 300, endpoint=False)
+    radius = 50 + np.random.default_rng(8).normal(size=turn.size) * 0.3
+    path = np.stack([radius * np.cos(turn), 0.5 * radius * np.sin(turn)], axis=1)
+    far = int(np.hypot(*(path - path[0]).T).argmax())
+    closed = np.concatenate([path, path[:1]])
+    wanted = [*_kept(closed, 0, far), *_kept(closed, far, len(path))]
+    assert np.array_equal(simplify(path), path[wanted])
+    assert 10 < len(wanted) < 200
+
+
+def _kept(path: npt.NDArray[np.float64], first: int, last: int) -> list[int]:
+    """Return the points of a span that are kept at half a pixel, its last one left out."""
+    along, offset = path[last] - path[first], path[first + 1 : last] - path[first]
+    away = np.abs(along[0] * offset[:, 1] - along[1] * offset[:, 0]) / np.hypot(*along)
+    if not away.size or away.max() <= 0.5:
+        return [first]
+    split = first + 1 + int(away.argmax())
+    return [*_kept(path, first, split), *_kept(path, split, last)]

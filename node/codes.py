@@ -1,4 +1,4 @@
-"""Coded concepts of the results, and how ours become pydicom's.
+"""Coded concepts of the results, and how ours become pydicom's and highdicom's.
 
 SCT, DCM and UCUM codes were checked against the Standard's tables as pydicom carries them. Where those tables
 hold no code for a concept, a private one of the scheme 99PAXNODE says what is meant; no code is made up in a
@@ -7,6 +7,7 @@ public scheme.
 
 from functools import cache
 
+from highdicom.sr import CodedConcept
 from pydicom import DataElement, Dataset
 from pydicom.tag import BaseTag
 
@@ -149,6 +150,12 @@ def side_of(label: Label) -> Code | None:
 def part_of(label: Label) -> Code | None:
     """Return the modifier of a label that is not its laterality, such as "Upper"."""
     return next((code for code in label.modifiers if code not in SIDES), None)
+
+
+@cache
+def concept(code: Code) -> CodedConcept:
+    """Return the code as highdicom writes it: one and the same wherever it stands, for nobody changes it."""
+    return CodedConcept(code.value, code.scheme, code.meaning)
 
 
 @cache

@@ -1,6 +1,6 @@
 """The SR Document modules around a report's content (PS3.3 C.17.1 to C.17.3)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pydicom import Dataset
@@ -10,6 +10,10 @@ from pydicom.uid import UID
 from node.attributes import CONVERSION_ERRORS, extent
 from node.identity import verbatim_item
 from node.limits import MAX_COPIED_BYTES, MAX_COPIED_ELEMENTS
+
+SEPARATE = "SEPARATE"
+"""Continuity of Content: every item stands for itself, so that programs that show a report name each one."""
+
 
 REQUEST_TYPE_2 = (
     *("PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest"),
@@ -57,10 +61,12 @@ def report_document(
 
     Args:
         sop_class: Comprehensive or Comprehensive 3D SR.
-        root: The root content item.
+        root: The root content item; its containers are made to keep their items apart.
         evidence: Every object that the content refers to; all are of one study.
         predecessor: The document that this one supersedes.
     """
+    for item in _containers(root):
+        item.ContinuityOfContent = SEPARATE
     result = Dataset()
     result.SOPClassUID = sop_class
     for keyword in ("ValueType", "ConceptNameCodeSequence", "ContinuityOfContent", "ContentTemplateSequence"):
@@ -108,6 +114,13 @@ def _request(stated: Dataset, identity: Dataset) -> Dataset:
     if "RequestedProcedureCodeSequence" not in request:
         request.RequestedProcedureCodeSequence = []
     return request
+
+
+def _containers(item: Dataset) -> Iterator[Dataset]:
+    if item.ValueType == "CONTAINER":
+        yield item
+    for child in item.get("ContentSequence") or []:
+        yield from _containers(child)
 
 
 def _by_study(references: Iterable[Reference]) -> list[Dataset]:

@@ -3,13 +3,31 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from highdicom.sr import (
+    AlgorithmIdentification,
+    CodeContentItem,
+    ContainerContentItem,
+    ContentSequence,
+    DeviceObserverIdentifyingAttributes,
+    FindingSite,
+    ImageContentItem,
+    MeasurementReport,
+    MeasurementsAndQualitativeEvaluations,
+    ObservationContext,
+    ObserverContext,
+    PlanarROIMeasurementsAndQualitativeEvaluations,
+    RelationshipTypeValues,
+    TextContentItem,
+    TrackingIdentifier,
+)
 from pydicom import Dataset
+from pydicom.sr.codedict import codes as standard_codes
 from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage
 
 from ai.labels import Code, label
 from ai.segmentation import ModelIdentity, Segmentation
 from node import codes
-from node.content_items import Relation, coded, container, image, text, uid_reference
+from node.codes import concept
 from node.contexts import LABEL_MAP_STORAGE
 from node.identity import UidMaker
 from node.options import OutputOptions
@@ -27,26 +45,8 @@ from node.result_header import (
 
 DEVICE_KIND = "device"
 
-LANGUAGE = Code("121049", "DCM", "Language of Content Item and Descendants")
-ENGLISH = Code("en-US", "RFC5646", "English (United States)")
-OBSERVER_TYPE, DEVICE = Code("121005", "DCM", "Observer Type"), Code("121007", "DCM", "Device")
-DEVICE_UID = Code("121012", "DCM", "Device Observer UID")
-DEVICE_NAME = Code("121013", "DCM", "Device Observer Name")
-DEVICE_MANUFACTURER = Code("121014", "DCM", "Device Observer Manufacturer")
-DEVICE_MODEL = Code("121015", "DCM", "Device Observer Model Name")
-DEVICE_SERIAL_NUMBER = Code("121016", "DCM", "Device Observer Serial Number")
-PROCEDURE = Code("121058", "DCM", "Procedure reported")
-TRACKING_IDENTIFIER = Code("112039", "DCM", "Tracking Identifier")
-TRACKING_UID = Code("112040", "DCM", "Tracking Unique Identifier")
-FINDING_CATEGORY = Code("276214006", "SCT", "Finding category")
-FINDING = Code("121071", "DCM", "Finding")
-FINDING_SITE = Code("363698007", "SCT", "Finding Site")
-LATERALITY = Code("272741003", "SCT", "Laterality")
-PART = Code("106233006", "SCT", "Topographical modifier")
-ALGORITHM_VERSION = Code("111003", "DCM", "Algorithm Version")
-
-TEMPLATE, GROUP_TEMPLATE = "1500", "1410"
-"""Measurement Report, and Planar ROI Measurements and Qualitative Evaluations (PS3.16)."""
+Group = PlanarROIMeasurementsAndQualitativeEvaluations
+Remark = TextContentItem | CodeContentItem
 
 CLASSES = {"comprehensive-3d": Comprehensive3DSRStorage, "comprehensive": ComprehensiveSRStorage}
 """The SOP class of a report by the option `report`."""
@@ -96,18 +96,16 @@ class ReportFrame:
     ) -> None:
         self.source = source
         self.segmentation = segmentation
-        self._segs = [(seg, _numbers_of(seg)) for seg in segs]
+        self._segs = segs
         self._options = options
         self._predecessors = predecessors
         self.uids: UidMaker = uids_of(source, segmentation.model, options)
-        model = segmentation.model
-        self._algorithm = (
-            text(codes.ALGORITHM_NAME, model.id, Relation.CONCEPT_MODIFIER),
-            text(ALGORITHM_VERSION, model_version(model), Relation.CONCEPT_MODIFIER),
+        self.algorithm = AlgorithmIdentification(
+            name=segmentation.model.id, version=model_version(segmentation.model)
         )
 
     def document(
-        self, kind: ResultKind, title: str, groups: Sequence[Dataset], remarks: Sequence[Dataset]
+        self, kind: ResultKind, title: str, groups: Sequence[Group], remarks: Sequence[Remark]
     ) -> Dataset:
         """Return a report, finished.
 
@@ -117,20 +115,21 @@ class ReportFrame:
             groups: Measurement groups; without any, the report consists of its remarks.
             remarks: Items for Qualitative Evaluations.
         """
-        content = [
-            coded(LANGUAGE, ENGLISH, Relation.CONCEPT_MODIFIER),
-            *self._observer(),
-            coded(PROCEDURE, codes.PROCEDURE_REPORTED, Relation.CONCEPT_MODIFIER),
-        ]
-        if groups:
-            content.append(container(codes.IMAGING_MEASUREMENTS, groups))
+        content = MeasurementReport(
+            observation_context=self._observer(),
+            procedure_reported=concept(codes.PROCEDURE_REPORTED),
+            imaging_measurements=list(groups) or [self._placeholder()],
+            title=concept(codes.REPORT_TITLE),
+        )
+        if not groups:
+            _remove_measurements(content[0])
         if remarks:
-            content.append(container(codes.QUALITATIVE_EVALUATIONS, remarks))
+            content[0].ContentSequence.append(_qualitative_evaluations(remarks))
         before = self._superseded(kind)
         result = report_document(
             CLASSES.get(self._options.report, Comprehensive3DSRStorage),
-            container(codes.REPORT_TITLE, content, None, TEMPLATE),
-            [Reference.to(dataset) for dataset in (self.source.dataset, *(seg for seg, _ in self._segs))],
+            content[0],
+            [Reference.to(dataset) for dataset in (self.source.dataset, *self._segs)],
             before.reference(str(self.source.dataset.StudyInstanceUID)) if before else None,
         )
         model = self.segmentation.model
@@ -144,29 +143,10 @@ class ReportFrame:
         write_file_meta(result)
         return result
 
-    def group(
-        self,
-        name: str,
-        uid: str,
-        structures: Sequence[str],
-        finding: Sequence[Dataset],
-        told: Sequence[Dataset],
-    ) -> Dataset:
-        """Return a measurement group (PS3.16 TID 1410).
-
-        Args:
-            name: Its Tracking Identifier.
-            uid: Its Tracking Unique Identifier.
-            structures: Where it was found.
-            finding: Items that say what was found.
-            told: Measurements, and the region or the segment that they are of.
-        """
-        tracked = (
-            text(TRACKING_IDENTIFIER, name, Relation.CONTEXT),
-            uid_reference(TRACKING_UID, uid, Relation.CONTEXT),
-        )
-        content = [*tracked, *finding, *finding_sites(structures), *self._algorithm, *told]
-        return container(codes.MEASUREMENT_GROUP, content, template=GROUP_TEMPLATE)
+    def _placeholder(self) -> MeasurementsAndQualitativeEvaluations:
+        """Return a group for highdicom, which builds no report without one; it is taken out again."""
+        identifier = TrackingIdentifier(uid=self.uids("nothing"), identifier="nothing")
+        return MeasurementsAndQualitativeEvaluations(tracking_identifier=identifier)
 
     def _superseded(self, kind: ResultKind) -> Predecessor | None:
         """Return the latest report of this kind that another model or configuration made.
@@ -178,60 +158,92 @@ class ReportFrame:
         others = [report for report in self._predecessors if report.series_instance_uid != own]
         return next((report for report in reversed(others) if report.kind == str(kind)), None)
 
-    def _observer(self) -> list[Dataset]:
+    def _observer(self) -> ObservationContext:
         """Return who observed, TID 1002 and 1004: one device for all images that a model was run on."""
         model = self.segmentation.model
-        told = {
-            DEVICE_NAME: f"paxnode {software_version()}",
-            DEVICE_MANUFACTURER: MANUFACTURER,
-            DEVICE_MODEL: _model_name(model),
-            DEVICE_SERIAL_NUMBER: model.sha256[:16],
-        }
-        return [
-            coded(OBSERVER_TYPE, DEVICE, Relation.CONTEXT),
-            uid_reference(DEVICE_UID, self.uids.of_model(DEVICE_KIND), Relation.CONTEXT),
-            *(text(name, value, Relation.CONTEXT) for name, value in told.items()),
-        ]
+        device = DeviceObserverIdentifyingAttributes(
+            uid=self.uids.of_model(DEVICE_KIND),
+            name=f"paxnode {software_version()}",
+            manufacturer_name=MANUFACTURER,
+            model_name=_model_name(model),
+            serial_number=model.sha256[:16],
+        )
+        return ObservationContext(
+            observer_device_context=ObserverContext(
+                observer_type=standard_codes.DCM.Device, observer_identifying_attributes=device
+            )
+        )
 
-    def segments_measured(self, structures: Iterable[str]) -> list[Dataset]:
+    def segments_measured(self, structures: Iterable[str]) -> list[ImageContentItem]:
         """Return references to the segments of structures, one for each Segmentation that holds some.
 
         Label maps are left out, and stand in the evidence alone: DCMTK 3.6.7 refuses a report of which an
         item refers to one, and dciodvfy does not know that they have segments.
         """
+        wanted = set(structures)
         items = []
-        for seg, numbers in self._segs:
+        for seg in self._segs:
             if seg.SOPClassUID == LABEL_MAP_STORAGE:
                 continue
-            if held := sorted({numbers[name] for name in structures if name in numbers}):
-                items.append(_segments_measured(seg, held))
+            numbers = [int(s.SegmentNumber) for s in seg.SegmentSequence if s.SegmentLabel in wanted]
+            if numbers:
+                items.append(_segments_measured(seg, numbers))
         return items
 
     def segment(self, structure: str) -> tuple[Dataset, int] | None:
         """Return the Segmentation that holds a structure, and its segment's number there."""
-        return next(((seg, numbers[structure]) for seg, numbers in self._segs if structure in numbers), None)
-
-
-def _numbers_of(seg: Dataset) -> dict[str, int]:
-    """Return the Segment Number of each structure."""
-    return {str(segment.SegmentLabel): int(segment.SegmentNumber) for segment in seg.SegmentSequence}
+        for seg in self._segs:
+            for segment in seg.SegmentSequence:
+                if segment.SegmentLabel == structure:
+                    return seg, int(segment.SegmentNumber)
+        return None
 
 
 def _model_name(model: ModelIdentity) -> str:
     return f"{model.id} {model_version(model)}"
 
 
-def finding_sites(structures: Iterable[str]) -> list[Dataset]:
+def _remove_measurements(root: Dataset) -> None:
+    """Take out Imaging Measurements: a report may consist of remarks alone (PS3.16 TID 1500)."""
+    name = codes.IMAGING_MEASUREMENTS.value
+    kept = [item for item in root.ContentSequence if item.ConceptNameCodeSequence[0].CodeValue != name]
+    root.ContentSequence = ContentSequence(kept)
+
+
+def finding_sites(structures: Iterable[str]) -> list[FindingSite]:
     """Return where structures lie, each site once, with side and part."""
-    sites = []
+    sites: dict[tuple[Code, Code | None, Code | None], FindingSite] = {}
     for name in structures:
         item = label(name)
-        said = ((LATERALITY, codes.side_of(item)), (PART, codes.part_of(item)))
-        children = tuple((name, code) for name, code in said if code)
-        sites.append(coded(FINDING_SITE, item.type, Relation.CONCEPT_MODIFIER, children))
-    return list({id(site): site for site in sites}.values())
+        key = (item.type, codes.side_of(item), codes.part_of(item))
+        side, part = (concept(code) if code else None for code in key[1:])
+        sites[key] = FindingSite(concept(item.type), laterality=side, topographical_modifier=part)
+    return list(sites.values())
 
 
-def _segments_measured(seg: Dataset, numbers: list[int]) -> Dataset:
-    where = (str(seg.SOPClassUID), str(seg.SOPInstanceUID))
-    return image(codes.SOURCE_OF_MEASUREMENT, *where, Relation.INFERRED_FROM, numbers)
+def _segments_measured(seg: Dataset, numbers: list[int]) -> ImageContentItem:
+    return ImageContentItem(
+        name=concept(codes.SOURCE_OF_MEASUREMENT),
+        referenced_sop_class_uid=seg.SOPClassUID,
+        referenced_sop_instance_uid=seg.SOPInstanceUID,
+        referenced_segment_numbers=numbers,
+        relationship_type=RelationshipTypeValues.INFERRED_FROM,
+    )
+
+
+def text_item(name: Code, value: str) -> TextContentItem:
+    """Return a remark in words."""
+    return TextContentItem(concept(name), value, RelationshipTypeValues.CONTAINS)
+
+
+def code_content(name: Code, value: Code) -> CodeContentItem:
+    """Return a remark as a code."""
+    return CodeContentItem(concept(name), concept(value), RelationshipTypeValues.CONTAINS)
+
+
+def _qualitative_evaluations(items: Sequence[Remark]) -> ContainerContentItem:
+    container = ContainerContentItem(
+        concept(codes.QUALITATIVE_EVALUATIONS), relationship_type=RelationshipTypeValues.CONTAINS
+    )
+    container.ContentSequence = ContentSequence(items)
+    return container

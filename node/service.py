@@ -1,6 +1,5 @@
 """The node as it runs: its parts, the order in which they start and stop, and the signals that it knows."""
 
-import gc
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -214,7 +213,6 @@ class Node:
         if watch is not None:
             signal.signal(signal.SIGHUP, lambda _number, _frame: watch.ask())
         self.start()
-        gc.freeze()  # what is loaded by now stays: it need not be looked through for each image
         if watch is not None:
             watch.start()
         _first_in(told)

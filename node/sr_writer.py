@@ -7,22 +7,25 @@ was not computed, what the picture shows and every remark stand in the template'
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from highdicom.sr import (
+    GraphicTypeValues,
+    ImageRegion,
+    PlanarROIMeasurementsAndQualitativeEvaluations,
+    SourceImageForRegion,
+    TrackingIdentifier,
+)
+from highdicom.sr import Measurement as MeasurementItem
 from pydicom import Dataset
 
-from ai.labels import Code, label
+from ai.labels import label
 from ai.measurement import Finding, Measurement, Measurements
 from node import codes
-from node.codes import concept_of
-from node.content_items import Relation, coded, image, number, polyline, text
+from node.codes import concept, concept_of
 from node.drawings import Figure, Points, figures
-from node.report_frame import FINDING, ReportFrame, finding_sites
+from node.report_frame import Group, Remark, ReportFrame, code_content, finding_sites, text_item
 from node.result_header import REPORT
 
 TITLE = "Chest measurements (AI)"
-
-IMAGE_REGION = Code("111030", "DCM", "Image Region")
-SOURCE = Code("260753009", "SCT", "Source")
-DERIVATION = Code("121401", "DCM", "Derivation")
 
 
 def write_report(frame: ReportFrame, measurements: Measurements) -> Dataset:
@@ -36,55 +39,66 @@ def write_report(frame: ReportFrame, measurements: Measurements) -> Dataset:
     return frame.document(REPORT, TITLE, groups, list(_remarks(frame, measurements)))
 
 
-def _group(frame: ReportFrame, figure: Figure) -> Dataset:
+def _group(frame: ReportFrame, figure: Figure) -> Group:
     names = [measurement.name for measurement in figure.measurements] or figure.names
     structures = figure.measurements[0].structures if figure.measurements else ()
-    finding = coded(FINDING, label(structures[0]).type if structures else codes.THORAX)
-    told = [
-        *(_number(frame, measurement) for measurement in figure.measurements),
-        _region(frame, figure.points),
-    ]
-    uid = frame.uids(f"line {', '.join((*figure.names, *names))}")
-    return frame.group(", ".join(names), uid, structures, [finding], told)
+    finding = label(structures[0]).type if structures else codes.THORAX
+    return PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(
+            uid=frame.uids(f"line {', '.join((*figure.names, *names))}"), identifier=", ".join(names)
+        ),
+        referenced_region=_region(frame, figure.points),
+        finding_type=concept(finding),
+        finding_sites=finding_sites(structures),
+        algorithm_id=frame.algorithm,
+        measurements=[_number(frame, measurement) for measurement in figure.measurements],
+    )
 
 
-def _region(frame: ReportFrame, points: Points) -> Dataset:
-    source, dataset = frame.source, frame.source.dataset
+def _region(frame: ReportFrame, points: Points) -> ImageRegion:
+    source = frame.source
     stored = np.array([source.stored_point(point) for point in points], np.float64)
-    inside = np.clip(stored, 0, (source.shape[1], source.shape[0]))
-    shown = image(SOURCE, dataset.SOPClassUID, dataset.SOPInstanceUID, Relation.SELECTED_FROM)
-    return polyline(IMAGE_REGION, inside.ravel().tolist(), shown)
+    highest = (source.shape[1], source.shape[0])
+    return ImageRegion(
+        graphic_type=GraphicTypeValues.POLYLINE,
+        graphic_data=np.clip(stored, 0, highest),
+        source_image=SourceImageForRegion(source.dataset.SOPClassUID, source.dataset.SOPInstanceUID),
+    )
 
 
-def _number(frame: ReportFrame, measurement: Measurement) -> Dataset:
-    derivation = codes.DERIVATIONS.get(measurement.name)
-    children = [
-        *([coded(DERIVATION, derivation, Relation.CONCEPT_MODIFIER)] if derivation else []),
-        *finding_sites(measurement.structures),
-        *frame.segments_measured(measurement.structures),
-    ]
+def _number(frame: ReportFrame, measurement: Measurement) -> MeasurementItem:
     name = concept_of(measurement.name, measurement.unit)
-    return number(name, measurement.rounded, codes.UNITS[measurement.unit], children)
+    derivation = codes.DERIVATIONS.get(measurement.name)
+    item = MeasurementItem(
+        name=concept(name),
+        value=measurement.rounded,
+        unit=concept(codes.UNITS[measurement.unit]),
+        derivation=concept(derivation) if derivation else None,
+        finding_sites=finding_sites(measurement.structures),
+    )
+    for reference in frame.segments_measured(measurement.structures):
+        item[0].ContentSequence.append(reference)
+    return item
 
 
-def _remarks(frame: ReportFrame, measurements: Measurements) -> Iterator[Dataset]:
+def _remarks(frame: ReportFrame, measurements: Measurements) -> Iterator[Remark]:
     for missing in measurements.not_computed:
-        yield text(codes.NOT_COMPUTED, f"{missing.name}: {missing.reason}")
+        yield text_item(codes.NOT_COMPUTED, f"{missing.name}: {missing.reason}")
     for measurement in measurements.computed:
         for remark in measurement.remarks:
-            yield text(codes.LIMITATION, f"{measurement.name}: {remark}")
+            yield text_item(codes.LIMITATION, f"{measurement.name}: {remark}")
     yield from _answers(measurements.findings)
     for note in frame.source.radiograph.notes:
-        yield text(codes.SOURCE_NOTE, note)
+        yield text_item(codes.SOURCE_NOTE, note)
     for repair in frame.segmentation.repairs:
-        yield text(codes.MASK_NOTE, repair)
+        yield text_item(codes.MASK_NOTE, repair)
 
 
-def _answers(findings: Sequence[Finding]) -> Iterator[Dataset]:
+def _answers(findings: Sequence[Finding]) -> Iterator[Remark]:
     """Yield yes and no as codes (PS3.16 CID 230), and what could not be told in words."""
     for finding in findings:
         name = codes.FINDINGS.get(finding.name)
         if finding.holds is None or name is None:
-            yield text(codes.FIELD, f"{finding.name}: {finding.text}")
+            yield text_item(codes.FIELD, f"{finding.name}: {finding.text}")
         else:
-            yield coded(name, codes.YES if finding.holds else codes.NO)
+            yield code_content(name, codes.YES if finding.holds else codes.NO)

@@ -6,7 +6,6 @@ Limits are measured in the same turns: a copy of the same bytes, the decoder alo
 same bytes on the disk.
 """
 
-import gc
 import os
 import socket
 import tempfile
@@ -144,7 +143,6 @@ def measure(bench: Bench) -> list[Figure]:
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         spool = Spool(Path(name) / "spool").prepare()
         archive, port = _archive(stack, Path(name) / "archive")
-        gc.freeze()  # as the node does once it has started
         for _ in range(bench.of(REPEATS) + 1):
             one_image(clock, content, squeezed, segmenter, found, spool, port)
             limits(clock, plain, content, packed, segmenter)
@@ -269,7 +267,7 @@ BESIDE = {
     "masks": ("copy of the boxes", "the masks' own bytes"),
     "measure": ("", ""),
     "SEG": ("copy of as many bytes", "Pixel Data, one bit a pixel and structure"),
-    "SR": ("", ""),
+    "SR": ("", "highdicom builds it"),
     "conformance gate": ("", ""),
     "encode": ("copy of as many bytes", "a copy of Pixel Data"),
     "write": ("the bytes on the disk", "written and synced"),

@@ -116,13 +116,18 @@ class UpperLayer(DULServiceProvider):
             self._wait(self.socket)
         return super()._is_transport_event()
 
+    @property
+    def _pause_s(self) -> float:
+        """How long to wait for something to do."""
+        return LOOK_EVERY_S if self.event_queue.empty() else 0.0
+
     def _wait(self, inflow: Inflow) -> None:
         if not (self.assoc.dimse.msg_queue.empty() and self.to_user_queue.empty()):
             self._ring()
         provider = self.assoc.dimse
-        if not isinstance(provider, StreamingProvider) or not provider.is_streaming:
+        is_streaming = isinstance(provider, StreamingProvider) and provider.is_streaming
+        if not (inflow.wait(self._woken, self._pause_s) or is_streaming):
             inflow.let_go()
-        inflow.wait(self._woken, LOOK_EVERY_S if self.event_queue.empty() else 0.0)
         with suppress(BlockingIOError):
             self._woken.recv(4096, socket.MSG_DONTWAIT)
 

@@ -5,7 +5,19 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, Row, and_, bindparam, insert, select, union_all, update
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    Connection,
+    Engine,
+    Row,
+    and_,
+    bindparam,
+    insert,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from node.claiming import (
@@ -54,7 +66,7 @@ _COLUMNS: list[Column[Any]] = [*JOB_COLUMNS, jobs.c.primary_uid]
 _SAME_UID = jobs.c.sop_instance_uid == bindparam("uid")
 _WITH_SAME_UID = select(*_COLUMNS).where(_SAME_UID).order_by(jobs.c.id).with_for_update()
 _BURIED = select(tombstones.c.digest).where(tombstones.c.sop_instance_uid == bindparam("uid"))
-_UIDS = bindparam("uids", expanding=True)
+_UIDS: BindParameter[str] = bindparam("uids", expanding=True)
 _KNOWN = union_all(
     *(
         select(each.c.sop_instance_uid).where(each.c.sop_instance_uid.in_(_UIDS))

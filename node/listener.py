@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pydicom import config as pydicom_config
 from pynetdicom import _config, evt
 from pynetdicom.association import Association
 
@@ -140,6 +141,7 @@ class Listener:
         close_on_late_abort()
         mend_sockets()
         _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
+        pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE  # as in `node.decode`
         self._doors = tuple(door for door in open_doors(self._settings, self._tls) if door)
         self._porch = Porch(self._doors, self._rules(), self._arrived, self._refusals)
         self._porch.start()

@@ -183,9 +183,7 @@ class _Walk:
         self._count = 0
         self._stack: list[_Open] = []
         self._depth = 0
-        self.places: dict[
-            int, tuple[bytes, int, int]
-        ] = {}  # of values up to the last tag
+        self.places: dict[int, tuple[bytes, int, int]] = {}  # of values up to the last tag
         self.is_passed = self.has_undefined = False
 
     def run(self, position: int, implicit: bool) -> None:

@@ -49,9 +49,7 @@ def test_request_is_read(instance: str) -> None:
 
 
 @pytest.mark.parametrize("instance", ["2.25.1", "2.25.12"])
-@pytest.mark.parametrize(
-    "answer", [Answer(0x0000), Answer(0xA700, "disk is full"), Answer(0xC000, "?")]
-)
+@pytest.mark.parametrize("answer", [Answer(0x0000), Answer(0xA700, "disk is full"), Answer(0xC000, "?")])
 def test_response_is_the_one_of_pynetdicom(instance: str, answer: Answer) -> None:
     wanted = C_STORE()
     wanted.MessageID = wanted.MessageIDBeingRespondedTo = 7

@@ -6,7 +6,7 @@ What `pynetdicom.transport.RequestHandler` does, for a connection whose request 
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from copy import deepcopy
+from copy import copy
 from typing import Any
 
 from pynetdicom import AE, evt
@@ -71,7 +71,7 @@ def association_for(
     acceptor.address_info = AddressInformation.from_tuple(connection.getsockname())
     acceptor.implementation_class_uid = ae.implementation_class_uid
     acceptor.implementation_version_name = ae.implementation_version_name
-    acceptor.supported_contexts = deepcopy(ae.supported_contexts)
+    acceptor.supported_contexts = [copy(context) for context in ae.supported_contexts]
     association.requestor.address_info = AddressInformation.from_tuple(arrival.address)
     for handler in handlers:
         association.bind(*handler)

@@ -152,10 +152,15 @@ class UpperLayer(DULServiceProvider):
             self._left = length
             while self._left:
                 self._read_fragment(inflow, provider)
-            if not (inflow.has_buffered and self.to_provider_queue.empty()):
+            if not self._goes_on(inflow, provider):
                 return
             inflow.expect(PDU_HEADER.size)
         super()._read_pdu_data()
+
+    def _goes_on(self, inflow: Inflow, provider: StreamingProvider) -> bool:
+        """Return whether more comes before anything else is to be done; a data set is waited for."""
+        more = inflow.has_buffered or (provider.is_streaming and inflow.wait(self._woken, LOOK_EVERY_S))
+        return more and self.to_provider_queue.empty() and not self._kill_thread
 
     def _read_fragment(self, inflow: Inflow, provider: StreamingProvider) -> None:
         if self._left < FRAGMENT_HEADER.size:

@@ -173,9 +173,8 @@ class Listener:
         """Take no new connections, let objects that are on their way end, and close every connection."""
         if self._porch is None:
             return
-        porch, self._porch = self._porch, None
+        porch, self._porch, self._doors = self._porch, None, ()
         porch.stop()
-        self._doors = ()
         until = time.monotonic() + grace_s
         for association in self._associations:
             while association.is_alive() and _is_busy(association) and time.monotonic() < until:

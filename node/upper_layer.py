@@ -112,8 +112,10 @@ class UpperLayer(DULServiceProvider):
 
     def _is_transport_event(self) -> bool:
         """Wait until something comes or is to be sent; read it, and tell whether there was something."""
-        if self.state_machine.current_state != AWAITING_CLOSE and isinstance(self.socket, Inflow):
-            self._wait(self.socket)
+        is_open = self.state_machine.current_state != AWAITING_CLOSE
+        if is_open and isinstance(self.socket, Inflow) and self._wait(self.socket):
+            self._read_pdu_data()
+            return True
         return super()._is_transport_event()
 
     @property
@@ -121,15 +123,18 @@ class UpperLayer(DULServiceProvider):
         """How long to wait for something to do."""
         return LOOK_EVERY_S if self.event_queue.empty() else 0.0
 
-    def _wait(self, inflow: Inflow) -> None:
+    def _wait(self, inflow: Inflow) -> bool:
+        """Wait for something to do; tell whether there is something to read."""
         if not (self.assoc.dimse.msg_queue.empty() and self.to_user_queue.empty()):
             self._ring()
+        if inflow.wait(self._woken, self._pause_s):
+            return True
         provider = self.assoc.dimse
-        is_streaming = isinstance(provider, StreamingProvider) and provider.is_streaming
-        if not (inflow.wait(self._woken, self._pause_s) or is_streaming):
+        if not isinstance(provider, StreamingProvider) or not provider.is_streaming:
             inflow.let_go()
         with suppress(BlockingIOError):
             self._woken.recv(4096, socket.MSG_DONTWAIT)
+        return False
 
     # ---- data
 

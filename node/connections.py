@@ -11,6 +11,8 @@ from contextlib import suppress
 
 from pynetdicom.transport import AssociationSocket
 
+_QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)  # Linux has it
+
 
 def is_readable(connection: socket.socket) -> bool:
     """Return whether bytes, or the end of the connection, wait to be read; those within TLS included.
@@ -51,6 +53,16 @@ def mend_sockets() -> None:
 def _end(association_socket: AssociationSocket) -> None:
     if association_socket.socket is not None:
         close(association_socket.socket)
+
+
+def acknowledge_at_once(connection: socket.socket) -> None:
+    """Acknowledge what comes next at once: a peer with Nagle's algorithm holds the rest back until then.
+
+    Else it would wait for the delayed acknowledgement, 40 ms (RFC 1122 4.2.3.2). It holds until something is
+    sent; where the system has no such option nothing happens.
+    """
+    if _QUICK_ACK is not None:
+        connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
 
 
 def close(connection: socket.socket) -> None:

@@ -1,12 +1,18 @@
 """Who this program is, in associations and in files alike (PS3.7 D.3.3.2, PS3.10 7.1)."""
 
+import socket
 from collections.abc import Sequence
+from ssl import SSLContext
 from typing import Any
 
 from pydicom.uid import UID
 from pynetdicom import AE
 from pynetdicom.association import Association
+from pynetdicom.transport import AddressInformation, AssociationSocket
 
+from node.connections import mend_sockets
+from node.late_abort import close_on_late_abort
+from node.outflow import stream_data_sets
 from node.turn import TAKES_TURNS
 
 IMPLEMENTATION_CLASS_UID = UID("2.25.220204471444902736902730368850413526241")
@@ -15,6 +21,8 @@ IMPLEMENTATION_VERSION_NAME = "PAXNODE"
 
 class Entity(AE):
     """An application entity in whose associations no answer is lost to pynetdicom's own thread.
+
+    What it stores from files is streamed.
 
     It may take another one's place: it counts what began with that one, too.
 
@@ -35,9 +43,21 @@ class Entity(AE):
         how["evt_handlers"] = [TAKES_TURNS, *(how.get("evt_handlers") or ())]
         return super().associate(*where, **how)
 
+    def _create_socket(
+        self, assoc: Association, address: AddressInformation, tls_args: tuple[SSLContext, str] | None
+    ) -> AssociationSocket:
+        """Return the socket of an association that has not begun, which gets our own parts here."""
+        stream_data_sets(assoc)
+        made = super()._create_socket(assoc, address, tls_args)
+        if made.socket is not None:  # else the end of each object waits for a delayed acknowledgement
+            made.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return made
+
 
 def application_entity(ae_title: str) -> Entity:
     """Return an application entity that names this program in its associations."""
+    close_on_late_abort()
+    mend_sockets()
     ae = Entity(ae_title)
     ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME

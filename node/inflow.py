@@ -9,7 +9,7 @@ import time
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
 
-from node.connections import is_ready
+from node.connections import acknowledge_at_once, is_ready
 
 MAX_PDU_BYTES = 4 * 1_048_576
 """A longer protocol data unit is not read. What we offer is smaller, and so is any association request."""
@@ -19,8 +19,6 @@ BUFFER_BYTES = 262_144
 
 SLOWEST_BYTES_PER_S = 1000
 """A protocol data unit that comes more slowly than this, by more than a network timeout, does not come."""
-
-_QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)  # Linux has it
 
 
 class Inflow(AssociationSocket):
@@ -99,7 +97,7 @@ class Inflow(AssociationSocket):
         poll = select.poll()
         poll.register(other, select.POLLIN)
         if self.socket is not None and self.socket.fileno() >= 0:
-            self._acknowledge(self.socket)
+            acknowledge_at_once(self.socket)
             poll.register(self.socket, select.POLLIN)
         return any(descriptor != other.fileno() for descriptor, _event in poll.poll(1000 * timeout_s))
 
@@ -127,15 +125,6 @@ class Inflow(AssociationSocket):
             raise TimeoutError("the rest of a PDU does not come")
         if len(self._buffer) < BUFFER_BYTES:
             self._buffer = memoryview(bytearray(BUFFER_BYTES))
-        self._acknowledge(self.socket)
+        acknowledge_at_once(self.socket)
         self._begin, self._end = 0, self.socket.recv_into(self._buffer)
         return self._end
-
-    @staticmethod
-    def _acknowledge(connection: socket.socket) -> None:
-        """Acknowledge at once what came: a sender with Nagle's algorithm holds the rest back until then.
-
-        Else the end of each image would wait for the delayed acknowledgement, 40 ms (RFC 1122 4.2.3.2).
-        """
-        if _QUICK_ACK is not None:
-            connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)

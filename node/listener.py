@@ -18,7 +18,6 @@ from node.acceptor import association_for, reject_for_now
 from node.auditor import AuditTrail
 from node.caller import Arrival
 from node.commitment_scp import CommitmentScp
-from node.connections import mend_sockets
 from node.contexts import supported_contexts
 from node.doors import Door, HouseRules, house_rules, open_doors, refitted
 from node.errors import StorageError, UndecodableError
@@ -27,7 +26,6 @@ from node.head import Head, read_head
 from node.implementation import Entity, application_entity
 from node.job_store import JobStore
 from node.jobs import Admission, ReceivedObject
-from node.late_abort import close_on_late_abort
 from node.logs import get_logger, place_of, reason_for_log
 from node.porch import Porch, Terms
 from node.priorities import Priorities
@@ -138,8 +136,6 @@ class Listener:
 
     def start(self) -> None:
         """Listen, and return; NodeError when a port cannot be had, TlsError when a file of TLS is no good."""
-        close_on_late_abort()
-        mend_sockets()
         _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
         pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE  # as in `node.decode`
         self._doors = tuple(door for door in open_doors(self._settings, self._tls) if door)

@@ -43,7 +43,7 @@ class Outcome:
         """Whether the peer could not be asked, or gave no answer."""
         told_nothing = self.status is None and not self.heard and not self.ours
         broken = told_nothing and self.verdict is Verdict.TRANSIENT
-        return self.unsent or broken
+        return (self.unsent and not self.ours) or broken
 
     @property
     def unsent(self) -> bool:

@@ -13,7 +13,6 @@ from pynetdicom.association import Association
 from config.settings import Destination, Peer
 from node.errors import NodeError, ProofError
 from node.implementation import application_entity
-from node.late_abort import close_on_late_abort
 from node.rejection import rejection
 
 DIAGNOSIS_S = 2.0
@@ -88,7 +87,6 @@ class Caller:
         *,
         as_scp: bool,
     ) -> Association:
-        close_on_late_abort()
         connected: list[evt.Event] = []
         ae = application_entity(self.ae_title)
         ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout_s

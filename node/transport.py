@@ -7,7 +7,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -25,8 +25,8 @@ from node.contexts import LABEL_MAP_NAME, LABEL_MAP_STORAGE
 from node.errors import TlsError
 from node.handshake import connection_problem
 from node.implementation import application_entity
-from node.late_abort import close_on_late_abort
 from node.outcome import Outcome, Verdict, judge
+from node.outflow import read_failure
 from node.rejection import rejection
 from node.tls import client_context
 from node.transcode import offers, transcoded
@@ -50,7 +50,6 @@ DIAGNOSIS_S = 2.0
 
 # Result files are sent as they lie on disk, in pieces, never decoded.
 _config.STORE_SEND_CHUNKED_DATASET = True
-close_on_late_abort()
 
 
 @dataclass(frozen=True)
@@ -196,6 +195,7 @@ class _Call:
         )
         self._ended = "" if self._association.is_established else self._why_no_association()
         self._barred = _is_barred(self._association)
+        self._is_ended_by_us = False
 
     def store(self, item: Encoded) -> Outcome:
         """Send one object and return its outcome."""
@@ -212,6 +212,9 @@ class _Call:
             return self._unsendable(item, error)
         if "Status" not in answer:
             self._ended = f"the association with {self._peer} ended before this object was sent"
+            if (failure := read_failure(self._association)) is not None:
+                self._is_ended_by_us = True
+                return self._unreadable(item, failure)
             reason = f"{self._peer} gave no answer within {self._timeout}, or the connection broke"
             return item.outcome(Verdict.TRANSIENT, reason)
         return judge(item.outgoing.sop_instance_uid, int(answer.Status))
@@ -239,7 +242,8 @@ class _Call:
     def _not_sent(self, item: Encoded) -> Outcome:
         if self._association.rejected_contexts and not self._association.accepted_contexts:
             return self._refused_context(item)
-        return unsent(item, self._ended, Verdict.BARRED if self._barred else Verdict.UNSENT)
+        outcome = unsent(item, self._ended, Verdict.BARRED if self._barred else Verdict.UNSENT)
+        return replace(outcome, ours=self._is_ended_by_us)
 
     def _why_no_association(self) -> str:
         answer = rejection(self._association)
@@ -264,9 +268,13 @@ class _Call:
             self._ended = f"the association with {self._peer} ended before this object was sent"
             return self._not_sent(item)
         if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
-            reason = f"the result's file cannot be read or encoded ({error.strerror})"
-            return Outcome(item.outgoing.sop_instance_uid, Verdict.TRANSIENT, None, reason, ours=True)
+            return self._unreadable(item, error)
         return item.outcome(Verdict.PERMANENT, f"it cannot be encoded for the peer ({type(error).__name__})")
+
+    def _unreadable(self, item: Encoded, error: OSError) -> Outcome:
+        """Return the outcome of an object that our own disk did not give."""
+        reason = f"the result's file cannot be read or encoded ({error.strerror or error})"
+        return Outcome(item.outgoing.sop_instance_uid, Verdict.TRANSIENT, None, reason, ours=True)
 
 
 def _is_barred(association: Association) -> bool:

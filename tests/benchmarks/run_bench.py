@@ -33,7 +33,7 @@ from tests.benchmarks.figure import Figure, Spread
 from tests.viewers.orthanc import NotInstalledError
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("image", "encoder", "ingest", "queue", "start", "network", "latency")
+PARTS = ("image", "encoder", "ingest", "send", "queue", "start", "network", "latency")
 """Modules of this package; each has `measure(bench)`."""
 
 PACKAGES = ("numpy", "onnxruntime", "pydicom", "pynetdicom", "highdicom", "sqlalchemy")

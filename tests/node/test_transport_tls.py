@@ -49,6 +49,7 @@ def _server(certificate: tuple[Path, Path], clients: Path | None = None) -> Iter
 def outgoing(tmp_path: Path) -> Outgoing:
     dataset = Dataset()
     dataset.SOPClassUID, dataset.SOPInstanceUID = SegmentationStorage, generate_uid()
+    dataset.add_new(0x7FE00010, "OB", bytes(1_500_000))  # more than one write
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.save_as(tmp_path / "a.dcm", enforce_file_format=True)

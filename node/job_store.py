@@ -129,7 +129,8 @@ class JobStore(JobOrders):
         if received.digest in found:
             return self._admit_again(connection, received, found[received.digest])
         first = connection.scalar(_BURIED, uid)
-        if not found and (first is None or first == received.digest):
+        is_first = not found if first is None else first == received.digest
+        if is_first:
             self._insert(connection, [received])
             return _admitted(received)
         reason = received.quarantine_reason or "other content came before under this SOP Instance UID"

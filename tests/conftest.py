@@ -1,5 +1,6 @@
 """What several tests share: a synthetic chest, its DX object, a judge of one opinion. No patient's data."""
 
+import socketserver
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +22,14 @@ def _nobody_is_watched() -> Iterator[None]:
     """Keep nodes of tests that run at the same time from wanting the same port for health and metrics."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PAXNODE_WEB__ENABLED", "false")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _servers_end_when_told_to() -> Iterator[None]:
+    """Let servers of the standard library, and so pynetdicom's, look every 10 ms, not 500, whether to end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socketserver.BaseServer.serve_forever, "__defaults__", (0.01,))
         yield
 
 

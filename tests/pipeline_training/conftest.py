@@ -23,6 +23,9 @@ from ai.stand_in import StandInSegmenter
 from pipeline_training.anatomy import Anatomy
 from pipeline_training.completeness import VERTEBRAE
 from pipeline_training.derive import derive
+from pipeline_training.projections import write_projection
+from pipeline_training.projector import Pose, project
+from pipeline_training.train import TrainOptions
 from pipeline_training.volumes import LabelMap
 
 SHAPE = (160, 128)
@@ -277,6 +280,25 @@ def phantom() -> LabelMap:
 def anatomy(phantom: LabelMap) -> Anatomy:
     """The phantom with everything that follows from its labels; do not change its arrays."""
     return derive(phantom, np.random.default_rng(0))
+
+
+@pytest.fixture(scope="session")
+def projections(anatomy: Anatomy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two projections of the phantom, from before and from its side."""
+    folder = tmp_path_factory.mktemp("projections")
+    for index, azimuth in enumerate((0.0, 90.0)):
+        pose = Pose(azimuth_deg=azimuth)
+        write_projection(folder / f"{index}.npz", anatomy, pose, project(anatomy, pose, 320, step_mm=30.0))
+    return folder
+
+
+@pytest.fixture
+def tiny_run(projections: Path, tmp_path: Path, make_reader_set: MakeReaderSet) -> TrainOptions:
+    """A run of six steps with a network of few channels."""
+    return TrainOptions(
+        projections, tmp_path / "run", (make_reader_set("jsrt", images=2),), steps=(4, 2), sizes=(32, 64),
+        batch=4, widths=(4, 6, 8, 10, 12), checkpoint_every=3, threads=1,
+    )  # fmt: skip
 
 
 class MakeCase(Protocol):

@@ -178,7 +178,9 @@ def test_harm_is_refused_and_told(tuned: Bundle, options: FinetuneOptions, tmp_p
     """Patients taught are corrected to nonsense, those held back are right: the child gets worse."""
     assert tuned.manifest.id == "tiny"
     wrong = write_site(tmp_path / "wrong", lambda patient, truth: truth if is_held(patient) else ~truth)
-    harmful = replace(options, bundle=options.out / "bundle", data=wrong, out=tmp_path / "out")
+    harmful = replace(
+        options, bundle=options.out / "bundle", data=wrong, out=tmp_path / "out", steps=(5, 10, 30)
+    )
     with pytest.raises(
         ExportError, match=r"worse than its parent .*mean Dice changes by -0\..*heart changes"
     ):

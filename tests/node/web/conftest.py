@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from pydicom import Dataset
 
 from ai.stand_in import StandInSegmenter
@@ -35,7 +36,10 @@ bundle = "stand-in"
 
 
 class Browser(httpx.Client):
-    """Talks to a console as a browser does: with cookies, and the token of the page in its forms."""
+    """Talks to a console as a browser does: with cookies, and the token of the page in its forms.
+
+    No console of the tests speaks TLS, so no certificates are read, which takes longer than an answer.
+    """
 
     def log_in(self, name: str, password: str = PASSWORD) -> httpx.Response:
         """Send the form of the login page."""
@@ -50,6 +54,12 @@ class Browser(httpx.Client):
     def submit(self, path: str, **fields: str) -> httpx.Response:
         """Send a form of a page."""
         return self.post(path, data={"csrf": self.csrf, **fields})
+
+
+@pytest.fixture(autouse=True)
+def _passwords_are_hashed_in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the same form as by the node, at the least cost that argon2id knows."""
+    monkeypatch.setattr("node.web.accounts.HASHER", PasswordHasher(1, memory_cost=8, parallelism=1))
 
 
 @pytest.fixture
@@ -78,14 +88,16 @@ def node(settings_file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]
 def stranger(node: Node) -> Iterator[Browser]:
     """Nobody that the node knows."""
     assert node.web is not None
-    with Browser(base_url=f"http://127.0.0.1:{node.web.port}", trust_env=False, timeout=60) as browser:
+    with Browser(
+        base_url=f"http://127.0.0.1:{node.web.port}", trust_env=False, timeout=60, verify=False
+    ) as browser:
         yield browser
 
 
 def logged_in(node: Node, role: Role) -> Browser:
     """Return the browser of somebody who has logged in."""
     assert node.web is not None
-    browser = Browser(base_url=f"http://127.0.0.1:{node.web.port}", trust_env=False, timeout=60)
+    browser = Browser(base_url=f"http://127.0.0.1:{node.web.port}", trust_env=False, timeout=60, verify=False)
     assert browser.log_in(role.value).status_code == 303
     return browser
 

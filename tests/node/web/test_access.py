@@ -15,7 +15,7 @@ from node.database import engine_for
 from node.job_rows import utc_now
 from node.service import Node
 from node.web.access import COOKIE
-from node.web.accounts import AccountStore
+from node.web.accounts import HASHER, AccountStore
 from node.web.attempts import FREE_FOR_A_NAME, FREE_FOR_AN_ADDRESS, Attempts
 from node.web.deeds import Act, DeedStore
 from node.web.errors import AccountError
@@ -60,6 +60,10 @@ def test_password_is_kept_as_an_argon2id_hash_only(accounts: AccountStore, engin
 
     assert kept.startswith("$argon2id$")
     assert PASSWORD not in kept
+
+
+def test_hash_costs_as_many_passes_and_as_much_memory_as_it_must() -> None:
+    assert HASHER.hash(PASSWORD).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
 @pytest.mark.parametrize(

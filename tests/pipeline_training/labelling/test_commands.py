@@ -1,10 +1,10 @@
-"""The two commands as a user meets them: a phantom teaches, a CT is labelled, a second run finds it done."""
+"""The two commands as a user meets them: a body teaches, a CT is labelled, a second run finds it done."""
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import typer
@@ -15,7 +15,7 @@ from pipeline_training.commands.build import build
 from pipeline_training.commands.label import label
 from pipeline_training.commands.train_labeller import train_labeller
 from pipeline_training.errors import LabellerError, OutputError
-from pipeline_training.phantom import PhantomParameters, make_phantom
+from pipeline_training.volumes import LabelMap
 
 application = typer.Typer()
 application.command()(label)
@@ -24,9 +24,15 @@ application.command("train-labeller")(train_labeller)
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A body of half the height as a case folder: on the working grid, so that nothing is resampled."""
+    """A block of tissue around two of air, lungs by their size, and one of bone; voxels of 1.5 mm."""
+    hu, labels = np.full((108, 64, 120), 40, np.int16), np.zeros((108, 64, 120), np.uint8)
+    for number, columns in enumerate((slice(11, 48), slice(72, 109)), start=1):
+        hu[11:96, 13:56, columns] = -850
+        labels[11:96, 13:56, columns] = number
+    hu[21:85, 5:8, 48:69] = 600
     folder = tmp_path_factory.mktemp("cases") / "body"
-    write_case(folder, replace(make_phantom(PhantomParameters(), 2.3, "body"), spacing_mm=1.5))
+    names = {1: "lung_upper_lobe_right", 2: "lung_upper_lobe_left"}
+    write_case(folder, LabelMap("body", labels, names, hu, 1.5, vocabulary=frozenset(names.values())))
     return folder
 
 

@@ -52,7 +52,7 @@ def lesson(volume: LabelMap) -> Lesson:
 
 def _options(out: Path, steps: int) -> LabellerOptions:
     return LabellerOptions(
-        out, steps, patch=(24, 24, 40), learning_rate=2e-2, widths=TINY, checkpoint_every=2
+        out, steps, patch=(16, 16, 24), learning_rate=2e-2, widths=TINY, checkpoint_every=2
     )
 
 

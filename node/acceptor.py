@@ -6,7 +6,8 @@ What `pynetdicom.transport.RequestHandler` does, for a connection whose request 
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from copy import deepcopy
+from copy import copy
+from typing import Any
 
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
@@ -15,6 +16,7 @@ from pynetdicom.transport import AddressInformation
 from node.caller import Arrival
 from node.connections import close
 from node.inflow import Inflow
+from node.reception import Reception, StreamingProvider
 from node.upper_layer import UpperLayer
 
 LOCAL_LIMIT_EXCEEDED = bytes([3, 0, 0, 0, 0, 4, 0, 2, 3, 2])
@@ -28,6 +30,16 @@ class _HangUp:
     @staticmethod
     def shutdown_request(request: socket.socket) -> None:
         close(request)
+
+
+class Accepted(Association):
+    """An association that was asked for here: C-STORE is served without pynetdicom's service classes."""
+
+    def _serve_request(self, msg: Any, context_id: int) -> None:
+        if isinstance(msg, Reception) and isinstance(self.dimse, StreamingProvider):
+            self.dimse.serve(msg)
+        else:
+            super()._serve_request(msg, context_id)
 
 
 def association_for(
@@ -46,7 +58,7 @@ def association_for(
     """
     connection = arrival.connection
     connection.settimeout(network_timeout_s)
-    association = Association(ae, "acceptor")
+    association = Accepted(ae, "acceptor")
     association._server = _HangUp()  # type: ignore[assignment]
     association.name = f"association-{arrival.address[0]}:{arrival.address[1]}"
     association.dul = UpperLayer(association)
@@ -59,7 +71,7 @@ def association_for(
     acceptor.address_info = AddressInformation.from_tuple(connection.getsockname())
     acceptor.implementation_class_uid = ae.implementation_class_uid
     acceptor.implementation_version_name = ae.implementation_version_name
-    acceptor.supported_contexts = deepcopy(ae.supported_contexts)
+    acceptor.supported_contexts = [copy(context) for context in ae.supported_contexts]
     association.requestor.address_info = AddressInformation.from_tuple(arrival.address)
     for handler in handlers:
         association.bind(*handler)

@@ -6,7 +6,6 @@ on when the transaction that has its own part is durable.
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 Part = TypeVar("Part")
@@ -18,8 +17,16 @@ class _Ticket(Generic[Part, Done]):
 
     def __init__(self, part: Part) -> None:
         self.part = part
-        self.done: Future[Done] = Future()
-        self.bell = threading.Semaphore(0)
+        self.done: list[Done] = []
+        self.error: Exception | None = None
+        self.bell = threading.Lock()
+        self.bell.acquire()
+
+    def result(self) -> Done:
+        """Return what became of it; raise what `write` raised."""
+        if self.error is not None:
+            raise self.error
+        return self.done[0]
 
 
 class GroupCommit(Generic[Part, Done]):
@@ -43,9 +50,9 @@ class GroupCommit(Generic[Part, Done]):
             writes, self._is_writing = not self._is_writing, True
         if not writes:
             ours.bell.acquire()
-        if not ours.done.done():
+        if not (ours.done or ours.error):
             self._write_all()
-        return ours.done.result()
+        return ours.result()
 
     def _write_all(self) -> None:
         """Write what waits, ours among it; then let the first who came meanwhile write what waits then."""
@@ -53,10 +60,10 @@ class GroupCommit(Generic[Part, Done]):
             group, self._waiting = self._waiting, []
         try:
             for ticket, result in zip(group, self._write([each.part for each in group]), strict=True):
-                ticket.done.set_result(result)
+                ticket.done.append(result)
         except Exception as error:
             for ticket in group:
-                ticket.done.set_exception(error)
+                ticket.error = error
             raise
         finally:
             for ticket in group:

@@ -1,5 +1,6 @@
 """What a received data set says of its identity, read without its pixels."""
 
+import re
 import zlib
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -13,15 +14,30 @@ from pynetdicom.dsutils import split_dataset
 
 from node.attributes import CONVERSION_ERRORS
 from node.errors import UndecodableError
-from node.identities import identifiers_in
+from node.identities import MAX_CHARACTERS, identifiers_in
 from node.jobs import Identifiers
-from node.structure import PIXEL_DATA, Encoding, check_head
+from node.structure import PIXEL_DATA, Encoding, check_head, head_values
 
 HEAD_BYTES = 4 * 1_048_576
 """The identity must stand within so many bytes of the (inflated) data set."""
 
 SERIES_INSTANCE_UID = 0x0020000E
 """The last attribute that is looked for (PS3.6); elements are sorted by tag (PS3.5 7.1)."""
+
+
+FIRST_BYTES = 65_536
+"""The identity mostly stands within so many."""
+
+_UIDS = {0x00080016: "sop_class_uid", 0x00080018: "sop_instance_uid"}
+_UIDS |= {0x0020000D: "study_instance_uid", SERIES_INSTANCE_UID: "series_instance_uid"}
+_TEXTS = {0x00100020: ("patient_id", b"LO"), 0x00100021: ("issuer", b"LO")}
+_TEXTS |= {0x00080050: ("accession_number", b"SH"), 0x00080060: ("modality", b"CS")}
+_TEXTS |= {0x00080020: ("study_date", b"DA")}
+"""By tag: what `Head` and `Identifiers` call it, and its value representation (PS3.6); UIDs have UI."""
+
+_PLAIN_UID = re.compile(rb"[0-9.]{0,64}\0?")
+_PLAIN_TEXT = re.compile(rb"[ -[\]-}]*\0?")
+"""One value that every character set of DICOM spells alike: ISO_IR 13 has others for backslash and tilde."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,10 @@ def read_head(path: Path, offset: int, transfer_syntax: UID) -> Head:
     Raises:
         UndecodableError: The bytes are no data set in this transfer syntax.
     """
+    if transfer_syntax != DeflatedExplicitVRLittleEndian:
+        plain = _plain_head(_beginning(path, offset, FIRST_BYTES), transfer_syntax)
+        if plain is not None:
+            return plain
     content = _beginning(path, offset)
     try:
         return _head(_identity(content, transfer_syntax))
@@ -79,10 +99,31 @@ def identity_of_file(path: Path) -> FileIdentity:
         return FileIdentity("", "", "")
 
 
-def _beginning(path: Path, offset: int) -> bytes:
-    with path.open("rb") as file:
+def _beginning(path: Path, offset: int, size: int = HEAD_BYTES) -> bytes:
+    with path.open("rb", buffering=0) as file:
         file.seek(offset)
-        return file.read(HEAD_BYTES)
+        return file.read(size)
+
+
+def _plain_head(content: bytes, transfer_syntax: UID) -> Head | None:
+    """Return what stands at the beginning of a data set in plain letters; None: pydicom has to read it."""
+    encoding = Encoding(transfer_syntax.is_implicit_VR, transfer_syntax.is_little_endian)
+    found = head_values(content, encoding, SERIES_INSTANCE_UID) or {}
+    uids = {name: _plain(found.get(tag), b"UI", _PLAIN_UID) for tag, name in _UIDS.items()}
+    texts = {name: _plain(found.get(tag), vr, _PLAIN_TEXT) for tag, (name, vr) in _TEXTS.items()}
+    if None in uids.values() or None in texts.values() or not uids["sop_instance_uid"]:
+        return None
+    cut = {name: (value or "").strip()[:MAX_CHARACTERS] for name, value in texts.items()}
+    return Head(**{name: value or "" for name, value in uids.items()}, identifiers=Identifiers(**cut))
+
+
+def _plain(element: tuple[bytes, bytes] | None, vr: bytes, pattern: re.Pattern[bytes]) -> str | None:
+    """Return a value, empty where it is missing; None where it is not plain."""
+    if element is None:
+        return ""
+    found_vr, value = element
+    is_plain = found_vr in {b"", vr} and pattern.fullmatch(value)
+    return value.rstrip(b"\0").decode("ascii") if is_plain else None
 
 
 def _identity(content: bytes, transfer_syntax: UID) -> Dataset:

@@ -4,6 +4,7 @@ The table `identities` is the only one that names patients. It serves the screen
 nothing of it is ever logged.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pydicom import Dataset
@@ -43,13 +44,18 @@ def _text(header: Dataset, keyword: str) -> str:
 def keep_identifiers(connection: Connection, job_id: int, found: Identifiers) -> None:
     """Write down what is known of a job's image, in the place of what was."""
     connection.execute(delete(identities).where(identities.c.job_id == job_id))
-    add_identifiers(connection, job_id, found)
+    add_identifiers(connection, {job_id: found})
 
 
-def add_identifiers(connection: Connection, job_id: int, found: Identifiers) -> None:
-    """Write down what is known of the image of a new job."""
-    row = {name: getattr(found, name) for name in KEYWORDS}
-    connection.execute(_INSERT, {"job_id": job_id, **row})
+def add_identifiers(connection: Connection, found: Mapping[int, Identifiers | None]) -> None:
+    """Write down what is known of the images of new jobs, by their numbers; None: nothing."""
+    rows = [
+        {"job_id": number} | {name: getattr(each, name) for name in KEYWORDS}
+        for number, each in found.items()
+        if each is not None
+    ]
+    if rows:
+        connection.execute(_INSERT, rows)
 
 
 @dataclass(frozen=True)

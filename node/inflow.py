@@ -90,16 +90,16 @@ class Inflow(AssociationSocket):
         self.peek()
         return self._taken(most)
 
-    def wait(self, other: socket.socket, timeout_s: float) -> None:
-        """Wait until there is something to read here or on another socket, for so long at most."""
+    def wait(self, other: socket.socket, timeout_s: float) -> bool:
+        """Wait until there is something to read here or on another socket, for so long; tell if here."""
         if self.has_buffered or (isinstance(self.socket, ssl.SSLSocket) and self.socket.pending()):
-            return
+            return True
         poll = select.poll()
         poll.register(other, select.POLLIN)
         if self.socket is not None and self.socket.fileno() >= 0:
             acknowledge_at_once(self.socket)
             poll.register(self.socket, select.POLLIN)
-        poll.poll(1000 * timeout_s)
+        return any(descriptor != other.fileno() for descriptor, _event in poll.poll(1000 * timeout_s))
 
     def let_go(self) -> None:
         """Give the memory back until something comes."""

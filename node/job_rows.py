@@ -43,6 +43,25 @@ def as_job(row: Row[Any]) -> Job:
     return Job(**{**row._mapping, "state": State(row.state), "priority": Priority(row.priority)})
 
 
+def entry(reason: str) -> tuple[Event, State]:
+    """Return what happens to a received object first, and where it stands then; a reason: it is put aside."""
+    happened = Event.QUARANTINE if reason else Event.QUEUE
+    return happened, next_state(State.RECEIVED, happened)
+
+
+def note_received(connection: Connection, reasons: Mapping[int, str], now: datetime) -> None:
+    """Begin the histories of new jobs, each with the reason why it is put aside, empty: it is not."""
+    lines = []
+    for number, reason in reasons.items():
+        happened, state = entry(reason)
+        lines.append(_line(number, now, happened, State.RECEIVED, state) | {"reason": clean(reason)})
+    connection.execute(_ADD_EVENT, lines)
+
+
+def _line(number: int, now: datetime, happened: Event, before: State, after: State) -> dict[str, Any]:
+    return {"job_id": number, "at": now, "event": happened, "from_state": before, "to_state": after}
+
+
 class JobRows:
     """What the stores of jobs and of deliveries have in common.
 
@@ -75,6 +94,5 @@ class JobRows:
         now, before, reason = self.clock(), State(row.state), clean(reason)
         after = next_state(before, happened)
         values = dict(changes or {}) | {"state": after, "reason": reason, "updated_at": now}
-        step = {"event": happened, "from_state": before, "to_state": after, "reason": reason}
-        connection.execute(_ADD_EVENT, {"job_id": row.id, "at": now, **step})
+        connection.execute(_ADD_EVENT, _line(row.id, now, happened, before, after) | {"reason": reason})
         return connection.execute(_CHANGE, {"job": row.id, **values}).one()

@@ -1,10 +1,23 @@
 """Jobs and deliveries in the database: every change of a state is one transaction."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, Row, and_, bindparam, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    Connection,
+    Engine,
+    Row,
+    and_,
+    bindparam,
+    insert,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from node.claiming import (
@@ -20,7 +33,7 @@ from node.errors import LeaseLostError
 from node.group_commit import GroupCommit
 from node.identities import add_identifiers, keep_identifiers
 from node.job_orders import JobOrders
-from node.job_rows import JOB_COLUMNS, NO_LEASE, as_job, locked, utc_now
+from node.job_rows import JOB_COLUMNS, NO_LEASE, as_job, clean, entry, locked, note_received, utc_now
 from node.jobs import (
     NO_FILE,
     AddressedResult,
@@ -53,7 +66,14 @@ _COLUMNS: list[Column[Any]] = [*JOB_COLUMNS, jobs.c.primary_uid]
 _SAME_UID = jobs.c.sop_instance_uid == bindparam("uid")
 _WITH_SAME_UID = select(*_COLUMNS).where(_SAME_UID).order_by(jobs.c.id).with_for_update()
 _BURIED = select(tombstones.c.digest).where(tombstones.c.sop_instance_uid == bindparam("uid"))
-_INSERT = insert(jobs).returning(*JOB_COLUMNS)
+_UIDS: BindParameter[str] = bindparam("uids", expanding=True)
+_KNOWN = union_all(
+    *(
+        select(each.c.sop_instance_uid).where(each.c.sop_instance_uid.in_(_UIDS))
+        for each in (jobs, tombstones)
+    )
+)
+_INSERT = insert(jobs).returning(jobs.c.id, jobs.c.sop_instance_uid, jobs.c.digest)
 
 
 class JobStore(JobOrders):
@@ -89,35 +109,47 @@ class JobStore(JobOrders):
             return self._add_all([received])[0]
 
     def _add_all(self, group: Sequence[ReceivedObject]) -> list[Admission]:
+        """Write a group in one transaction, with few statements for all whose UIDs nobody has sent before."""
         with writing(self.engine) as connection:
-            return [self._add(connection, received) for received in group]
+            known = set(connection.scalars(_KNOWN, {"uids": [each.sop_instance_uid for each in group]}))
+            new: dict[str, ReceivedObject] = {}
+            for each in group:
+                if each.sop_instance_uid not in known:
+                    new.setdefault(each.sop_instance_uid, each)
+            self._insert(connection, list(new.values()))
+            return [
+                _admitted(each) if new.get(each.sop_instance_uid) is each else self._add(connection, each)
+                for each in group
+            ]
 
     def _add(self, connection: Connection, received: ReceivedObject) -> Admission:
+        """Write an object of which another one with its UID is known."""
         uid = {"uid": received.sop_instance_uid}
         found = {row.digest: row for row in connection.execute(_WITH_SAME_UID, uid)}
         if received.digest in found:
             return self._admit_again(connection, received, found[received.digest])
         first = connection.scalar(_BURIED, uid)
         is_first = not found if first is None else first == received.digest
-        conflict = "" if is_first else "other content came before under this SOP Instance UID"
-        reason = received.quarantine_reason or conflict
-        row = self._insert(connection, received, is_primary=is_first)
-        self.move(connection, row, Event.QUARANTINE if reason else Event.QUEUE, reason)
-        if not reason:
-            return Admission.NEW
-        return Admission.CONFLICT if conflict else Admission.QUARANTINED
+        if is_first:
+            self._insert(connection, [received])
+            return _admitted(received)
+        reason = received.quarantine_reason or "other content came before under this SOP Instance UID"
+        self._insert(connection, [replace(received, quarantine_reason=reason)], are_primary=False)
+        return Admission.CONFLICT
 
-    def _insert(self, connection: Connection, received: ReceivedObject, *, is_primary: bool) -> Row[Any]:
+    def _insert(
+        self, connection: Connection, group: Sequence[ReceivedObject], *, are_primary: bool = True
+    ) -> None:
+        """Make jobs, with their histories and identifiers."""
+        if not group:
+            return
         now = self.clock()
-        values = {name: getattr(received, name) for name in received.__dataclass_fields__}
-        del values["quarantine_reason"], values["identifiers"]
-        values |= {"state": State.RECEIVED, "reason": "", "attempts": 0, "not_before": now}
-        values |= {"primary_uid": received.sop_instance_uid if is_primary else None}
-        values |= {"created_at": now, "updated_at": now}
-        row = connection.execute(_INSERT, values).one()
-        if received.identifiers is not None:
-            add_identifiers(connection, row.id, received.identifiers)
-        return row
+        values = [_values(each, now) | ({} if are_primary else {"primary_uid": None}) for each in group]
+        rows = connection.execute(_INSERT, values)
+        numbers = {(row.sop_instance_uid, row.digest): row.id for row in rows}
+        made = {numbers[each.sop_instance_uid, each.digest]: each for each in group}
+        note_received(connection, {number: each.quarantine_reason for number, each in made.items()}, now)
+        add_identifiers(connection, {number: each.identifiers for number, each in made.items()})
 
     def _admit_again(self, connection: Connection, received: ReceivedObject, row: Row[Any]) -> Admission:
         """Let the job of an image that came before, locked here, have its file again if that was removed.
@@ -325,3 +357,16 @@ class JobStore(JobOrders):
         if row is None or row.lease_owner != worker_id or row.state != State.SEGMENTING:
             raise LeaseLostError(f"job {job_id} is no longer held by {worker_id}")
         return row
+
+
+def _admitted(received: ReceivedObject) -> Admission:
+    return Admission.QUARANTINED if received.quarantine_reason else Admission.NEW
+
+
+def _values(received: ReceivedObject, now: datetime) -> dict[str, Any]:
+    """Return the row of a new job, the one that may be worked on of those with its UID."""
+    values = {name: getattr(received, name) for name in received.__dataclass_fields__}
+    del values["quarantine_reason"], values["identifiers"]
+    values |= {"state": entry(received.quarantine_reason)[1], "reason": clean(received.quarantine_reason)}
+    values |= {"primary_uid": received.sop_instance_uid, "attempts": 0, "not_before": now}
+    return values | {"created_at": now, "updated_at": now}

@@ -6,14 +6,11 @@ PS3.4 Annex A (Verification), Annex B (Storage; B.2.2: success means stored), PS
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from pydicom import Dataset
-from pydicom.uid import UID
+from pydicom import config as pydicom_config
 from pynetdicom import _config, evt
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import C_STORE
 
 from config.network import NodeSettings, TlsSettings
 from node import statuses
@@ -36,6 +33,7 @@ from node.reception import Reception, StreamingProvider, shielded
 from node.refusals import Refusals
 from node.rule_facts import Titles
 from node.spool import Spool
+from node.store_command import Answer, StoreRequest
 from node.traffic import Traffic
 from node.turn import RESTS
 from node.watermark import refuses_for_space
@@ -57,22 +55,6 @@ REJECTED_PERMANENT = 0x01
 _UID = re.compile(r"[0-9.]{1,64}")  # what a UID may consist of, PS3.5 9.1
 
 log = get_logger()
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A status, and why, for the sender's log: Error Comment (0000,0902), at most 64 characters."""
-
-    status: int
-    comment: str = ""
-
-    def encoded(self) -> Dataset:
-        """Return it as pynetdicom takes it from a handler."""
-        response = Dataset()
-        response.Status = self.status
-        if self.comment:
-            response.ErrorComment = self.comment[:64]
-        return response
 
 
 class Listener:
@@ -117,7 +99,6 @@ class Listener:
             (evt.EVT_REJECTED, self._rejected),
             (evt.EVT_CONN_CLOSE, self._closed),
             (evt.EVT_C_ECHO, lambda _event: statuses.SUCCESS),
-            (evt.EVT_C_STORE, self._store_request),
             *(commitment.handlers() if commitment is not None else ()),
         ]
         self._refusals = Refusals(self._audit.rejected)
@@ -156,6 +137,7 @@ class Listener:
     def start(self) -> None:
         """Listen, and return; NodeError when a port cannot be had, TlsError when a file of TLS is no good."""
         _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
+        pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE  # as in `node.decode`
         self._doors = tuple(door for door in open_doors(self._settings, self._tls) if door)
         self._porch = Porch(self._doors, self._rules(), self._arrived, self._refusals)
         self._porch.start()
@@ -187,9 +169,8 @@ class Listener:
         """Take no new connections, let objects that are on their way end, and close every connection."""
         if self._porch is None:
             return
-        porch, self._porch = self._porch, None
+        porch, self._porch, self._doors = self._porch, None, ()
         porch.stop()
-        self._doors = ()
         until = time.monotonic() + grace_s
         for association in self._associations:
             while association.is_alive() and _is_busy(association) and time.monotonic() < until:
@@ -214,7 +195,7 @@ class Listener:
             return
         association = association_for(arrival, self._ae, self._handlers, self._settings.network_timeout_s)
         association.dimse = StreamingProvider(
-            association, self._spool, self._settings.max_object_bytes, _report_nonsense
+            association, self._spool, self._settings.max_object_bytes, self._store_request, _report_nonsense
         )
         association.start()
         self._associations.append(association)
@@ -255,52 +236,45 @@ class Listener:
 
     # ---- C-STORE
 
-    def _store_request(self, event: evt.Event) -> Dataset:
+    def _store_request(self, association: Association, reception: Reception) -> Answer:
         """Answer a C-STORE request, whatever happens."""
-        request, provider = event.request, event.assoc.dimse
-        assert isinstance(request, C_STORE), "the event is a C-STORE request"
-        assert isinstance(provider, StreamingProvider), "_opened put it there"
-        reception = provider.take(request)
-        answer = shielded(lambda: self._answer(event, request, reception), _answer_to)
-        calling, size = str(event.assoc.requestor.ae_title), reception.size if reception is not None else 0
-        if reception is not None:
-            reception.discard()
-        self.traffic.answered(calling, answer.status, size)
+        request, calling = reception.request, str(association.requestor.ae_title)
+        answer = shielded(lambda: self._answer(association, reception), _answer_to)
+        self.traffic.answered(calling, answer.status, reception.size)
         log.info(
             "object received" if answer.status == statuses.SUCCESS else "object not taken",
-            sop_instance_uid=str(request.AffectedSOPInstanceUID),
-            calling_ae_title=event.assoc.requestor.ae_title,
+            sop_instance_uid=request.sop_instance_uid,
+            calling_ae_title=calling,
             status=f"0x{answer.status:04X}",
             **({"reason": reason_for_log(answer.comment)} if answer.comment else {}),
         )
-        return answer.encoded()
+        return answer
 
-    def _answer(self, event: evt.Event, request: C_STORE, reception: Reception | None) -> Answer:
-        if reception is None:
+    def _answer(self, association: Association, reception: Reception) -> Answer:
+        if not reception.request.has_data_set:
             return Answer(statuses.CANNOT_UNDERSTAND, "no data set")
         if reception.is_too_large:
             limit = self._settings.max_object_bytes
             return Answer(statuses.CANNOT_UNDERSTAND, f"more than {limit} bytes")
-        return self._keep(event, request, reception)
+        return self._keep(association, reception)
 
-    def _keep(self, event: evt.Event, request: C_STORE, reception: Reception) -> Answer:
+    def _keep(self, association: Association, reception: Reception) -> Answer:
         """Check, store, record; in this order, and success last."""
         if reception.failure is not None or reception.incoming is None:
             raise reception.failure or StorageError("nothing was received")
-        incoming = reception.incoming
+        request, incoming, syntax = reception.request, reception.incoming, reception.syntax
         incoming.flush()
-        syntax = UID(event.context.transfer_syntax)
         head = read_head(incoming.path, incoming.header_size, syntax)
-        sop_class = str(request.AffectedSOPClassUID)
-        if sop_class != event.context.abstract_syntax or head.sop_class_uid != sop_class:
+        context = association._accepted_cx[request.context_id]
+        if not request.sop_class_uid == head.sop_class_uid == context.abstract_syntax:
             return Answer(statuses.DOES_NOT_MATCH_SOP_CLASS, "SOP Class UID differs from the data set's")
-        titles = _titles(event.assoc)
+        titles = _titles(association)
         priority = self.priorities.of(request, titles, incoming.path, incoming.header_size, syntax)
         kept = incoming.keep()
         admission = self._store.add_received(
             ReceivedObject(
-                sop_class_uid=sop_class,
-                sop_instance_uid=head.sop_instance_uid or str(request.AffectedSOPInstanceUID),
+                sop_class_uid=request.sop_class_uid,
+                sop_instance_uid=head.sop_instance_uid or request.sop_instance_uid,
                 study_instance_uid=head.study_instance_uid,
                 series_instance_uid=head.series_instance_uid,
                 transfer_syntax_uid=str(syntax),
@@ -314,15 +288,15 @@ class Listener:
                 identifiers=head.identifiers,
             )
         )
-        self._audit.received(event.assoc, self._spool.path(kept.path))
+        self._audit.received(association, self._spool.path(kept.path))
         self._tell(admission, request)
         return Answer(statuses.SUCCESS)
 
-    def _tell(self, admission: Admission, request: C_STORE) -> None:
+    def _tell(self, admission: Admission, request: StoreRequest) -> None:
         if admission is Admission.NEW:
             self._received()
         else:
-            uid = str(request.AffectedSOPInstanceUID)
+            uid = request.sop_instance_uid
             tell = log.info if admission is Admission.DUPLICATE else log.warning
             tell("object not queued", sop_instance_uid=uid, state=admission.value)
 
@@ -336,7 +310,7 @@ def _answer_to(error: Exception) -> Answer:
     return Answer(statuses.OUT_OF_RESOURCES, comment)
 
 
-def _oddity(request: C_STORE, head: Head) -> str:
+def _oddity(request: StoreRequest, head: Head) -> str:
     """Return why an object is kept but not worked on; empty: it is worked on.
 
     A data set that was sent under another UID than its own is worked on as what it says it is: archives
@@ -346,7 +320,7 @@ def _oddity(request: C_STORE, head: Head) -> str:
         return "the data set has no SOP Instance UID"
     if not _UID.fullmatch(head.sop_instance_uid):
         return "the SOP Instance UID is no UID"
-    if head.sop_instance_uid != request.AffectedSOPInstanceUID:
+    if head.sop_instance_uid != request.sop_instance_uid:
         log.warning("data set was sent under another uid", sop_instance_uid=head.sop_instance_uid)
     return ""
 

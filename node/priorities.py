@@ -5,7 +5,6 @@ from pathlib import Path
 
 from pydicom import Dataset
 from pydicom.uid import UID
-from pynetdicom.dimse_primitives import C_STORE
 
 from config.settings import Settings
 from node.attributes import CONVERSION_ERRORS
@@ -13,13 +12,14 @@ from node.head import read_header
 from node.jobs import Priority
 from node.rule_facts import Titles
 from node.rules import decide
+from node.store_command import StoreRequest
 
 HIGH = 0x0001
 """Priority (0000,0700) of a C-STORE request (PS3.7 Table 9.3-1). MEDIUM (0000) and LOW (0002) are alike:
 toolkits send LOW where nobody has chosen anything (pynetdicom 3.0.4 does)."""
 
 
-def priority_of(request: C_STORE, calling_ae_title: str, urgent_ae_titles: Collection[str]) -> Priority:
+def priority_of(request: StoreRequest, calling_ae_title: str, urgent_ae_titles: Collection[str]) -> Priority:
     """Return the priority of an object.
 
     Args:
@@ -27,7 +27,7 @@ def priority_of(request: C_STORE, calling_ae_title: str, urgent_ae_titles: Colle
         calling_ae_title: Who sent it.
         urgent_ae_titles: Whose objects are urgent whatever they ask for; `node.urgent_ae_titles`.
     """
-    is_urgent = request.Priority == HIGH or calling_ae_title.strip() in urgent_ae_titles
+    is_urgent = request.priority == HIGH or calling_ae_title.strip() in urgent_ae_titles
     return Priority.URGENT if is_urgent else Priority.ROUTINE
 
 
@@ -47,7 +47,7 @@ class Priorities:
         self._urgent = urgent_ae_titles
         self._by_rules = by_rules
 
-    def of(self, request: C_STORE, titles: Titles, path: Path, offset: int, syntax: UID) -> Priority:
+    def of(self, request: StoreRequest, titles: Titles, path: Path, offset: int, syntax: UID) -> Priority:
         """Return the priority of an image whose data set begins at an offset of a file.
 
         What rules cannot be asked about, because the header cannot be read, is as its sender asks: never a

@@ -10,38 +10,33 @@ PS3.7 9.3.1 (C-STORE), PS3.8 Annex E (fragments).
 import struct
 import threading
 from collections.abc import Callable
-from io import BytesIO
 from typing import Any, TypeVar
 
-from pydicom import Dataset
 from pydicom.uid import UID
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
-from pynetdicom.dimse_messages import C_STORE_RQ
-from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.dsutils import decode
 from pynetdicom.pdu_primitives import P_DATA
 
+from node import store_command
+from node.contexts import STORAGE_CLASSES
 from node.errors import StorageError
 from node.spool import Incoming, Spool
+from node.store_command import Answer, StoreRequest
 
 T = TypeVar("T")
 
-C_STORE_REQUEST = 0x0001
-"""Command Field (0000,0100) of a C-STORE request (PS3.7 Table 9.3-1)."""
-
 C_CANCEL_REQUEST, RESPONSE = 0x0FFF, 0x8000
 """The Command Field of the one request that has no answer, and the bit of all answers (PS3.7 E.1)."""
-
-NO_DATA_SET = 0x0101
-"""Command Data Set Type (0000,0800) of a message without a data set (PS3.7 9.3)."""
 
 IS_COMMAND, IS_LAST = 0x01, 0x02
 """Bits of the Message Control Header (PS3.8 E.2)."""
 
 MAX_COMMAND_BYTES = 65_536
 """A command set is a few hundred bytes; a longer one than this is no command set."""
+
+FRAGMENT_OVERHEAD = 6
+"""Bytes of a data PDU before a fragment: its length, context, message control header (PS3.8 9.3.5.1)."""
 
 MAX_HELD_BYTES = 4 * 1_048_576
 """A data set of another service than storage is held in memory; a request for commitment is shorter."""
@@ -60,21 +55,25 @@ def shielded(action: Callable[[], T], otherwise: Callable[[Exception], T]) -> T:
 
 
 class Reception:
-    """A C-STORE data set on its way into the spool.
+    """A C-STORE request, and its data set on its way into the spool.
 
     Attributes:
-        request: The command set and its presentation context.
+        request: The command.
+        syntax: The transfer syntax of the data set.
         incoming: The object in the spool; None when it could not be begun.
         failure: Why it cannot be kept; None: it can.
         is_too_large: Whether more came than is allowed.
     """
 
-    def __init__(self, request: C_STORE_RQ, spool: Spool, syntax: UID, max_bytes: int) -> None:
+    def __init__(self, request: StoreRequest, spool: Spool, syntax: UID, max_bytes: int) -> None:
         self.request = request
+        self.syntax = syntax
         self.incoming: Incoming | None = None
         self.failure: StorageError | None = None
         self.is_too_large = False
         self._max_bytes = max_bytes
+        if not request.has_data_set:
+            return
         try:
             self.incoming = spool.begin(_file_header(request, syntax), str(syntax))
         except StorageError as error:
@@ -110,19 +109,26 @@ class StreamingProvider(DIMSEServiceProvider):
         assoc: The association that it serves.
         spool: Where objects go.
         max_bytes: Larger data sets are not kept.
+        store: Answers a C-STORE request whose data set is complete.
         report: Is told of an error in what the peer sent, before the association is aborted.
     """
 
     def __init__(
-        self, assoc: Association, spool: Spool, max_bytes: int, report: Callable[[Exception], None]
+        self,
+        assoc: Association,
+        spool: Spool,
+        max_bytes: int,
+        store: Callable[[Association, Reception], Answer],
+        report: Callable[[Exception], None],
     ) -> None:
         super().__init__(assoc)
         self._spool = spool
         self._max_bytes = max_bytes
+        self._store = store
         self._report = report
-        self._command = BytesIO()
+        self._command = bytearray()
         self._current: Reception | None = None
-        self._complete: dict[int, Reception] = {}
+        self._complete: list[Reception] = []
         self._unanswered = 0
         self._lock = threading.Lock()
         self._held_bytes = 0
@@ -132,8 +138,7 @@ class StreamingProvider(DIMSEServiceProvider):
         """Send a message, and then do what `after_next_message` was given, in the same thread."""
         super().send_msg(primitive, context_id)
         if primitive.MessageIDBeingRespondedTo is not None:
-            with self._lock:
-                self._unanswered -= 1
+            self._count_answer()
         then, self._then = self._then, None
         if then is not None:
             then()
@@ -147,16 +152,39 @@ class StreamingProvider(DIMSEServiceProvider):
         """Whether a request is on its way, is being worked on, or its answer is not sent yet."""
         return self._unanswered > 0 or not self.dul.to_provider_queue.empty()
 
-    def take(self, request: C_STORE) -> Reception | None:
-        """Return what was received with a request, once."""
+    def serve(self, reception: Reception) -> None:
+        """Answer a C-STORE request; in the association's thread, as all that is asked."""
         with self._lock:
-            return self._complete.pop(id(request), None)
+            is_open = reception in self._complete
+            if is_open:
+                self._complete.remove(reception)
+        if is_open:
+            shielded(lambda: self._answer(reception), self.abort)
+        self._count_answer()
+
+    def _answer(self, reception: Reception) -> None:
+        answer = self._store(self.assoc, reception)
+        reception.discard()
+        if self.assoc.is_established:
+            self._send(reception.request.context_id, store_command.response(reception.request, answer))
+
+    def _send(self, context_id: int, command_set: bytes) -> None:
+        most = (self.maximum_pdu_size or MAX_COMMAND_BYTES) - FRAGMENT_OVERHEAD
+        for begin in range(0, len(command_set), most):
+            end, piece = begin + most, P_DATA()
+            control = bytes([IS_COMMAND | (IS_LAST if end >= len(command_set) else 0)])
+            piece.presentation_data_value_list.append((context_id, control + command_set[begin:end]))
+            self.dul.send_pdu(piece)
+
+    def _count_answer(self) -> None:
+        with self._lock:
+            self._unanswered -= 1
 
     def close(self) -> None:
         """Leave nothing of what will not be answered any more."""
         with self._lock:
-            left = [*self._complete.values(), *([self._current] if self._current else [])]
-            self._complete, self._current = {}, None
+            left = [*self._complete, *([self._current] if self._current else [])]
+            self._complete, self._current = [], None
         for reception in left:
             reception.discard()
 
@@ -193,7 +221,7 @@ class StreamingProvider(DIMSEServiceProvider):
         self._current.write(content)
 
     def end_data_set(self) -> None:
-        """Queue the request whose data set is complete; ValueError where a parameter is missing."""
+        """Queue the request whose data set is complete."""
         if self._current is not None:
             self._hand_over(self._current)
 
@@ -206,18 +234,19 @@ class StreamingProvider(DIMSEServiceProvider):
             self._held_bytes = 0
 
     def _take_command(self, context_id: int, content: bytes, *, is_last: bool) -> None:
-        self._command.write(content)
-        if self._command.tell() > MAX_COMMAND_BYTES:
+        self._command += content
+        if len(self._command) > MAX_COMMAND_BYTES:
             raise ValueError("the command set is too long")
         if not is_last:
             return
-        encoded, self._command = self._command, BytesIO()
-        command = decode(encoded, True, True)
-        self._expect_answer(command.CommandField)
-        if command.CommandField == C_STORE_REQUEST and command.CommandDataSetType != NO_DATA_SET:
-            self._begin(context_id, command)
+        encoded, self._command = bytes(self._command), bytearray()
+        values = store_command.elements(encoded)
+        field = store_command.number(values, store_command.COMMAND_FIELD)
+        self._expect_answer(field)
+        if field == store_command.REQUEST:
+            self._begin(store_command.store_request(context_id, values))
         else:
-            self._pass_on(context_id, bytes([IS_COMMAND | IS_LAST]) + encoded.getvalue())
+            self._pass_on(context_id, bytes([IS_COMMAND | IS_LAST]) + encoded)
 
     def _expect_answer(self, command_field: int) -> None:
         """Count a request that is answered; ValueError: there are too many."""
@@ -228,24 +257,22 @@ class StreamingProvider(DIMSEServiceProvider):
         if self._unanswered > MAX_UNANSWERED:
             raise ValueError("requests are sent without waiting for their answers")
 
-    def _begin(self, context_id: int, command: Dataset) -> None:
+    def _begin(self, request: StoreRequest) -> None:
         if self._current is not None:
             raise ValueError("a command set in the middle of a data set")
-        request = C_STORE_RQ()
-        request.context_id = context_id
-        request.command_set = command
-        syntax = self.assoc._accepted_cx[context_id].transfer_syntax[0]
-        self._current = Reception(request, self._spool, syntax, self._max_bytes)
+        context = self.assoc._accepted_cx[request.context_id]
+        if context.abstract_syntax not in STORAGE_CLASSES:
+            raise ValueError("a C-STORE request to another service")
+        self._current = Reception(request, self._spool, context.transfer_syntax[0], self._max_bytes)
+        if not request.has_data_set:
+            self._hand_over(self._current)
 
     def _hand_over(self, reception: Reception) -> None:
         """Queue the complete request for the association's thread."""
-        primitive = reception.request.message_to_primitive()
-        if not isinstance(primitive, C_STORE) or not primitive.is_valid_request:
-            raise ValueError("the C-STORE request lacks a parameter")
         with self._lock:
-            self._complete[id(primitive)] = reception
+            self._complete.append(reception)
             self._current = None
-        self.msg_queue.put((reception.request.context_id or 0, primitive))
+        self.msg_queue.put((reception.request.context_id, reception))  # type: ignore[arg-type]
 
     def _pass_on(self, context_id: int, fragment: bytes) -> None:
         single = P_DATA()
@@ -253,17 +280,14 @@ class StreamingProvider(DIMSEServiceProvider):
         super().receive_primitive(single)
 
 
-def _file_header(request: C_STORE_RQ, transfer_syntax: UID) -> bytes:
+def _file_header(request: StoreRequest, transfer_syntax: UID) -> bytes:
     """Return the preamble and the File Meta Information (PS3.10 7.1) for a data set as it comes."""
-    command = request.command_set
     uids = {
-        0x0002: command.AffectedSOPClassUID,
-        0x0003: command.AffectedSOPInstanceUID,
+        0x0002: request.sop_class_uid,
+        0x0003: request.sop_instance_uid,
         0x0010: transfer_syntax,
         0x0012: PYNETDICOM_IMPLEMENTATION_UID,
     }
-    if not all(uids.values()):
-        raise ValueError("the C-STORE request lacks a UID")
     elements = b"".join(_element(number, b"UI", uid.encode("latin-1")) for number, uid in uids.items())
     content = _VERSION + elements + _NAME
     return bytes(128) + b"DICM" + _element(0x0000, b"UL", len(content).to_bytes(4, "little")) + content

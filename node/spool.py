@@ -97,6 +97,7 @@ class Incoming:
         self._spool = spool
         self._digest = hashlib.sha256(f"{encoding}\n".encode() if encoding else b"")
         self._unchecked = 0
+        self._is_kept = False
         with _translated():
             self._file = path.open("xb")
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # while it lives, no start sweeps it away
@@ -131,10 +132,13 @@ class Incoming:
             os.fsync(self._file.fileno())
             kept = self._spool.adopt(self.path, IMAGES, digest)
             self._file.close()
+        self._is_kept = True
         return kept
 
     def discard(self) -> None:
         """Leave nothing of an object that was not kept; harmless otherwise."""
+        if self._is_kept:
+            return
         with suppress(OSError):  # a full disk may refuse the flush in close
             self._file.close()
         self.path.unlink(missing_ok=True)
@@ -279,9 +283,11 @@ class Spool:
 
     def _make_folder(self, folder: Path) -> None:
         """Make a folder durably, if need be: who made it before may not have come so far as to sync it."""
-        is_new = not folder.is_dir()
-        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        status = folder.stat()
+        try:
+            status, is_new = folder.stat(), False
+        except FileNotFoundError:
+            folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+            status, is_new = folder.stat(), True
         identity = status.st_dev, status.st_ino
         if is_new or self._durable.get(folder) != identity:
             sync_folder(folder.parent)

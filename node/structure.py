@@ -105,7 +105,21 @@ def check_data_set(content: bytes, encoding: Encoding, start: int = 0) -> None:
 
 def check_head(content: bytes, encoding: Encoding, last_tag: int) -> None:
     """Look at depth and number of the elements up to a tag; errors as in `check_file`."""
-    _Walk(content, encoding.little, MAX_HEAD_ELEMENTS, last_tag).run(0, encoding.implicit)
+    head_values(content, encoding, last_tag)
+
+
+def head_values(content: bytes, encoding: Encoding, last_tag: int) -> dict[int, tuple[bytes, bytes]] | None:
+    """Do as `check_head`, and return what it passed.
+
+    Returns:
+        Value representation (b"" where it is left out) and value of each element up to a tag, by tag. None
+        where it takes more to understand them: something of undefined length, or an end before a higher tag.
+    """
+    walk = _Walk(content, encoding.little, MAX_HEAD_ELEMENTS, last_tag)
+    walk.run(0, encoding.implicit)
+    if not walk.is_passed or walk.has_undefined:
+        return None
+    return {tag: (vr, content[begin:end]) for tag, (vr, begin, end) in walk.places.items()}
 
 
 def _after_meta(content: bytes, start: int) -> tuple[int, str]:
@@ -169,6 +183,8 @@ class _Walk:
         self._count = 0
         self._stack: list[_Open] = []
         self._depth = 0
+        self.places: dict[int, tuple[bytes, int, int]] = {}  # of values up to the last tag
+        self.is_passed = self.has_undefined = False
 
     def run(self, position: int, implicit: bool) -> None:
         """Walk to the end; errors as in `check_file`."""
@@ -223,9 +239,13 @@ class _Walk:
         tag, vr, length, value = self.header(position, here.implicit)
         if tag == ITEM_END:
             return self._close(value)
-        if self._last_tag is not None and len(self._stack) == 1 and tag > self._last_tag:
-            return here.end
+        if self._last_tag is not None and len(self._stack) == 1:
+            if tag > self._last_tag:
+                self.is_passed = True
+                return here.end
+            self.places[tag] = vr, value, value + length
         if length == UNDEFINED:
+            self.has_undefined = True
             return self._undefined(tag, vr, value, here)
         if vr == b"SQ" or (vr in {b"", b"UN"} and tag in SEQUENCE_TAGS):
             end = min(value + length, here.end)

@@ -112,19 +112,29 @@ class UpperLayer(DULServiceProvider):
 
     def _is_transport_event(self) -> bool:
         """Wait until something comes or is to be sent; read it, and tell whether there was something."""
-        if self.state_machine.current_state != AWAITING_CLOSE and isinstance(self.socket, Inflow):
-            self._wait(self.socket)
+        is_open = self.state_machine.current_state != AWAITING_CLOSE
+        if is_open and isinstance(self.socket, Inflow) and self._wait(self.socket):
+            self._read_pdu_data()
+            return True
         return super()._is_transport_event()
 
-    def _wait(self, inflow: Inflow) -> None:
+    @property
+    def _pause_s(self) -> float:
+        """How long to wait for something to do."""
+        return LOOK_EVERY_S if self.event_queue.empty() else 0.0
+
+    def _wait(self, inflow: Inflow) -> bool:
+        """Wait for something to do; tell whether there is something to read."""
         if not (self.assoc.dimse.msg_queue.empty() and self.to_user_queue.empty()):
             self._ring()
+        if inflow.wait(self._woken, self._pause_s):
+            return True
         provider = self.assoc.dimse
         if not isinstance(provider, StreamingProvider) or not provider.is_streaming:
             inflow.let_go()
-        inflow.wait(self._woken, LOOK_EVERY_S if self.event_queue.empty() else 0.0)
         with suppress(BlockingIOError):
             self._woken.recv(4096, socket.MSG_DONTWAIT)
+        return False
 
     # ---- data
 
@@ -147,10 +157,15 @@ class UpperLayer(DULServiceProvider):
             self._left = length
             while self._left:
                 self._read_fragment(inflow, provider)
-            if not (inflow.has_buffered and self.to_provider_queue.empty()):
+            if not self._goes_on(inflow, provider):
                 return
             inflow.expect(PDU_HEADER.size)
         super()._read_pdu_data()
+
+    def _goes_on(self, inflow: Inflow, provider: StreamingProvider) -> bool:
+        """Return whether more comes before anything else is to be done; a data set is waited for."""
+        more = inflow.has_buffered or (provider.is_streaming and inflow.wait(self._woken, LOOK_EVERY_S))
+        return more and self.to_provider_queue.empty() and not self._kill_thread
 
     def _read_fragment(self, inflow: Inflow, provider: StreamingProvider) -> None:
         if self._left < FRAGMENT_HEADER.size:

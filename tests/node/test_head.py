@@ -15,7 +15,7 @@ from pydicom.uid import (
 )
 
 from node.errors import UndecodableError
-from node.head import HEAD_BYTES, Head, read_head
+from node.head import FIRST_BYTES, HEAD_BYTES, Head, _head, _identity, _plain_head, read_head
 from node.jobs import Identifiers
 
 
@@ -97,3 +97,46 @@ def test_sequences_nested_very_deeply_in_front_of_the_identity_are_told(tmp_path
     deep = b"\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff" * 50_000
     with pytest.raises(UndecodableError, match="nested"):
         head_of(b"\x08\x00\x16\x00UI\x02\x001." + deep, ExplicitVRLittleEndian, tmp_path)
+
+
+def _changed(dataset: Dataset, **attributes: Any) -> Dataset:
+    del dataset.file_meta
+    for keyword, value in attributes.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian])
+@pytest.mark.parametrize(
+    ("attributes", "is_plain"),
+    [
+        ({"IssuerOfPatientID": "A hospital (east)", "PatientID": "  blanks around  "}, True),
+        ({"PatientID": "", "StudyDate": "", "AccessionNumber": "x" * 15}, True),
+        ({"SpecificCharacterSet": "ISO_IR 192", "PatientID": "plain"}, True),
+        ({"SpecificCharacterSet": "ISO_IR 192", "PatientID": "K\xf6ln"}, False),
+        ({"SpecificCharacterSet": "ISO_IR 13", "PatientID": "a~b"}, False),
+        ({"PatientID": ["FIRST", "SECOND"]}, False),
+    ],
+)
+def test_plain_header_is_read_as_pydicom_reads_it(
+    attributes: dict[str, Any], is_plain: bool, syntax: UID, make_dx: Any
+) -> None:
+    content = encoded(_changed(make_dx(), **attributes), syntax)
+    found, wanted = _plain_head(content, syntax), _head(_identity(content, syntax))
+    assert found == (wanted if is_plain else None)
+
+
+def test_header_that_is_not_plain_is_left_to_pydicom(make_dx: Any, tmp_path: Path) -> None:
+    """One element of undefined length, one beyond the first bytes, one in another value representation."""
+    dataset = _changed(make_dx())
+    content = encoded(dataset, ExplicitVRLittleEndian)
+    place = content.index(b"\x08\x00\x60\x00CS")
+    pieces = {
+        "undefined": b"\x08\x00\x51\x00SQ\0\0\xff\xff\xff\xff\xfe\xff\xdd\xe0\0\0\0\0",
+        "long": b"\x08\x00\x51\x00UT\0\0" + FIRST_BYTES.to_bytes(4, "little") + b" " * FIRST_BYTES,
+        "another": b"\x08\x00\x50\x00US\x02\x00\x05\x00",
+    }
+    for piece in pieces.values():
+        odd = content[:place] + piece + content[place:]
+        assert _plain_head(odd[:FIRST_BYTES], ExplicitVRLittleEndian) is None
+        assert head_of(odd, ExplicitVRLittleEndian, tmp_path).series_instance_uid == dataset.SeriesInstanceUID

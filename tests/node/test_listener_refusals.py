@@ -9,12 +9,15 @@ import pytest
 from pydicom.uid import (
     CTImageStorage,
 )
+from pynetdicom.dimse_primitives import C_STORE
 
 from node.database import engine_for
 from node.job_store import JobStore
 from node.listener import Listener
 from node.spool import OWNER_FILE
 from node.states import State
+from tests.node.test_listener_peers import fragments, wait_until
+from tests.node.test_upper_layer_peers import VERIFICATION
 
 MEGABYTE = 1_000_000
 
@@ -92,6 +95,31 @@ def test_data_set_without_a_usable_uid_is_kept_and_quarantined(
     assert node.job().state is State.QUARANTINED
     assert words in node.job().reason
     assert node.files() == [node.job().path]
+
+
+def test_image_in_a_context_of_another_service_ends_the_association(run: Any, make_dx: Any) -> None:
+    node, dataset = run(), make_dx(64, 64)
+    association = node.associate()
+    [other] = [each for each in association.accepted_contexts if each.abstract_syntax == VERIFICATION]
+    for piece in fragments(node, association, dataset):
+        [(_own, content)] = piece.presentation_data_value_list
+        piece.presentation_data_value_list = [[other.context_id, content]]
+        association.dul.send_pdu(piece)
+    wait_until(lambda: not association.is_established)
+    assert (node.files(), node.store.jobs()) == ([], [])
+
+
+def test_request_without_a_data_set_is_answered(run: Any, make_dx: Any) -> None:
+    node, dataset = run(), make_dx(64, 64)
+    association = node.associate()
+    context = next(c for c in association.accepted_contexts if c.abstract_syntax == dataset.SOPClassUID)
+    request = C_STORE()
+    request.MessageID, request.Priority = 1, 2
+    request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = dataset.SOPClassUID, dataset.SOPInstanceUID
+    association.dimse.send_msg(request, context.context_id)
+    wait_until(lambda: node.listener.traffic.counts.answers == {("other", 0xC000): 1})
+    assert association.send_c_echo().Status == 0x0000
+    association.release()
 
 
 @pytest.mark.usefixtures("_files_are_sent_as_they_are")

@@ -1,6 +1,5 @@
 """Who this program is, in associations and in files alike (PS3.7 D.3.3.2, PS3.10 7.1)."""
 
-import socket
 from collections.abc import Sequence
 from ssl import SSLContext
 from typing import Any
@@ -13,6 +12,7 @@ from pynetdicom.transport import AddressInformation, AssociationSocket
 from node.connections import mend_sockets
 from node.late_abort import close_on_late_abort
 from node.outflow import stream_data_sets
+from node.outlet import Outlet
 from node.turn import TAKES_TURNS
 
 IMPLEMENTATION_CLASS_UID = UID("2.25.220204471444902736902730368850413526241")
@@ -48,10 +48,9 @@ class Entity(AE):
     ) -> AssociationSocket:
         """Return the socket of an association that has not begun, which gets our own parts here."""
         stream_data_sets(assoc)
-        made = super()._create_socket(assoc, address, tls_args)
-        if made.socket is not None:  # else the end of each object waits for a delayed acknowledgement
-            made.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return made
+        outlet = Outlet(assoc, address=address)
+        outlet.tls_args = tls_args
+        return outlet
 
 
 def application_entity(ae_title: str) -> Entity:

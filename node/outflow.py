@@ -3,16 +3,14 @@
 pynetdicom reads a whole data set into its queue, in units of the length that the peer takes (often 16 KiB),
 and encodes and sends each by itself. Here one entry of the queue stands for all of them, and knows the file.
 
-PS3.8 9.2 (state machine; Sta6 is data transfer, Sta8: the peer asks for release), 9.3.5 (P-DATA-TF), E.2
-(message control header).
+PS3.8 9.2 (state machine; Sta6 is data transfer), 9.3.5 (P-DATA-TF), E.2 (message control header).
 """
 
 import math
 import os
 import struct
 import time
-from contextlib import suppress
-from pathlib import Path
+from io import BytesIO, FileIO
 from typing import Any
 
 from pynetdicom import evt
@@ -23,10 +21,11 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import A_ABORT, P_DATA
 
-from node.connections import acknowledge_at_once
+from node.outlet import Outlet
 
-MAY_SEND = ("Sta6", "Sta8")
-TRANSPORT_CLOSED = "Evt17"
+DATA_TRANSFER, TRANSPORT_CLOSED = "Sta6", "Evt17"
+SENDING = (DATA_TRANSFER, "Sta8")
+"""States in which a connection with a data set on it is there: the latter when the peer asks for release."""
 
 P_DATA_TF = 0x04
 NOT_LAST, LAST = 0x00, 0x02
@@ -39,8 +38,8 @@ control header (PS3.8 9.3.5)."""
 FRAGMENT_HEADER_BYTES = 6
 """Item length, context ID and message control header: the length that a peer takes counts them."""
 
-LONGEST_UNIT = 131_072
-"""A longer unit is not sent, whatever the peer takes."""
+SHORTEST_UNIT, LONGEST_UNIT = 8, 131_072
+"""In a shorter unit no even fragment finds room; a longer one is not sent, whatever the peer takes."""
 
 BATCH_BYTES = 524_288
 """So much is read and sent at once, in as many units as it takes."""
@@ -48,63 +47,87 @@ BATCH_BYTES = 524_288
 MOST_UNITS = 1000
 """Pieces of memory that one call reads into; systems allow 1,024 (IOV_MAX)."""
 
+NOTHING_COMES = (None, None)
+"""What pynetdicom puts into the place of an answer when there will be none."""
+
 
 class DataSetStream(P_DATA):
-    """The data set of a file, in the place of the P-DATA requests that it becomes.
+    """A data set, in the place of the P-DATA requests that it becomes.
 
     Args:
-        path: The file.
-        start: Where its data set begins.
+        source: Where it is read, from its position to its end; it is closed in the end.
         context_id: The presentation context that it goes in.
         longest_unit: The length that the peer takes, 0: any (PS3.8 D.1).
-        patience_s: How long sending may take.
 
     Attributes:
-        is_done: Whether nothing is left to be sent.
-
-    Raises:
-        OSError: The file cannot be opened.
+        failure: Why it could not be read to its end.
+        moved_at: When a part of it was sent last, on the monotonic clock.
     """
 
-    def __init__(
-        self, path: Path, start: int, context_id: int, longest_unit: int, patience_s: float = math.inf
-    ) -> None:
+    def __init__(self, source: FileIO | BytesIO, context_id: int, longest_unit: int) -> None:
         super().__init__()
-        self.until = time.monotonic() + patience_s
+        self._source, self._context_id = source, context_id
+        begin = source.tell()
+        self._left = source.seek(0, os.SEEK_END) - source.seek(begin)
         unit = min(longest_unit or LONGEST_UNIT, LONGEST_UNIT)
-        self._fragment = max(2, (unit - FRAGMENT_HEADER_BYTES) // 2 * 2)  # even, as data sets are
-        self._context_id = context_id
-        self._file = path.open("rb", buffering=0)
-        self._left = os.fstat(self._file.fileno()).st_size - start
-        self._file.seek(start)
+        self._fragment = (unit - FRAGMENT_HEADER_BYTES) // 2 * 2  # even, as data sets are
         self._step = UNIT_HEADER.size + self._fragment
-        units = max(1, min(MOST_UNITS, BATCH_BYTES // self._step))
-        self._buffer = memoryview(bytearray(self._step * units))
+        units = min(MOST_UNITS, BATCH_BYTES // self._step, -(-self._left // self._fragment))
+        self._buffer = memoryview(bytearray(self._step * max(1, units)))
         for position in range(0, len(self._buffer), self._step):
             self._write_header(position, self._fragment, NOT_LAST)
-        self.is_done = False
+        self._rest, self._is_read = self._buffer[:0], False
+        self.failure: OSError | None = None
+        self.moved_at = time.monotonic()
 
-    def batch(self) -> memoryview:
-        """Return the next units; they hold until the next ones are read.
+    @property
+    def is_done(self) -> bool:
+        """Whether all of it has been sent."""
+        return self._is_read and not self._rest
+
+    def rest(self) -> memoryview:
+        """Return what is to be sent next, some units or what is left of them; it holds until that is sent.
 
         Raises:
-            OSError: The file cannot be read, or has become shorter.
+            OSError: The file cannot be read, or not to the end that it had.
         """
+        if not self._rest:
+            self._rest = self._batch()
+        return self._rest
+
+    def sent(self, count: int) -> None:
+        """Note that so many bytes of the rest were sent."""
+        self._rest = self._rest[count:]
+        if count:
+            self.moved_at = time.monotonic()
+
+    def _batch(self) -> memoryview:
         room = len(self._buffer) // self._step * self._fragment
-        self.is_done = self._left <= room
+        is_last = self._left <= room
         size = min(room, self._left)
         whole, rest = divmod(size, self._fragment)
-        if self.is_done and whole and not rest:
+        if is_last and whole and not rest:
             whole, rest = whole - 1, self._fragment
-        sizes = [self._fragment] * whole + ([rest] if self.is_done else [])
+        sizes = [self._fragment] * whole + ([rest] if is_last else [])
         begins = [number * self._step + UNIT_HEADER.size for number in range(len(sizes))]
-        pieces = [self._buffer[begin : begin + n] for begin, n in zip(begins, sizes, strict=True)]
-        if os.readv(self._file.fileno(), pieces) != size:
-            raise OSError("the file has become shorter")
+        self._read([self._buffer[at : at + n] for at, n in zip(begins, sizes, strict=True)], size)
         self._left -= size
-        if self.is_done:
+        self._is_read = is_last
+        if is_last:
             self._write_header(begins[-1] - UNIT_HEADER.size, rest, LAST)
         return self._buffer[: begins[-1] + sizes[-1]]
+
+    def _read(self, pieces: list[memoryview], size: int) -> None:
+        try:
+            if isinstance(self._source, BytesIO):
+                found = sum(self._source.readinto(piece) for piece in pieces)
+            else:
+                found = os.readv(self._source.fileno(), pieces)
+            if found != size:
+                raise OSError("the file could not be read to its end")
+        except OSError as error:
+            self.failure = error
+            raise
 
     def _write_header(self, position: int, size: int, control: int) -> None:
         counted = size + 2  # the item length counts context ID and control header
@@ -114,34 +137,69 @@ class DataSetStream(P_DATA):
 
     def close(self) -> None:
         """Let the file go."""
-        self._file.close()
+        self._source.close()
 
 
 class OutgoingProvider(DIMSEServiceProvider):
-    """pynetdicom's, but the data set of a file that is stored is streamed.
+    """pynetdicom's, but data sets that are stored are streamed, and an answer is one to what was asked.
 
     Attributes:
-        failure: Why the data set that was sent last could not be read to its end.
+        stream: The data set that was sent last, or is on its way.
     """
 
-    failure: OSError | None = None
+    stream: DataSetStream | None = None
+    _message_id: int | None = None
 
     def send_msg(self, primitive: Any, context_id: int) -> None:
-        """Have a message sent; OSError where its file cannot be opened, and nothing was sent."""
-        if not isinstance(primitive, C_STORE) or not isinstance(primitive._dataset_path, tuple):
+        """Have a message sent.
+
+        Raises:
+            OSError: The file of its data set cannot be opened; nothing was sent.
+            ValueError: The peer takes no units in which it could be sent; likewise.
+        """
+        if not isinstance(primitive, C_STORE) or primitive.MessageIDBeingRespondedTo is not None:
             super().send_msg(primitive, context_id)
             return
-        self.failure = None
-        longest, patience_s = self.maximum_pdu_size, self.dimse_timeout or math.inf
-        stream = DataSetStream(*primitive._dataset_path, context_id, longest, patience_s)
+        longest = self.maximum_pdu_size
+        if 0 < longest < SHORTEST_UNIT:
+            raise ValueError(f"units of {longest} bytes are too short")
         message = C_STORE_RQ()
         message.primitive_to_message(primitive)
         message.context_id = context_id
+        self.stream = stream = DataSetStream(_source(primitive), context_id, longest)
+        self._message_id = primitive.MessageID
         evt.trigger(self.assoc, evt.EVT_DIMSE_SENT, {"message": message})
-        message._data_set_path = None  # it has been told that there is one
+        message.data_set, message._data_set_path = None, None  # it has been told that there is one
         for unit in message.encode_msg(context_id, longest):
             self.dul.send_pdu(unit)
         self.dul.send_pdu(stream)
+        if not self.dul.is_alive():  # the peer has gone meanwhile, and nobody looks into the queue
+            stream.close()
+            self.msg_queue.put(NOTHING_COMES)
+
+    def get_msg(self, block: bool = False) -> Any:
+        """Return the next message; an answer to what was asked before is none to what was stored last."""
+        until = time.monotonic() + (self.dimse_timeout or math.inf)
+        context_id, message = super().get_msg(block)
+        while self._is_stale(message) and time.monotonic() < until:
+            context_id, message = super().get_msg(block)
+        return (None, None) if self._is_stale(message) else (context_id, message)
+
+    def _is_stale(self, message: Any) -> bool:
+        return isinstance(message, C_STORE) and message.MessageIDBeingRespondedTo != self._message_id
+
+
+def _source(primitive: C_STORE) -> FileIO | BytesIO:
+    """Return where the data set of a request is read; OSError: its file cannot be opened."""
+    if isinstance(primitive._dataset_path, tuple):
+        path, start = primitive._dataset_path
+        file = path.open("rb", buffering=0)
+        file.seek(start)
+        return file
+    source = primitive.DataSet
+    assert isinstance(source, BytesIO), "pynetdicom has encoded it"
+    source.seek(0)
+    return source
 
 
 class OutgoingLayer(DULServiceProvider):
@@ -157,7 +215,7 @@ class OutgoingLayer(DULServiceProvider):
         finally:
             for left in list(self.to_provider_queue.queue):
                 if isinstance(left, DataSetStream):
-                    left.close()
+                    self._end(left)
 
     def _process_recv_primitive(self) -> bool:
         """Send what is asked for; tell whether the state machine is to do it."""
@@ -166,44 +224,42 @@ class OutgoingLayer(DULServiceProvider):
             return super()._process_recv_primitive()
         try:
             self._send_stream(stream)
-        except OSError:  # the connection broke, or does not take anything any more
-            stream.is_done = True
-            self.event_queue.put(TRANSPORT_CLOSED)
+        except OSError:  # it cannot be read, the connection broke, or nobody wants the rest
+            self.to_provider_queue.get(False)
+            self._end(stream)
+            if self.state_machine.current_state in SENDING:
+                self.event_queue.put(TRANSPORT_CLOSED)  # within a unit nothing else can be said
+            return False
         if stream.is_done:
             self.to_provider_queue.get(False)
             stream.close()
         return False
 
+    def _end(self, stream: DataSetStream) -> None:
+        """Let a stream go of which the rest will not be sent, and nobody wait for an answer to it."""
+        stream.close()
+        self.assoc.dimse.msg_queue.put(NOTHING_COMES)
+
     def _is_transport_event(self) -> bool:
-        """Read what has come; a peer that sends an answer in two pieces need not wait for our delay."""
-        if self.socket is not None and self.socket.socket is not None:
-            with suppress(OSError):  # it is closed
-                acknowledge_at_once(self.socket.socket)
+        if isinstance(self.socket, Outlet):
+            self.socket.await_answer()
         return super()._is_transport_event()
 
     def _send_stream(self, stream: DataSetStream) -> None:
-        """Send until nothing is left, nobody wants it any more, or something comes in; OSError: it broke."""
-        while not stream.is_done and self.socket is not None and not self.socket.ready:
-            if self.state_machine.current_state not in MAY_SEND or self._is_given_up():
-                stream.is_done = True
-                return
-            try:
-                units = stream.batch()
-            except OSError as error:
-                provider = self.assoc.dimse
-                assert isinstance(provider, OutgoingProvider), "a stream is from it"
-                provider.failure = error
-                raise
-            self._push(units, stream.until)
+        """Send until nothing is left, or something comes in.
 
-    def _push(self, units: memoryview, until: float) -> None:
-        connection = self.socket.socket if self.socket is not None else None
-        if connection is None:
-            raise ConnectionError("the connection is closed")
-        while units:
-            if time.monotonic() > until:
-                raise TimeoutError("the peer takes a data set too slowly")
-            units = units[connection.send(units) :]
+        Raises:
+            OSError: The file or the connection broke, or the association is to be aborted.
+        """
+        outlet = self.socket
+        assert isinstance(outlet, Outlet), "it came with this layer"
+        patience_s = self.network_timeout or math.inf
+        while not (stream.is_done or outlet.ready):
+            if self._is_given_up() or self.state_machine.current_state != DATA_TRANSFER:
+                raise ConnectionAbortedError  # a peer that drips, or that asks for release, gets no rest
+            if time.monotonic() > stream.moved_at + patience_s:
+                raise TimeoutError("the peer does not read")
+            stream.sent(outlet.push(stream.rest()))
 
     def _is_given_up(self) -> bool:
         """Return whether the association is to be aborted: what is left of a data set is not sent then."""
@@ -211,15 +267,14 @@ class OutgoingLayer(DULServiceProvider):
 
 
 def stream_data_sets(association: Association) -> None:
-    """Let an association that has not begun stream the data sets that it stores from files."""
+    """Let an association that has not begun, and whose connection is an `Outlet`, stream what it stores."""
     association.dul, association.dimse = OutgoingLayer(association), OutgoingProvider(association)
     # pynetdicom puts them into both
     association.acse_timeout = association.acse_timeout
     association.network_timeout = association.network_timeout
-    association.dimse_timeout = association.dimse_timeout
 
 
-def read_failure(association: Association) -> OSError | None:
-    """Return why the file that an association sent last could not be read to its end; None: it could."""
+def sent_last(association: Association) -> DataSetStream | None:
+    """Return the data set that an association sent last, or has on its way; None: it sent none."""
     provider = association.dimse
-    return provider.failure if isinstance(provider, OutgoingProvider) else None
+    return provider.stream if isinstance(provider, OutgoingProvider) else None

@@ -3,9 +3,7 @@
 PS3.4 Annex B (Storage Service Class, SCU), PS3.7 9.1.1 (C-STORE), PS3.8 9.3 (association).
 """
 
-import socket
 import ssl
-import struct
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +24,7 @@ from node.errors import TlsError
 from node.handshake import connection_problem
 from node.implementation import application_entity
 from node.outcome import Outcome, Verdict, judge
-from node.outflow import read_failure
+from node.outflow import sent_last
 from node.rejection import rejection
 from node.tls import client_context
 from node.transcode import offers, transcoded
@@ -196,6 +194,7 @@ class _Call:
         self._ended = "" if self._association.is_established else self._why_no_association()
         self._barred = _is_barred(self._association)
         self._is_ended_by_us = False
+        self._message_id = 0
 
     def store(self, item: Encoded) -> Outcome:
         """Send one object and return its outcome."""
@@ -207,29 +206,37 @@ class _Call:
         try:
             payload = _payload(item, syntax)
             self._association.dimse_timeout = self._patience_s(item)
-            answer = self._association.send_c_store(payload)
+            self._message_id += 1
+            answer = self._association.send_c_store(payload, self._message_id)
         except (OSError, RuntimeError, ValueError, AttributeError, InvalidDicomError) as error:
             return self._unsendable(item, error)
+        return self._judged(item, answer)
+
+    def _judged(self, item: Encoded, answer: Dataset) -> Outcome:
+        uid, stream = item.outgoing.sop_instance_uid, sent_last(self._association)
         if "Status" not in answer:
             self._ended = f"the association with {self._peer} ended before this object was sent"
-            if (failure := read_failure(self._association)) is not None:
+            if stream is not None and stream.failure is not None:
                 self._is_ended_by_us = True
-                return self._unreadable(item, failure)
+                return self._unreadable(item, stream.failure)
             reason = f"{self._peer} gave no answer within {self._timeout}, or the connection broke"
             return item.outcome(Verdict.TRANSIENT, reason)
-        return judge(item.outgoing.sop_instance_uid, int(answer.Status))
+        outcome = judge(uid, int(answer.Status))
+        if stream is None or stream.is_done:
+            return outcome
+        self._ended = f"{self._peer} answered for another object before it had it; this one was not sent"
+        if outcome.verdict is not Verdict.STORED:
+            return outcome
+        reason = f"{self._peer} answered with success before it had the object"
+        return Outcome(uid, Verdict.TRANSIENT, None, reason, heard=True)
 
     def end(self) -> None:
         """Release the association; one that broke is aborted."""
         if self._association.is_established:
             (self._association.abort if self._ended else self._association.release)()
 
-    def _note_connection(self, event: evt.Event) -> None:
+    def _note_connection(self, _event: evt.Event) -> None:
         self._connected = True
-        connection = event.assoc.dul.socket
-        if connection is not None and connection.socket is not None:
-            limit = struct.pack("@ll", max(1, int(self._destination.timeout_s)), 0)  # struct timeval
-            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
     def _patience_s(self, item: Encoded) -> float:
         """Return how long an object may take: pynetdicom counts from before its first byte is sent."""

@@ -21,6 +21,7 @@ from pynetdicom import AE, build_context
 
 from config.network import Destination
 from node.transport import DimseTransport, Outgoing
+from node.turn import TAKES_TURNS
 from tests.benchmarks.figure import Figure, Spread
 from tests.benchmarks.memory import forget_peak, peak_mb
 from tests.benchmarks.run_bench import Bench
@@ -162,9 +163,8 @@ def _ours(port: int, objects: Sequence[Outgoing]) -> None:
 
 
 def _pynetdicom(port: int, objects: Sequence[Outgoing]) -> None:
-    association = AE("PAXNODE").associate(
-        HOST, port, contexts=[build_context(SOP_CLASS, ExplicitVRLittleEndian)]
-    )
+    contexts = [build_context(SOP_CLASS, ExplicitVRLittleEndian)]
+    association = AE("PAXNODE").associate(HOST, port, contexts=contexts, evt_handlers=[TAKES_TURNS])
     answers = [association.send_c_store(each.path) for each in objects]
     association.release()
     if any(answer.Status for answer in answers):

@@ -5,11 +5,9 @@ import gc
 import os
 import socket
 import struct
-import threading
 import time
 import tracemalloc
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -68,10 +66,13 @@ def test_units_hold_the_data_set_in_lengths_that_the_peer_takes(tmp_path: Path, 
         content = os.urandom(length)
         path = tmp_path / f"{length}"
         path.write_bytes(bytes(START) + content)
-        stream = DataSetStream(path, START, CONTEXT_ID, taken)
+        file = path.open("rb", buffering=0)
+        file.seek(START)
+        stream = DataSetStream(file, CONTEXT_ID, taken)
         units: list[tuple[int, bytes]] = []
         while not stream.is_done:
-            units += _units(stream.batch())
+            units += _units(stream.rest())
+            stream.sent(len(stream.rest()))
         stream.close()
         assert b"".join(fragment[1:] for _, fragment in units) == content
         assert max(length for length, _ in units) <= min(taken or LONGEST_UNIT, LONGEST_UNIT)
@@ -82,12 +83,13 @@ def test_units_hold_the_data_set_in_lengths_that_the_peer_takes(tmp_path: Path, 
 def test_file_that_became_shorter_is_not_taken_for_whole(tmp_path: Path) -> None:
     path = tmp_path / "result.dcm"
     path.write_bytes(bytes(3 * BATCH_BYTES))
-    stream = DataSetStream(path, 0, CONTEXT_ID, 16_384)
-    stream.batch()
+    stream = DataSetStream(path.open("rb", buffering=0), CONTEXT_ID, 16_384)
+    stream.sent(len(stream.rest()))
     os.truncate(path, 2 * BATCH_BYTES)
-    stream.batch()
-    with pytest.raises(OSError, match="become shorter"):
-        stream.batch()
+    stream.sent(len(stream.rest()))
+    with pytest.raises(OSError, match="not be read to its end"):
+        stream.rest()
+    assert stream.failure is not None
     stream.close()
 
 
@@ -159,46 +161,6 @@ def test_large_object_for_a_peer_that_does_not_read_is_not_held_in_memory(tmp_pa
                 break
     assert outcome.verdict is Verdict.TRANSIENT
     assert most < 5_000_000
-
-
-@pytest.mark.usefixtures("_halves_are_thrown_away")
-def test_peer_that_drips_is_given_up_in_the_time_that_an_object_may_take(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It takes a little every moment, so that no single write fails."""
-    monkeypatch.setattr("node.transport.SLOWEST_BYTES_PER_S", 1e9)
-    outgoing = _written(tmp_path, 20_000_000)
-    with Archive(tmp_path / "archive") as archive:
-        for timeout_s in PATIENCE_S:
-            with _dripping(archive.port) as port:
-                begun = time.monotonic()
-                [outcome] = _sent(port, [outgoing], timeout_s)
-                took_s = time.monotonic() - begun
-            if outcome.verdict is Verdict.TRANSIENT:
-                break
-    assert outcome.verdict is Verdict.TRANSIENT
-    assert took_s < 2 * timeout_s + 5
-
-
-@contextmanager
-def _dripping(port: int) -> Iterator[int]:
-    stopped = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        relay = threading.Thread(target=_relay, args=(server, port, stopped))
-        relay.start()
-        yield server.getsockname()[1]
-        stopped.set()
-        relay.join()
-
-
-def _relay(server: socket.socket, port: int, stopped: threading.Event) -> None:
-    """Pass an association on, the request quickly and then ever so little."""
-    ours, _ = server.accept()
-    with ours, socket.create_connection(("127.0.0.1", port)) as theirs:
-        theirs.sendall(ours.recv(65_536))
-        ours.sendall(theirs.recv(65_536))
-        while not stopped.wait(0.01):
-            ours.recv(2_000)
 
 
 def test_neither_side_waits_for_a_delayed_acknowledgement(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def _upsample(field: npt.NDArray[np.float32], top: int, left: int, box: Letterbo
     if found is None:
         native = separable_bilinear(field, at_rows, at_columns)
         above = native > np.nextafter(native.max(), np.float32(-np.inf))
-        height, width = _bounds(above) or (slice(0), slice(0))
+        height, width = _bounds(above) or (slice(0, 0), slice(0, 0))  # of no number: no mask
         found = above[height, width].copy(), height.start, width.start
     inside, first_row, first_column = found
     return Mask(inside, rows.start + first_row, columns.start + first_column)

@@ -138,7 +138,8 @@ def positive_box(
 
     What is returned is the smallest box of samples that holds them all, and its first row and first column.
     On a column the samples between two rows of the image change their sign once or not at all, also as they
-    are rounded. So they are worked out only where it changes, a few in a hundred of all.
+    are rounded, where they are finite and do not underflow. So they are worked out only where it changes, a
+    few in a hundred of all.
 
     Args:
         image: Such as logits on the network's grid.

@@ -16,7 +16,7 @@ from pynetdicom.transport import AddressInformation
 from node.caller import Arrival
 from node.connections import close
 from node.inflow import Inflow
-from node.reception import Reception, StreamingProvider
+from node.reception import Reception, StreamingProvider, shielded
 from node.upper_layer import UpperLayer
 
 LOCAL_LIMIT_EXCEEDED = bytes([3, 0, 0, 0, 0, 4, 0, 2, 3, 2])
@@ -36,10 +36,12 @@ class Accepted(Association):
     """An association that was asked for here: C-STORE is served without pynetdicom's service classes."""
 
     def _serve_request(self, msg: Any, context_id: int) -> None:
-        if isinstance(msg, Reception) and isinstance(self.dimse, StreamingProvider):
-            self.dimse.serve(msg)
+        provider, serve = self.dimse, super()._serve_request
+        assert isinstance(provider, StreamingProvider), "the listener gives it one"
+        if isinstance(msg, Reception):
+            provider.serve(msg)
         else:
-            super()._serve_request(msg, context_id)
+            shielded(lambda: serve(msg, context_id), provider.abort)
 
 
 def association_for(

@@ -18,6 +18,8 @@ from node.identities import MAX_CHARACTERS, identifiers_in
 from node.jobs import Identifiers
 from node.structure import PIXEL_DATA, Encoding, check_head, head_values
 
+SPECIFIC_CHARACTER_SET = 0x00080005
+
 HEAD_BYTES = 4 * 1_048_576
 """The identity must stand within so many bytes of the (inflated) data set."""
 
@@ -111,6 +113,8 @@ def _plain_head(content: bytes, transfer_syntax: UID) -> Head | None:
     found = head_values(content, encoding, SERIES_INSTANCE_UID) or {}
     uids = {name: _plain(found.get(tag), b"UI", _PLAIN_UID) for tag, name in _UIDS.items()}
     texts = {name: _plain(found.get(tag), vr, _PLAIN_TEXT) for tag, (name, vr) in _TEXTS.items()}
+    if found.get(SPECIFIC_CHARACTER_SET, (b"", b""))[0] not in {b"", b"CS"}:
+        return None
     if None in uids.values() or None in texts.values() or not uids["sop_instance_uid"]:
         return None
     cut = {name: (value or "").strip()[:MAX_CHARACTERS] for name, value in texts.items()}

@@ -1,6 +1,7 @@
 """Jobs and deliveries in the database: every change of a state is one transaction."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -61,6 +62,9 @@ __all__ = [
     "StoredResult",
 ]
 
+MAX_ADDS = 5
+"""How often an object is added that others, sent under its UID at the same moment, come before."""
+
 # Made once: to put a statement together costs more than to execute it.
 _COLUMNS: list[Column[Any]] = [*JOB_COLUMNS, jobs.c.primary_uid]
 _SAME_UID = jobs.c.sop_instance_uid == bindparam("uid")
@@ -103,10 +107,10 @@ class JobStore(JobOrders):
             self.engine.dialect.name == "sqlite"
         ):  # one transaction writes at a time; PostgreSQL groups by itself
             return self._group.add(received)
-        try:
-            return self._add_all([received])[0]
-        except IntegrityError:  # the same SOP Instance came at the same moment; now it is there to compare
-            return self._add_all([received])[0]
+        for _ in range(MAX_ADDS - 1):
+            with suppress(IntegrityError):  # the same SOP Instance came at the same moment; now it is there
+                return self._add_all([received])[0]
+        return self._add_all([received])[0]
 
     def _add_all(self, group: Sequence[ReceivedObject]) -> list[Admission]:
         """Write a group in one transaction, with few statements for all whose UIDs nobody has sent before."""

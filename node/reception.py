@@ -27,7 +27,8 @@ from node.store_command import Answer, StoreRequest
 T = TypeVar("T")
 
 C_CANCEL_REQUEST, RESPONSE = 0x0FFF, 0x8000
-"""The Command Field of the one request that has no answer, and the bit of all answers (PS3.7 E.1)."""
+"""The Command Field of the one request that has no answer, and is left aside, for nothing here takes so long
+that it can be cancelled; and the bit of all answers (PS3.7 E.1)."""
 
 IS_COMMAND, IS_LAST = 0x01, 0x02
 """Bits of the Message Control Header (PS3.8 E.2)."""
@@ -163,13 +164,17 @@ class StreamingProvider(DIMSEServiceProvider):
         self._count_answer()
 
     def _answer(self, reception: Reception) -> None:
-        answer = self._store(self.assoc, reception)
-        reception.discard()
+        try:
+            answer = self._store(self.assoc, reception)
+        finally:
+            reception.discard()
         if self.assoc.is_established:
             self._send(reception.request.context_id, store_command.response(reception.request, answer))
 
     def _send(self, context_id: int, command_set: bytes) -> None:
         most = (self.maximum_pdu_size or MAX_COMMAND_BYTES) - FRAGMENT_OVERHEAD
+        if most < 1:
+            raise ValueError("the peer takes PDUs that hold nothing")
         for begin in range(0, len(command_set), most):
             end, piece = begin + most, P_DATA()
             control = bytes([IS_COMMAND | (IS_LAST if end >= len(command_set) else 0)])
@@ -242,6 +247,8 @@ class StreamingProvider(DIMSEServiceProvider):
         encoded, self._command = bytes(self._command), bytearray()
         values = store_command.elements(encoded)
         field = store_command.number(values, store_command.COMMAND_FIELD)
+        if field == C_CANCEL_REQUEST:
+            return
         self._expect_answer(field)
         if field == store_command.REQUEST:
             self._begin(store_command.store_request(context_id, values))
@@ -250,7 +257,7 @@ class StreamingProvider(DIMSEServiceProvider):
 
     def _expect_answer(self, command_field: int) -> None:
         """Count a request that is answered; ValueError: there are too many."""
-        if command_field & RESPONSE or command_field == C_CANCEL_REQUEST:
+        if command_field & RESPONSE:
             return
         with self._lock:
             self._unanswered += 1

@@ -18,8 +18,8 @@ MESSAGE_ID_BEING_RESPONDED_TO, PRIORITY, DATA_SET_TYPE = 0x0120, 0x0700, 0x0800
 STATUS, ERROR_COMMENT, SOP_INSTANCE_UID = 0x0900, 0x0902, 0x1000
 """Elements of group 0000 (PS3.7 E.1)."""
 
-PRIORITIES = range(3)
-"""Medium, high, low (PS3.7 Table 9.3-1)."""
+PRIORITIES, MEDIUM = range(3), 0
+"""Medium, high, low (PS3.7 Table 9.3-1). Who leaves it out asks for nothing: medium."""
 
 MAX_UID, MAX_COMMENT = 64, 64
 """Characters (PS3.5 6.2: UI and LO)."""
@@ -37,7 +37,7 @@ class StoreRequest:
         message_id: Message ID (0000,0110).
         sop_class_uid: Affected SOP Class UID (0000,0002).
         sop_instance_uid: Affected SOP Instance UID (0000,1000).
-        priority: Priority (0000,0700).
+        priority: Priority (0000,0700); medium where it is left out.
         has_data_set: Whether a data set follows.
     """
 
@@ -58,44 +58,49 @@ class Answer:
 
 
 def elements(command_set: bytes) -> dict[int, bytes]:
-    """Return the values of a command set by their element numbers; ValueError: it is none."""
+    """Return the values of a command set by their element numbers.
+
+    As tolerant as pynetdicom: other groups are passed over, as is a rest too short for an element, and the
+    last value is as short as it is. What a command needs is looked for by who needs it.
+    """
     found, position = {}, 0
-    while position < len(command_set):
-        if position + _HEADER.size > len(command_set):
-            raise ValueError("the command set ends within an element")
+    while position + _HEADER.size <= len(command_set):
         group, number, length = _HEADER.unpack_from(command_set, position)
-        position += _HEADER.size + length
-        if group or position > len(command_set):
-            raise ValueError("a command set of other elements, or of longer ones, than it can have")
-        found[number] = command_set[position - length : position]
+        position += _HEADER.size
+        if not group:
+            found[number] = command_set[position : position + length]
+        position += length
     return found
 
 
 def number(values: Mapping[int, bytes], element: int) -> int:
-    """Return the number in a command set; ValueError: there is none."""
+    """Return the number in a command set, the first of several; ValueError: there is none."""
     value = values.get(element, b"")
-    if len(value) != _NUMBER.size:
+    if len(value) < _NUMBER.size:
         raise ValueError("the command set lacks a number")
-    return int.from_bytes(value, "little")
+    return int(_NUMBER.unpack_from(value)[0])
 
 
 def store_request(context_id: int, values: Mapping[int, bytes]) -> StoreRequest:
     """Return the request in a command set; ValueError: it lacks a parameter."""
-    priority = number(values, PRIORITY)
+    priority = number(values, PRIORITY) if PRIORITY in values else MEDIUM
     if priority not in PRIORITIES:
         raise ValueError("a priority that is none")
+    if DATA_SET_TYPE not in values:
+        raise ValueError("the C-STORE request lacks its data set type")
     return StoreRequest(
         context_id,
         number(values, MESSAGE_ID),
         _uid(values, SOP_CLASS_UID),
         _uid(values, SOP_INSTANCE_UID),
         priority,
-        number(values, DATA_SET_TYPE) != NO_DATA_SET,
+        values[DATA_SET_TYPE][: _NUMBER.size] != _NUMBER.pack(NO_DATA_SET),
     )
 
 
 def _uid(values: Mapping[int, bytes], element: int) -> str:
-    found = values.get(element, b"").strip(b" \0").decode("latin-1")
+    first, *_others = values.get(element, b"").replace(b"\0", b"").split(b"\\")
+    found = first.strip().decode("latin-1")
     if not 0 < len(found) <= MAX_UID:
         raise ValueError("the C-STORE request lacks a UID")
     return found

@@ -113,11 +113,14 @@ def head_values(content: bytes, encoding: Encoding, last_tag: int) -> dict[int, 
 
     Returns:
         Value representation (b"" where it is left out) and value of each element up to a tag, by tag. None
-        where it takes more to understand them: something of undefined length, or an end before a higher tag.
+        where it takes more to understand them: something of undefined length, a value representation left
+        out where it is explicit, or an end before a higher tag.
     """
     walk = _Walk(content, encoding.little, MAX_HEAD_ELEMENTS, last_tag)
     walk.run(0, encoding.implicit)
     if not walk.is_passed or walk.has_undefined:
+        return None
+    if not encoding.implicit and any(not vr for vr, _begin, _end in walk.places.values()):
         return None
     return {tag: (vr, content[begin:end]) for tag, (vr, begin, end) in walk.places.items()}
 

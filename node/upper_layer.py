@@ -110,6 +110,10 @@ class UpperLayer(DULServiceProvider):
         if isinstance(turn, RungTurn):
             turn.ring()
 
+    def _ring_for_message(self) -> None:
+        if not self.assoc.dimse.msg_queue.empty():
+            self._ring()
+
     def _is_transport_event(self) -> bool:
         """Wait until something comes or is to be sent; read it, and tell whether there was something."""
         is_open = self.state_machine.current_state != AWAITING_CLOSE
@@ -125,8 +129,9 @@ class UpperLayer(DULServiceProvider):
 
     def _wait(self, inflow: Inflow) -> bool:
         """Wait for something to do; tell whether there is something to read."""
-        if not (self.assoc.dimse.msg_queue.empty() and self.to_user_queue.empty()):
+        if not self.to_user_queue.empty():
             self._ring()
+        self._ring_for_message()
         if inflow.wait(self._woken, self._pause_s):
             return True
         provider = self.assoc.dimse
@@ -164,6 +169,7 @@ class UpperLayer(DULServiceProvider):
 
     def _goes_on(self, inflow: Inflow, provider: StreamingProvider) -> bool:
         """Return whether more comes before anything else is to be done; a data set is waited for."""
+        self._ring_for_message()
         more = inflow.has_buffered or (provider.is_streaming and inflow.wait(self._woken, LOOK_EVERY_S))
         return more and self.to_provider_queue.empty() and not self._kill_thread
 
@@ -172,6 +178,7 @@ class UpperLayer(DULServiceProvider):
             raise ValueError("a fragment is too short")
         length, context_id, control = FRAGMENT_HEADER.unpack(inflow.exactly(FRAGMENT_HEADER.size))
         self._left -= FRAGMENT_HEADER.size
+        self._idle_timer.restart()  # an empty fragment is a sign of life too
         size = length - 2  # what was counted is read already
         if not 0 <= size <= self._left:
             raise ValueError("a fragment does not fit its PDU")

@@ -156,15 +156,25 @@ def test_pieces_from_runs_are_those_of_a_labelled_picture(share: float) -> None:
         assert Mask(pixels, 0, 0).largest_piece == largest / np.count_nonzero(pixels)
 
 
-def test_a_simplified_path_is_that_of_douglas_and_peucker() -> None:
+def _drawn() -> npt.NDArray[np.float64]:
     turn = np.linspace(0, 2 * np.pi, 300, endpoint=False)
     radius = 50 + np.random.default_rng(8).normal(size=turn.size) * 0.3
-    path = np.stack([radius * np.cos(turn), 0.5 * radius * np.sin(turn)], axis=1)
+    return np.stack([radius * np.cos(turn), 0.5 * radius * np.sin(turn)], axis=1)
+
+
+def _traced() -> npt.NDArray[np.float64]:
+    """Return the path around an ellipse of pixels: points in symmetric places are equally far away."""
+    rows, columns = np.mgrid[:61, :121]
+    return trace(((rows - 30) / 28) ** 2 + ((columns - 60) / 55) ** 2 < 1)
+
+
+@pytest.mark.parametrize("path", [_drawn(), _traced()], ids=["drawn", "traced"])
+def test_a_simplified_path_is_that_of_douglas_and_peucker(path: npt.NDArray[np.float64]) -> None:
     far = int(np.hypot(*(path - path[0]).T).argmax())
     closed = np.concatenate([path, path[:1]])
     wanted = [*_kept(closed, 0, far), *_kept(closed, far, len(path))]
     assert np.array_equal(simplify(path), path[wanted])
-    assert 10 < len(wanted) < 200
+    assert 5 < len(wanted) < 200
 
 
 def _kept(path: npt.NDArray[np.float64], first: int, last: int) -> list[int]:

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from ai.errors import RadiographError
 from ai.postprocess import MAY_BE_SEVERAL, put_sides_right, side_pairs, to_mask
 from ai.preprocess import Letterbox
 from ai.segmentation import Mask
@@ -165,3 +166,10 @@ def test_swapped_lungs_mean_a_mirrored_image_and_nothing_is_exchanged() -> None:
 def test_heart_chambers_are_no_pair() -> None:
     assert all("heart" not in right for right, _ in side_pairs())
     assert ("posterior 12th rib right", "posterior 12th rib left") in side_pairs()
+
+
+def test_what_is_no_number_is_no_mask() -> None:
+    logits = np.full((SIZE, SIZE), -5, np.float32)
+    logits[20:24, 20:24] = np.where(np.indices((4, 4)).sum(axis=0) % 2, np.nan, 5)
+    with pytest.raises(RadiographError, match="non-empty"):
+        to_mask("heart", logits, 0.5, Letterbox(32, 32, SIZE))

@@ -39,6 +39,16 @@ def test_the_box_of_samples_above_0_is_cut_out_of_the_sampled_picture(
     assert positive_box(image - 9, *at) is None
 
 
+@pytest.mark.parametrize("between", [254, 255, 256, 257])
+def test_so_many_samples_between_two_rows_as_numbers_of_a_byte_are_counted(between: int) -> None:
+    field = np.array([[1, -1, 1], [1, 1, -1]], np.float32)
+    at = np.arange(between) / between, np.arange(3.0)
+    expected = separable_bilinear(field.T, *at[::-1]).T > 0
+    box, top, left = positive_box(field, *at) or pytest.fail("nothing is above 0")
+    assert (top, left) == (0, 0)
+    assert np.array_equal(box, expected)
+
+
 @pytest.mark.parametrize(("shape", "size"), [((300, 411), 64), ((66, 65), 64), ((50, 700), 32)])
 def test_what_is_smoothed_where_it_is_sampled_is_the_smoothed_picture_sampled(
     shape: tuple[int, int], size: int

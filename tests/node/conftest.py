@@ -258,6 +258,7 @@ class Running:
         ae_title: str = "MODALITY",
         called: str = "PAXNODE",
         secured: ssl.SSLContext | None = None,
+        longest_unit: int = 16_382,
     ) -> Association:
         ae = Entity(ae_title)
         ae.add_requested_context(Verification)
@@ -266,7 +267,7 @@ class Running:
         ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = DEADLINE_S
         port = self.listener.tls_port if secured else self.listener.port
         tls_args = (secured, "127.0.0.1") if secured else None
-        return ae.associate("127.0.0.1", port, ae_title=called, tls_args=tls_args)
+        return ae.associate("127.0.0.1", port, ae_title=called, max_pdu=longest_unit, tls_args=tls_args)
 
     @contextmanager
     def association(

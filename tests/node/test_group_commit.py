@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, select
 
-from node.database import engine_for, upgrade
+from node.database import engine_for, identities, job_events, jobs, upgrade
 from node.group_commit import GroupCommit
 from node.job_store import JobStore
-from node.jobs import Admission
+from node.jobs import Admission, Identifiers
 from tests.node.conftest import MakeReceived
 
 PATIENCE_S = 20.0
@@ -144,3 +144,29 @@ def test_images_that_come_together_share_a_commit(
     found = sorted(future.result(PATIENCE_S) for future in others)
     assert found == sorted([Admission.NEW] * 5 + [Admission.DUPLICATE, Admission.CONFLICT])
     assert len(commits) == 2
+
+
+def test_what_belongs_to_an_image_of_a_group_stays_with_it(
+    store: JobStore, engine: Engine, make_received: MakeReceived
+) -> None:
+    patients, reasons = ["P-1", "P-2", "P-3"], ["the SOP Instance UID is no UID", "", ""]
+    received = [
+        replace(make_received(), identifiers=Identifiers(patient_id=patient), quarantine_reason=reason)
+        for patient, reason in zip(patients, reasons, strict=True)
+    ]
+    found = store._add_all([*received, replace(received[2], path="objects/again.dcm")])
+    assert found == [Admission.QUARANTINED, Admission.NEW, Admission.NEW, Admission.DUPLICATE]
+    columns = (
+        jobs.c.sop_instance_uid,
+        jobs.c.path,
+        jobs.c.reason,
+        job_events.c.reason,
+        identities.c.patient_id,
+    )
+    query = select(*columns).select_from(jobs).join(job_events).join(identities)
+    with engine.connect() as connection:
+        rows = sorted(tuple(row) for row in connection.execute(query))
+    assert rows == [
+        (each.sop_instance_uid, each.path, reason, reason, patient)
+        for each, reason, patient in zip(received, reasons, patients, strict=True)
+    ]

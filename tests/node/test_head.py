@@ -127,13 +127,15 @@ def test_plain_header_is_read_as_pydicom_reads_it(
 
 
 def test_header_that_is_not_plain_is_left_to_pydicom(make_dx: Any, tmp_path: Path) -> None:
-    """One element of undefined length, one beyond the first bytes, one in another value representation."""
+    """One of undefined length, one beyond the first bytes, some in another value representation or none."""
     dataset = _changed(make_dx())
     content = encoded(dataset, ExplicitVRLittleEndian)
     place = content.index(b"\x08\x00\x60\x00CS")
     pieces = {
         "undefined": b"\x08\x00\x51\x00SQ\0\0\xff\xff\xff\xff\xfe\xff\xdd\xe0\0\0\0\0",
         "long": b"\x08\x00\x51\x00UT\0\0" + FIRST_BYTES.to_bytes(4, "little") + b" " * FIRST_BYTES,
+        "none": b"\x08\x00\x51\x00\x02\x00\x00\x00  ",
+        "character set": b"\x08\x00\x05\x00LO\x0a\x00ISO_IR 192",
         "another": b"\x08\x00\x50\x00US\x02\x00\x05\x00",
     }
     for piece in pieces.values():

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
+from sqlalchemy.exc import IntegrityError
 
+from node.database import engine_for
 from node.errors import LeaseLostError
-from node.job_store import JobStore
+from node.job_store import MAX_ADDS, JobStore
 from node.jobs import AddressedResult, Admission, DeliveryState, Job, StoredResult
 from node.states import State
 
@@ -58,6 +61,28 @@ def test_received_object_waits_for_a_worker_with_everything_that_was_told(
     told = set(received.__dataclass_fields__) - {"quarantine_reason", "identifiers"}
     assert {name: getattr(job, name) for name in told} == {name: getattr(received, name) for name in told}
     assert (job.state, job.attempts, job.reason, job.created_at) == (State.QUEUED, 0, "", clock.now)
+
+
+@pytest.mark.parametrize("others", [MAX_ADDS - 1, MAX_ADDS])
+def test_object_that_others_come_before_is_added_again_a_few_times(
+    others: int, tmp_path: Path, make_received: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = JobStore(engine_for("postgresql://nobody@127.0.0.1:1/gone", tmp_path))
+    tries: list[object] = []
+
+    def add_all(group: object) -> list[Admission]:
+        tries.append(group)
+        if len(tries) <= others:
+            raise IntegrityError("INSERT", {}, Exception("unique"))
+        return [Admission.DUPLICATE]
+
+    monkeypatch.setattr(store, "_add_all", add_all)
+    if others < MAX_ADDS:
+        assert store.add_received(make_received()) is Admission.DUPLICATE
+    else:
+        with pytest.raises(IntegrityError):
+            store.add_received(make_received())
+    assert len(tries) == MAX_ADDS
 
 
 def test_same_content_again_is_acknowledged_and_changes_nothing(store: JobStore, make_received: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 from pydicom.uid import (
     CTImageStorage,
 )
+from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 
 from node.database import engine_for
@@ -16,7 +17,7 @@ from node.job_store import JobStore
 from node.listener import Listener
 from node.spool import OWNER_FILE
 from node.states import State
-from tests.node.test_listener_peers import fragments, wait_until
+from tests.node.test_listener_peers import DEADLINE_S, fragments, wait_until
 from tests.node.test_upper_layer_peers import VERIFICATION
 
 MEGABYTE = 1_000_000
@@ -113,11 +114,17 @@ def test_request_without_a_data_set_is_answered(run: Any, make_dx: Any) -> None:
     node, dataset = run(), make_dx(64, 64)
     association = node.associate()
     context = next(c for c in association.accepted_contexts if c.abstract_syntax == dataset.SOPClassUID)
-    request = C_STORE()
-    request.MessageID, request.Priority = 1, 2
+    request, message = C_STORE(), C_STORE_RQ()
+    request.MessageID, request.Priority = 7, 2
     request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = dataset.SOPClassUID, dataset.SOPInstanceUID
-    association.dimse.send_msg(request, context.context_id)
-    wait_until(lambda: node.listener.traffic.counts.answers == {("other", 0xC000): 1})
+    message.primitive_to_message(request)
+    association._reactor_checkpoint.clear()  # so that nobody else takes the response
+    wait_until(lambda: association._is_paused)
+    for piece in message.encode_msg(context.context_id, 16_382):
+        association.dul.send_pdu(piece)
+    _context_id, response = association.dimse.msg_queue.get(timeout=DEADLINE_S)
+    association._reactor_checkpoint.set()
+    assert (response.Status, response.MessageIDBeingRespondedTo) == (0xC000, 7)
     assert association.send_c_echo().Status == 0x0000
     association.release()
 
@@ -205,3 +212,15 @@ def test_mistake_of_ours_is_answered_and_sending_again_helps(run: Any, make_dx: 
         assert [association.send_c_store(dataset).Status for _ in range(2)] == [0xA700, 0x0000]
 
     assert node.job().state is State.QUEUED
+
+
+@pytest.mark.usefixtures("_files_are_sent_as_they_are")
+def test_mistake_beside_the_answer_ends_the_association_and_leaves_no_file(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = run()
+    monkeypatch.setattr(node.listener.traffic, "answered", lambda *_: 1 / 0)
+    association = node.associate()
+    assert association.send_c_store(node.raw_file(b"noise")).get("Status") is None
+    wait_until(lambda: not association.is_established)
+    assert node.files() == []

@@ -12,6 +12,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 from ai.labels import Code, label
 from ai.segmentation import Segmentation
 from ai.stand_in import StandInSegmenter
+from node.encoding import file_bytes
+from node.implicit_vr import to_implicit_vr
 from node.options import OutputOptions
 from node.reader import Source, read_radiograph
 from node.seg_writer import write_segmentations
@@ -61,6 +63,15 @@ def found(make_dx: MakeDx) -> Found:
 @pytest.fixture(scope="module")
 def seg(found: Found) -> Dataset:
     return _seg(found)
+
+
+def test_what_segmentations_share_is_not_changed_by_writing_one(found: Found) -> None:
+    ((_, seg),) = write_segmentations(*found, OutputOptions())
+    before = str(seg.SegmentSequence)
+    to_implicit_vr(dcmread(BytesIO(file_bytes(seg))))
+    seg.save_as(BytesIO(), enforce_file_format=True)
+    ((_, again),) = write_segmentations(*found, OutputOptions())
+    assert (str(seg.SegmentSequence), str(again.SegmentSequence)) == (before, before)
 
 
 def _codes(items: Iterable[Dataset]) -> list[Code]:

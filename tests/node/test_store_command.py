@@ -10,9 +10,12 @@ from pynetdicom.dimse_primitives import C_STORE
 
 from node.store_command import (
     COMMAND_FIELD,
+    DATA_SET_TYPE,
+    MEDIUM,
     MESSAGE_ID,
     NO_DATA_SET,
     PRIORITY,
+    SOP_CLASS_UID,
     SOP_INSTANCE_UID,
     Answer,
     StoreRequest,
@@ -65,17 +68,22 @@ def test_comment_is_cut_to_what_the_element_may_hold() -> None:
     assert b"x" * 65 not in response(request, Answer(0xA700, "x" * 80))
 
 
-def _without(element: int, value: bytes = b"") -> dict[int, bytes]:
-    return elements(_request("2.25.1")) | {element: value}
+def _without(element: int, value: bytes | None = None) -> dict[int, bytes]:
+    values = elements(_request("2.25.1"))
+    del values[element]
+    return values if value is None else values | {element: value}
 
 
 @pytest.mark.parametrize(
     "values",
     [
         _without(MESSAGE_ID),
-        _without(PRIORITY),
+        _without(MESSAGE_ID, b"\7"),
+        _without(DATA_SET_TYPE),
+        _without(PRIORITY, b""),
         _without(PRIORITY, b"\3\0"),
         _without(SOP_INSTANCE_UID, b"\0"),
+        _without(SOP_INSTANCE_UID, b"\\2.25.1"),
         _without(SOP_INSTANCE_UID, b"1" * 65),
     ],
 )
@@ -84,17 +92,40 @@ def test_request_that_lacks_a_parameter_is_none(values: dict[int, bytes]) -> Non
         store_request(1, values)
 
 
-@pytest.mark.parametrize("cut", [1, 7, 9])
-def test_command_set_that_ends_too_soon_is_none(cut: int) -> None:
-    with pytest.raises(ValueError, match="command set"):
-        elements(_request("2.25.1")[:-cut])
+@pytest.mark.parametrize(
+    ("values", "name", "wanted"),
+    [
+        (_without(PRIORITY), "priority", MEDIUM),
+        (_without(PRIORITY, b"\1\0\2\0"), "priority", 1),
+        (_without(MESSAGE_ID, b"\7\0\1\0"), "message_id", 7),
+        (_without(DATA_SET_TYPE, b""), "has_data_set", True),
+        (_without(DATA_SET_TYPE, b"\1\1\0\0"), "has_data_set", False),
+        (_without(SOP_INSTANCE_UID, b"\0" + b"2.25\0.12 \0"), "sop_instance_uid", "2.25.12"),
+        (_without(SOP_INSTANCE_UID, b"2.25.12\n"), "sop_instance_uid", "2.25.12"),
+        (_without(SOP_CLASS_UID, b"1.2.3\\1.2.4"), "sop_class_uid", "1.2.3"),
+    ],
+)
+def test_request_that_is_a_little_odd_is_taken(values: dict[int, bytes], name: str, wanted: object) -> None:
+    assert getattr(store_request(1, values), name) == wanted
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"\0",
+        b"\0" * 7,
+        b"\0" * 8,
+        struct.pack("<HHL", 0, 0x1030, 16) + b"AB",
+        struct.pack("<HHLH", 9, 2, 2, 5),
+    ],
+    ids=["a byte", "seven bytes", "an empty element", "a value cut short", "another group"],
+)
+def test_rest_of_a_command_set_is_passed_over(rest: bytes) -> None:
+    command_set = _request("2.25.12")
+    assert store_request(1, elements(command_set + rest)) == store_request(1, elements(command_set))
 
 
 def test_command_set_of_another_group_is_none() -> None:
-    with pytest.raises(ValueError, match="other elements"):
-        elements(struct.pack("<HHLH", 8, COMMAND_FIELD, 2, NO_DATA_SET))
-
-
-def test_number_of_another_length_is_none() -> None:
-    with pytest.raises(ValueError, match="number"):
-        number({MESSAGE_ID: b"\0\0\0\0"}, MESSAGE_ID)
+    values = elements(struct.pack("<HHLH", 8, COMMAND_FIELD, 2, NO_DATA_SET))
+    with pytest.raises(ValueError, match="lacks a number"):
+        number(values, COMMAND_FIELD)

@@ -19,6 +19,7 @@ from pynetdicom.pdu import P_DATA_TF
 from node import inflow
 from node.commitment_statuses import PUSH_MODEL
 from node.reception import IS_COMMAND, MAX_UNANSWERED
+from node.turn import RungTurn
 from node.upper_layer import FRAGMENT_HEADER, PDU_HEADER, UpperLayer
 from node.upper_layer import P_DATA_TF as P_DATA
 from tests.node.test_listener_peers import DEADLINE_S, fragments, wait_until
@@ -114,6 +115,11 @@ def test_our_own_slowness_is_no_silence_of_the_peer(
         assert association.send_c_echo().get("Status") == 0x0000
 
 
+def _close(layer: UpperLayer) -> None:
+    layer._waker.close()
+    layer._woken.close()
+
+
 def test_clock_that_is_set_ends_no_association(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = UpperLayer(Association(AE(), "acceptor"))
     for timer in (layer._idle_timer, layer.artim_timer):
@@ -125,8 +131,7 @@ def test_clock_that_is_set_ends_no_association(monkeypatch: pytest.MonkeyPatch) 
         timer.timeout = 0.0
         monkeypatch.setattr(time, "time", lambda: 0.0)
         wait_until(partial(getattr, timer, "expired"))
-    layer._waker.close()
-    layer._woken.close()
+    _close(layer)
 
 
 def begun_pdu(association: Any, length: int) -> socket.socket:
@@ -191,5 +196,31 @@ def test_what_is_to_be_done_is_not_waited_for() -> None:
     layer._wait(stream)
     assert waits[0] > 0
     assert waits[1] == 0
-    layer._waker.close()
-    layer._woken.close()
+    _close(layer)
+
+
+def test_message_that_waits_is_told_of_while_a_data_set_comes() -> None:
+    association = Association(AE(), "acceptor")
+    layer, turn = UpperLayer(association), RungTurn(association)
+    association._reactor_checkpoint = turn
+    stream: Any = SimpleNamespace(has_buffered=True)
+    provider: Any = SimpleNamespace(is_streaming=True)
+    turn.wait()  # to look once
+    assert layer._goes_on(stream, provider)
+    rung = [turn._is_rung]
+    association.dimse.msg_queue.put((1, C_ECHO()))
+    assert layer._goes_on(stream, provider)
+    assert [*rung, turn._is_rung] == [False, True]
+    _close(layer)
+
+
+def test_empty_fragment_is_a_sign_of_life() -> None:
+    layer = UpperLayer(Association(AE(), "acceptor"))
+    layer._idle_timer.timeout, layer._idle_timer._start_time = 60, -100.0
+    layer._left = FRAGMENT_HEADER.size
+    stream: Any = SimpleNamespace(exactly=lambda _count: FRAGMENT_HEADER.pack(2, 1, 0))
+    provider: Any = SimpleNamespace(is_streaming=True)
+    assert layer._idle_timer.remaining < 0
+    layer._read_fragment(stream, provider)
+    assert layer._idle_timer.remaining > 50
+    _close(layer)

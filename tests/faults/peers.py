@@ -9,11 +9,15 @@ from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage, generate_uid
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 
 from node.archive import Archive
+from node.transport import Outgoing
 from tests.faults.parts import HOST
 
 CUT_BYTES = 600
@@ -204,3 +208,15 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
             target.sendall(piece)
     with suppress(OSError):
         target.shutdown(socket.SHUT_WR)
+
+
+def written_object(folder: Path, content: bytes) -> Outgoing:
+    """Write an object that has nothing but its identity and so much Pixel Data."""
+    dataset = Dataset()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = SegmentationStorage, generate_uid()
+    dataset.add_new(0x7FE00010, "OB", content)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    path = folder / f"{dataset.SOPInstanceUID}.dcm"
+    dataset.save_as(path, enforce_file_format=True)
+    return Outgoing(dataset.SOPInstanceUID, path)

@@ -6,16 +6,14 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from pydicom import Dataset
-from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage, generate_uid
+from pydicom.uid import SegmentationStorage
 
 from config.settings import Destination, WebDestination
 from node.check_peers import check_destination, check_web_destination, classes_of
 from node.options import OutputOptions
 from node.outcome import Verdict
 from node.transport import DimseTransport, Outgoing
-from tests.faults.peers import BadPeer, Manner, Order
+from tests.faults.peers import BadPeer, Manner, Order, written_object
 from tests.faults.web_peers import BadWeb, WebManner, WebOrder
 
 pytestmark = [
@@ -50,14 +48,7 @@ MEANINGS = {
 
 
 def _written(folder: Path, size: int = 4096) -> Outgoing:
-    dataset = Dataset()
-    dataset.SOPClassUID, dataset.SOPInstanceUID = SegmentationStorage, generate_uid()
-    dataset.add_new(0x7FE00010, "OB", bytes(size))
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    path = folder / f"{dataset.SOPInstanceUID}.dcm"
-    dataset.save_as(path, enforce_file_format=True)
-    return Outgoing(dataset.SOPInstanceUID, path)
+    return written_object(folder, bytes(size))
 
 
 def _at(port: int, timeout_s: float = 5) -> Destination:

@@ -11,9 +11,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from pydicom import Dataset
-from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage, generate_uid
 from pynetdicom import build_context
 from pynetdicom.dsutils import split_dataset
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
@@ -24,7 +21,7 @@ from node.implementation import application_entity
 from node.outcome import Outcome, Verdict
 from node.outflow import BATCH_BYTES, LONGEST_UNIT, DataSetStream
 from node.transport import DimseTransport, Outgoing
-from tests.faults.peers import BadPeer, Manner, Order
+from tests.faults.peers import BadPeer, Manner, Order, written_object
 
 # as in test_bad_peers: what pynetdicom's archive leaves open of an object that broke off
 pytestmark = [
@@ -94,14 +91,7 @@ def test_file_that_became_shorter_is_not_taken_for_whole(tmp_path: Path) -> None
 
 
 def _written(folder: Path, size: int) -> Outgoing:
-    dataset = Dataset()
-    dataset.SOPClassUID, dataset.SOPInstanceUID = SegmentationStorage, generate_uid()
-    dataset.add_new(0x7FE00010, "OB", os.urandom(size))
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    path = folder / f"{dataset.SOPInstanceUID}.dcm"
-    dataset.save_as(path, enforce_file_format=True)
-    return Outgoing(dataset.SOPInstanceUID, path)
+    return written_object(folder, os.urandom(size))
 
 
 def _sent(port: int, objects: Sequence[Outgoing], timeout_s: float = 20) -> list[Outcome]:

@@ -10,9 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from pydicom import Dataset
-from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, SegmentationStorage, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, SegmentationStorage
 from pynetdicom import build_context
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
@@ -25,6 +23,7 @@ from node.outcome import Outcome, Verdict
 from node.outlet import Outlet
 from node.transport import DimseTransport, Outgoing
 from tests.faults.authority import Authority
+from tests.faults.peers import written_object
 from tests.faults.raw_peer import RELEASE_REQUEST, RELEASE_RESPONSE, RawPeer, raw_peer, response
 
 LARGE, SMALL = 12_000_000, 10
@@ -35,14 +34,7 @@ Play = Callable[[RawPeer], None]
 
 
 def _written(folder: Path, size: int) -> Outgoing:
-    dataset = Dataset()
-    dataset.SOPClassUID, dataset.SOPInstanceUID = SegmentationStorage, generate_uid()
-    dataset.add_new(0x7FE00010, "OB", bytes(size))
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    path = folder / f"{dataset.SOPInstanceUID}.dcm"
-    dataset.save_as(path, enforce_file_format=True)
-    return Outgoing(dataset.SOPInstanceUID, path)
+    return written_object(folder, bytes(size))
 
 
 @pytest.fixture
@@ -51,9 +43,27 @@ def objects(tmp_path: Path) -> list[Outgoing]:
     return [_written(tmp_path, LARGE), _written(tmp_path, SMALL)]
 
 
-def _sent(port: int, objects: Sequence[Outgoing], timeout_s: float = 20) -> list[Outcome]:
-    place = Destination(name="a", ae_title="ARCHIVE", host="127.0.0.1", port=port, timeout_s=timeout_s)
-    return list(DimseTransport("PAXNODE").send(place, objects))
+def _sent(
+    port: int, objects: Sequence[Outgoing], timeout_s: float = 20, authority: Authority | None = None
+) -> list[Outcome]:
+    place = Destination(
+        name="a", ae_title="A", host="127.0.0.1", port=port, timeout_s=timeout_s, tls=authority is not None
+    )
+    tls = TlsSettings(authorities=str(authority.path)) if authority else None
+    return list(DimseTransport("PAXNODE", tls).send(place, objects))
+
+
+def _assert_given_up(play: Play, outgoing: Outgoing, authority: Authority | None = None) -> None:
+    """Send to a peer that plays so, over TLS where there is an authority; it is given up in time."""
+    for timeout_s in PATIENCE_S:
+        with raw_peer(play, _server_side(authority) if authority else None) as port:
+            begun = time.monotonic()
+            [outcome] = _sent(port, [outgoing], timeout_s, authority)
+            took_s = time.monotonic() - begun
+        if outcome.verdict is Verdict.TRANSIENT:
+            break
+    assert outcome.verdict is Verdict.TRANSIENT
+    assert took_s < 2 * timeout_s + 5
 
 
 def _played(play: Play, objects: Sequence[Outgoing]) -> tuple[list[Outcome], float]:
@@ -122,7 +132,6 @@ def test_peer_that_asks_for_release_in_the_middle_is_not_waited_for(objects: lis
 
 @pytest.mark.parametrize("most", [100_000, None])
 def test_peer_that_stops_within_an_answer_is_given_up_in_time(tmp_path: Path, most: int | None) -> None:
-    objects = [_written(tmp_path, LARGE)]
 
     def play(peer: RawPeer) -> None:
         peer.accept()
@@ -130,15 +139,7 @@ def test_peer_that_stops_within_an_answer_is_given_up_in_time(tmp_path: Path, mo
         peer.data(most)
         peer.connection.sendall(response(1, 0x0000)[:3])
 
-    for timeout_s in PATIENCE_S:
-        with raw_peer(play) as port:
-            begun = time.monotonic()
-            [outcome] = _sent(port, objects, timeout_s)
-            took_s = time.monotonic() - begun
-        if outcome.verdict is Verdict.TRANSIENT:
-            break
-    assert outcome.verdict is Verdict.TRANSIENT
-    assert took_s < 3 * timeout_s + 5
+    _assert_given_up(play, _written(tmp_path, LARGE))
 
 
 @pytest.mark.parametrize("longest_unit", [1, 6, 7])
@@ -177,22 +178,13 @@ def test_peer_that_drips_is_given_up_whatever_syntax_it_takes(
 ) -> None:
     """It takes a little every moment, so that no single write fails; in its own syntax or made anew."""
     monkeypatch.setattr("node.transport.SLOWEST_BYTES_PER_S", 1e9)
-    objects = [_written(tmp_path, LARGE)]
 
     def play(peer: RawPeer) -> None:
         peer.accept(syntax=syntax)
         while not peer.ended.wait(0.01):
             peer.connection.recv(2000)
 
-    for timeout_s in PATIENCE_S:
-        with raw_peer(play) as port:
-            begun = time.monotonic()
-            [outcome] = _sent(port, objects, timeout_s)
-            took_s = time.monotonic() - begun
-        if outcome.verdict is Verdict.TRANSIENT:
-            break
-    assert outcome.verdict is Verdict.TRANSIENT
-    assert took_s < 2 * timeout_s + 5
+    _assert_given_up(play, _written(tmp_path, LARGE))
 
 
 # ---- over TLS, where what can be read need not be data
@@ -205,25 +197,11 @@ def _server_side(authority: Authority) -> ssl.SSLContext:
 
 
 def test_peer_that_stops_reading_over_tls_is_given_up_in_time(tmp_path: Path) -> None:
-    authority, outgoing = Authority(tmp_path), _written(tmp_path, LARGE)
-
     def play(peer: RawPeer) -> None:
         peer.accept()
         peer.command()
 
-    for timeout_s in PATIENCE_S:
-        with raw_peer(play, _server_side(authority)) as port:
-            place = Destination(
-                name="a", ae_title="A", host="127.0.0.1", port=port, tls=True, timeout_s=timeout_s
-            )
-            begun = time.monotonic()
-            tls = TlsSettings(authorities=str(authority.path))
-            [outcome] = DimseTransport("PAXNODE", tls).send(place, [outgoing])
-            took_s = time.monotonic() - begun
-        if outcome.verdict is Verdict.TRANSIENT:
-            break
-    assert outcome.verdict is Verdict.TRANSIENT
-    assert took_s < 3 * timeout_s + 5
+    _assert_given_up(play, _written(tmp_path, LARGE), Authority(tmp_path))
 
 
 def test_what_tls_says_for_itself_is_not_waited_for_as_data(tmp_path: Path) -> None:

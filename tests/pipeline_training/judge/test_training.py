@@ -9,7 +9,6 @@ import torch
 
 from ai.appearance import Kind, Presentation
 from ai.judge import Judge
-from pipeline_training.anatomy import Anatomy
 from pipeline_training.errors import DatasetError, ExportError, TrainingError
 from pipeline_training.judge.beside import build_beside, draw_pose_beside
 from pipeline_training.judge.evaluation import COPIES, copies, evaluate_judge
@@ -17,20 +16,10 @@ from pipeline_training.judge.export import judge_to_onnx
 from pipeline_training.judge.network import Answers, JudgeNet
 from pipeline_training.judge.pool import STORED, Picture, PoolOptions, read_pool
 from pipeline_training.judge.training import JudgeOptions, Trained, loss_of, rate, train_judge
-from pipeline_training.projections import ProjectOptions, write_projection
-from pipeline_training.projector import Pose, project
+from pipeline_training.projections import ProjectOptions
 from pipeline_training.radiograph_folders import read_set
 
 MakeReaderSet = Callable[..., Path]
-
-
-@pytest.fixture(scope="module")
-def projections(anatomy: Anatomy, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("projections")
-    for index, azimuth in enumerate((0.0, 90.0)):
-        pose = Pose(azimuth_deg=azimuth)
-        write_projection(folder / f"{index}.npz", anatomy, pose, project(anatomy, pose, 320, step_mm=30.0))
-    return folder
 
 
 @pytest.fixture

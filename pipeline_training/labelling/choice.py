@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline_training.errors import LabellerError
 from pipeline_training.labelling import cads, monai_bundle, nnunet_v2, totalsegmentator
+from pipeline_training.labelling.atlas import AtlasLabeller
 from pipeline_training.labelling.foreign import Axes, existing, library
 from pipeline_training.labelling.labeller import Labeller
 from pipeline_training.labelling.own_labeller import OwnLabeller
@@ -48,6 +49,7 @@ def _nnunet(axes: Axes) -> Kind:
 
 KINDS: Mapping[str, Kind] = {
     "own": Kind("the checkpoint", lambda path, _device: OwnLabeller(path)),
+    "atlas": Kind("the labelled case", lambda path, _device: AtlasLabeller(path)),
     "nnunet": _nnunet(Axes.LPS),
     "nnunet-ras": _nnunet(Axes.RAS),
     "monai": Kind(

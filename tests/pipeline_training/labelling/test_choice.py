@@ -32,7 +32,7 @@ def test_without_a_name_there_is_no_labeller() -> None:
 @pytest.mark.parametrize("word", ["nnnet=/tmp", "rules=/tmp", "labeller.pt", "own", ""])
 def test_unknown_labeller_is_answered_with_the_known_ones(word: str) -> None:
     with pytest.raises(
-        LabellerError, match=r"is no labeller; known are rules, own=PATH, nnunet=PATH.*cads=PATH$"
+        LabellerError, match=r"is no labeller; known are rules, own=PATH, atlas=PATH, nnunet=PATH.*cads=PATH$"
     ):
         labellers_of([word])
 

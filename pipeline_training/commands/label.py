@@ -22,8 +22,8 @@ def label(
     labeller: Annotated[
         list[str] | None,
         typer.Option(
-            help="The most trusted first; may be repeated: own=labeller.pt, nnunet=FOLDER, monai=FOLDER, "
-            "totalsegmentator=FOLDER, cads=FOLDER, rules, ...; docs/labelling.md."
+            help="The most trusted first; may be repeated: own=labeller.pt, atlas=CASE, nnunet=FOLDER, "
+            "monai=FOLDER, totalsegmentator=FOLDER, cads=FOLDER, rules, ...; docs/labelling.md."
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="For the labellers of others, such as cuda.")] = "cpu",

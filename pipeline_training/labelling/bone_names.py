@@ -39,6 +39,12 @@ SURE_MM = 9.0
 SPINE_FRONT_MM = 60.0
 """The spine's part that is cut away from the ribs begins so far before its middle."""
 
+LENIENT_MM = 3.0
+"""By so much a rib may lie further from the atlas' ribs than from its shoulder blade."""
+
+BRIDGE_MM = 8.0
+"""A way along a rib may lead through what lies so near to the atlas' ribs, whosesoever it is."""
+
 REACH_MM = 7.0
 """What lies further from every bone of the atlas keeps no name."""
 
@@ -113,10 +119,11 @@ def _spine(shape: Sequence[int], axis: SpineAxis, beside_mm: float, spacing_mm: 
 def _give_back(numbers: Numbers, seeds: Numbers, prior: LabelMap, to_ribs: Lengths) -> None:
     """Give to the ribs what a shoulder blade that touches them took, where the atlas sees ribs."""
     blades = [RIVALS.index(name) + 2 * RIBS + 1 for name in RIVALS if name.startswith("scapula")]
-    taken = np.isin(numbers, blades) & (to_ribs < distance(prior.mask_of_kind("scapula"), prior.spacing_mm))
-    ribs = (numbers > 0) & (numbers <= 2 * RIBS)
-    domain = ribs | taken
-    again, _ = nearest_seed(domain, np.where(domain & ribs, seeds, 0).astype(np.uint8), prior.spacing_mm)
+    blade, ribs = np.isin(numbers, blades), (numbers > 0) & (numbers <= 2 * RIBS)
+    to_blade = distance(prior.mask_of_kind("scapula"), prior.spacing_mm)
+    taken = blade & (to_ribs < to_blade + LENIENT_MM)
+    domain = ribs | taken | (blade & (to_ribs < BRIDGE_MM))
+    again, _ = nearest_seed(domain, np.where(ribs, seeds, 0).astype(np.uint8), prior.spacing_mm)
     back = taken & (again > 0)
     numbers[back] = again[back]
 

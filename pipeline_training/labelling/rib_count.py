@@ -49,6 +49,12 @@ TOP_SLICES = 2
 LEVEL_MM = 15.0
 """Ribs of one number lie no further apart in height, left and right, in the mean of all."""
 
+FORWARD_MM = 8.0
+"""Only the first rib lies so far in front of the spine's middle where it is counted."""
+
+SAME_WAY_RAD, BEHIND_MM = 0.07, 8.0
+"""A cross-section in the same direction as another, and so far behind it, is a shoulder blade."""
+
 UP_RAD = -0.6
 """Towards the front, the angle up to which a cross-section may belong to the first rib."""
 
@@ -145,7 +151,7 @@ def numbered_sections(bone: Mask, lungs: Mask, axis: SpineAxis, spacing_mm: floa
     for side, name in enumerate(SIDES):
         sign = -1 if name == "right" else 1
         planes = [
-            _sections(bone, axis, sign * offset / spacing_mm, centre_of(lungs), spacing_mm)
+            _sections(bone, axis, sign * offset / spacing_mm, centre_of(lungs), spacing_mm)[:RIBS]
             for offset in PLANES_MM
         ]
         counted = _agreed(planes, name, spacing_mm)
@@ -165,7 +171,7 @@ def _sections(bone: Mask, axis: SpineAxis, offset: float, centre: Places, spacin
     for z in np.flatnonzero(inside).tolist():
         plane[z] = bone[z, :, columns[z] - 1 : columns[z] + 2].sum(axis=1) >= 2
     plane &= np.arange(bone.shape[1]) > (axis.rows - IN_FRONT_MM / spacing_mm)[:, None]
-    filled = ndimage.binary_fill_holes(plane | ndimage.binary_closing(plane, iterations=2))
+    filled = ndimage.binary_fill_holes(plane | ndimage.binary_closing(plane))
     pieces, count = ndimage.label(filled)
     found = []
     for number in range(1, count + 1):
@@ -173,8 +179,28 @@ def _sections(bone: Mask, axis: SpineAxis, offset: float, centre: Places, spacin
         height, row = (float(each) for each in places.mean(axis=0))
         angle = float(np.arctan2(row - centre[1], height - centre[0]))
         if SECTION_MM2[0] <= len(places) * spacing_mm**2 <= SECTION_MM2[1] and angle > UP_RAD:
-            found.append((angle, Section((height, row), np.column_stack([places, columns[places[:, 0]]]))))
-    return [section for _, section in sorted(found, key=lambda each: each[0])]
+            away = float(np.hypot(row - centre[1], height - centre[0])) * spacing_mm
+            section = Section((height, row), np.column_stack([places, columns[places[:, 0]]]))
+            found.append((angle, away, section))
+    return _in_order(found, axis, spacing_mm)
+
+
+def _in_order(found: list[tuple[float, float, Section]], axis: SpineAxis, spacing_mm: float) -> list[Section]:
+    """Return the cross-sections that may be ribs by their angle, nothing behind or far before."""
+    ordered = sorted(found, key=lambda each: each[0])
+    front = [
+        section.centre[1] <= axis.rows[int(section.centre[0])] - FORWARD_MM / spacing_mm
+        for _, _, section in ordered
+    ]
+    rest = [each for each, early in zip(ordered[1:], front[1:], strict=True) if not early]
+    seen = [
+        section
+        for angle, away, section in rest
+        if not any(
+            abs(angle - other) < SAME_WAY_RAD and away > nearer + BEHIND_MM for other, nearer, _ in rest
+        )
+    ]
+    return [section for _, _, section in ordered[:1]] + seen
 
 
 def _agreed(planes: list[list[Section]], side: str, spacing_mm: float) -> list[tuple[int, Section]]:
@@ -189,7 +215,7 @@ def _agreed(planes: list[list[Section]], side: str, spacing_mm: float) -> list[t
     return [
         (number, section)
         for plane in good
-        for number, (section, usual) in enumerate(zip(plane[:RIBS], middle, strict=False), start=1)
+        for number, (section, usual) in enumerate(zip(plane, middle, strict=True), start=1)
         if np.hypot(*np.subtract(section.centre, usual.centre)) * spacing_mm <= SAME_RIB_MM
     ]
 

@@ -30,8 +30,8 @@ def test_demons_close_what_is_left_and_labels_follow() -> None:
     registration.one_thread()
     fixed, moving = _ellipsoids(1.0, 0), _ellipsoids(1.0, 2)
     start = registration.field_through(SHAPE, SPACING_MM, np.zeros((0, 3)), np.zeros((0, 3)))
-    images = (registration.image_of(each.astype(np.float32), SPACING_MM) for each in (fixed, moving))
-    transform = registration.chain(start, registration.demons(*images, start))
+    still, other = (registration.image_of(each, SPACING_MM) for each in (fixed, moving))
+    transform = registration.chain(start, registration.demons(still, other, start))
     carried = registration.carried(moving.astype(np.uint8), transform, SHAPE, SPACING_MM) > 0
     dices = [2 * (fixed & each).sum() / (fixed.sum() + each.sum()) for each in (moving, carried)]
     assert dices[0] < 0.9

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from pipeline_training.dataset import Batch
+from pipeline_training.batches import Batch
 from pipeline_training.network import Outputs
 from pipeline_training.ranks import summed
 

@@ -61,7 +61,13 @@ def wide_blur(image: FloatImage, sigma: float) -> FloatImage:
 
 def compose(planes: npt.NDArray[np.floating], generator: np.random.Generator) -> FloatImage:
     """Return a radiograph (size, size) in [0, 1], bone bright, of planes (len(CHANNELS), size, size)."""
-    water, bone, devices = mix(planes, draw_tissue_factors(generator))
+    return radiographed(*mix(planes, draw_tissue_factors(generator)), generator)
+
+
+def radiographed(
+    water: FloatImage, bone: FloatImage, devices: FloatImage, generator: np.random.Generator
+) -> FloatImage:
+    """Return a radiograph (size, size) in [0, 1] of what `mix` gives, by a drawn machine."""
     return film(expose(water, bone, devices, draw_exposure(generator), generator), generator)
 
 

@@ -24,7 +24,10 @@ QUEUED = 4
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Samples stacked: image (n, 1, s, s), target (n, labels, s/2, s/2), known, view, told (n, s/2, s/2)."""
+    """Samples stacked: image (n, 1, s, s), target (n, labels, s/2, s/2), known, view, told (n, s/2, s/2).
+
+    Targets are of half precision: they are most of what goes from process to process.
+    """
 
     image: torch.Tensor
     target: torch.Tensor
@@ -82,7 +85,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
         samples = [self._sample(step, k) for k in self.share]
         return Batch(
             torch.stack([s.image for s in samples]),
-            torch.stack([s.target for s in samples]),
+            torch.stack([s.target.half() for s in samples]),
             torch.stack([s.known for s in samples]),
             torch.tensor([s.view for s in samples]),
             torch.stack([s.told for s in samples]),
@@ -113,7 +116,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
         if source.is_real or self.told_share == 1:
             return self.labels
         asked = self.always | (generator.random(len(self.labels)) < self.told_share)
-        return np.where(asked, self.labels, UNASKED).tolist()
+        return [int(label) for label in np.where(asked, self.labels, UNASKED)]
 
     def style_with(self, share: float) -> None:
         """Let a share of the projections be shown in the grey values of the radiographs."""

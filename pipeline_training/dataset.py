@@ -10,7 +10,7 @@ import torch
 from scipy import ndimage
 
 from ai.preprocess import Letterbox, normalise
-from pipeline_training.augment import compose, restyle
+from pipeline_training.augment import draw_tissue_factors, mix, radiographed, restyle
 from pipeline_training.errors import DatasetError
 from pipeline_training.network import OUTPUT_STRIDE
 from pipeline_training.projections import NAMES, StoredProjection, projection_files, read_projection
@@ -215,9 +215,10 @@ def make_sample(
         histogram: Of a radiograph, whose grey values a projection shall have (`style.histogram_of`).
     """
     theta = (look or draw_look(generator)).theta()
-    tissues = _resample(torch.from_numpy(source.tissues.astype(np.float32)), theta, size)
-    inside = _resample(torch.from_numpy(source.film)[None].float(), theta, size)[0].numpy() > 0.5
-    image = tissues[0].numpy() if source.is_real else compose(tissues.numpy(), generator)
+    pixels, cells = _grid(theta, size), _grid(theta, size // OUTPUT_STRIDE)
+    planes = _resampled(_planes(source, generator), pixels).numpy()
+    inside = _resampled(source.film[None], pixels)[0].numpy() > 0.5
+    image = planes[0] if source.is_real else radiographed(planes[0], planes[1], planes[2], generator)
     if histogram is not None and not source.is_real and inside.any():
         image = in_style(image, inside, histogram, generator)
     image = np.where(inside, restyle(image, generator) if restyled else image, 0).astype(np.float32)
@@ -225,19 +226,33 @@ def make_sample(
     row_of = {int(name): row for row, name in enumerate(source.known)}
     rows = [row_of.get(index, -1) for index in labels]
     known = torch.tensor([row >= 0 for row in rows])
-    coverage = torch.from_numpy(source.coverage[[row for row in rows if row >= 0]].astype(np.float32)) / 4
+    coverage = source.coverage[[row for row in rows if row >= 0]]
     target = torch.zeros(len(labels), size // OUTPUT_STRIDE, size // OUTPUT_STRIDE)
     if len(coverage):
-        target[known] = _resample(coverage, theta, size // OUTPUT_STRIDE)
-    untold = torch.from_numpy(~source.told)[None].float()  # beyond the picture there is nothing: that is told
-    told = _resample(untold, theta, size // OUTPUT_STRIDE)[0] < TOLD_SHARE
+        target[known] = _resampled(coverage, cells) / 4
+    untold = ~source.told[None]  # beyond the picture there is nothing: that is told
+    told = _resampled(untold, cells)[0] < TOLD_SHARE
     film = torch.from_numpy(inside)
     return Sample(torch.from_numpy(image)[None], target, known, source.view, told, film)
 
 
-def _resample(stack: torch.Tensor, theta: torch.Tensor, size: int) -> torch.Tensor:
-    grid = torch.nn.functional.affine_grid(theta, [1, 1, size, size], align_corners=False)
-    return torch.nn.functional.grid_sample(stack[None], grid, align_corners=False)[0]
+def _planes(source: Source, generator: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Return float32 (n, 320, 320): a radiograph; of a projection water, bone and devices, mixed as drawn.
+
+    Mixed before they are resampled, for both are sums: three planes in place of sixteen.
+    """
+    if source.is_real:
+        return source.tissues.astype(np.float32)
+    return np.stack(mix(source.tissues, draw_tissue_factors(generator)))
+
+
+def _grid(theta: torch.Tensor, size: int) -> torch.Tensor:
+    return torch.nn.functional.affine_grid(theta, [1, 1, size, size], align_corners=False)
+
+
+def _resampled(stack: npt.NDArray[np.generic], grid: torch.Tensor) -> torch.Tensor:
+    whole = torch.from_numpy(stack.astype(np.float32, copy=False))[None]
+    return torch.nn.functional.grid_sample(whole, grid, align_corners=False)[0]
 
 
 def read_sources(projections: Path, sets: Sequence[RadiographSet]) -> list[Source]:

@@ -22,21 +22,17 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import A_ABORT, P_DATA
 
 from node.outlet import Outlet
+from node.ps38 import DATA_TRANSFER, FRAGMENT_HEADER, IS_LAST, P_DATA_TF, TRANSPORT_CLOSED
 
-DATA_TRANSFER, TRANSPORT_CLOSED = "Sta6", "Evt17"
 SENDING = (DATA_TRANSFER, "Sta8")
 """States in which a connection with a data set on it is there: the latter when the peer asks for release."""
 
-P_DATA_TF = 0x04
-NOT_LAST, LAST = 0x00, 0x02
-"""Message control headers of a data set's fragments (PS3.8 E.2)."""
+NOT_LAST = 0x00
+"""Message control header of a data set's fragments, the last one apart (PS3.8 E.2)."""
 
 UNIT_HEADER = struct.Struct(">BxLLBB")
 """Of a P-DATA-TF with one fragment: PDU type, a reserved byte, PDU length; item length, context ID, message
 control header (PS3.8 9.3.5)."""
-
-FRAGMENT_HEADER_BYTES = 6
-"""Item length, context ID and message control header: the length that a peer takes counts them."""
 
 SHORTEST_UNIT, LONGEST_UNIT = 8, 131_072
 """In a shorter unit no even fragment finds room; a longer one is not sent, whatever the peer takes."""
@@ -70,7 +66,7 @@ class DataSetStream(P_DATA):
         begin = source.tell()
         self._left = source.seek(0, os.SEEK_END) - source.seek(begin)
         unit = min(longest_unit or LONGEST_UNIT, LONGEST_UNIT)
-        self._fragment = (unit - FRAGMENT_HEADER_BYTES) // 2 * 2  # even, as data sets are
+        self._fragment = (unit - FRAGMENT_HEADER.size) // 2 * 2  # even, as data sets are
         self._step = UNIT_HEADER.size + self._fragment
         units = min(MOST_UNITS, BATCH_BYTES // self._step, -(-self._left // self._fragment))
         self._buffer = memoryview(bytearray(self._step * max(1, units)))
@@ -114,7 +110,7 @@ class DataSetStream(P_DATA):
         self._left -= size
         self._is_read = is_last
         if is_last:
-            self._write_header(begins[-1] - UNIT_HEADER.size, rest, LAST)
+            self._write_header(begins[-1] - UNIT_HEADER.size, rest, IS_LAST)
         return self._buffer[: begins[-1] + sizes[-1]]
 
     def _read(self, pieces: list[memoryview], size: int) -> None:

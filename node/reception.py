@@ -21,6 +21,7 @@ from pynetdicom.pdu_primitives import P_DATA
 from node import store_command
 from node.contexts import STORAGE_CLASSES
 from node.errors import StorageError
+from node.ps38 import FRAGMENT_HEADER, IS_COMMAND, IS_LAST
 from node.spool import Incoming, Spool
 from node.store_command import Answer, StoreRequest
 
@@ -30,14 +31,8 @@ C_CANCEL_REQUEST, RESPONSE = 0x0FFF, 0x8000
 """The Command Field of the one request that has no answer, and is left aside, for nothing here takes so long
 that it can be cancelled; and the bit of all answers (PS3.7 E.1)."""
 
-IS_COMMAND, IS_LAST = 0x01, 0x02
-"""Bits of the Message Control Header (PS3.8 E.2)."""
-
 MAX_COMMAND_BYTES = 65_536
 """A command set is a few hundred bytes; a longer one than this is no command set."""
-
-FRAGMENT_OVERHEAD = 6
-"""Bytes of a data PDU before a fragment: its length, context, message control header (PS3.8 9.3.5.1)."""
 
 MAX_HELD_BYTES = 4 * 1_048_576
 """A data set of another service than storage is held in memory; a request for commitment is shorter."""
@@ -172,7 +167,7 @@ class StreamingProvider(DIMSEServiceProvider):
             self._send(reception.request.context_id, store_command.response(reception.request, answer))
 
     def _send(self, context_id: int, command_set: bytes) -> None:
-        most = (self.maximum_pdu_size or MAX_COMMAND_BYTES) - FRAGMENT_OVERHEAD
+        most = (self.maximum_pdu_size or MAX_COMMAND_BYTES) - FRAGMENT_HEADER.size
         if most < 1:
             raise ValueError("the peer takes PDUs that hold nothing")
         for begin in range(0, len(command_set), most):

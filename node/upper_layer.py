@@ -16,18 +16,14 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.timer import Timer
 
 from node.inflow import Inflow
-from node.reception import IS_COMMAND, IS_LAST, StreamingProvider, shielded
+from node.ps38 import DATA_TRANSFER, FRAGMENT_HEADER, IS_COMMAND, IS_LAST, P_DATA_TF, TRANSPORT_CLOSED
+from node.reception import StreamingProvider, shielded
 from node.turn import RungTurn
 
-DATA_TRANSFER, AWAITING_CLOSE = "Sta6", "Sta13"
-TRANSPORT_CLOSED, INVALID_PDU = "Evt17", "Evt19"
+AWAITING_CLOSE, INVALID_PDU = "Sta13", "Evt19"
 
-P_DATA_TF = 0x04
 PDU_HEADER = struct.Struct(">BxL")
 """Type, a reserved byte, length of what follows (PS3.8 9.3.1)."""
-
-FRAGMENT_HEADER = struct.Struct(">LBB")
-"""Item length, which counts what follows it; context ID; message control header (PS3.8 9.3.5.1, E.2)."""
 
 LOOK_EVERY_S = 0.25
 """How often timers are looked at while nothing happens."""

@@ -23,6 +23,7 @@ from pipeline_training.commands.judge import add_judge, evaluate_judge, project_
 from pipeline_training.commands.label import label
 from pipeline_training.commands.quickstart import quickstart
 from pipeline_training.commands.reliability import check_reliability, fit_reliability
+from pipeline_training.commands.reopen import reopen
 from pipeline_training.commands.repeatability import repeatability
 from pipeline_training.commands.screen import screen
 from pipeline_training.commands.self_label import self_label
@@ -53,6 +54,7 @@ COMMANDS = (
         train_labeller,
         quickstart,
         self_label,
+        reopen,
         screen,
         compare,
         calibrate,
@@ -123,8 +125,8 @@ def train(
     ] = None,
 ) -> None:
     """Train, or go on training."""
-    from pipeline_training.train import TrainOptions
     from pipeline_training.train import train as train_network
+    from pipeline_training.train_options import TrainOptions
 
     chosen = read_run(run, TrainOptions, but_not=("radiographs", "online_cases", "begin")) if run else {}
     chosen |= {"radiographs": tuple(radiographs or ()), "online_cases": tuple(online or ()), "begin": begin}

@@ -1,14 +1,8 @@
-"""What the network learns from: projections and real radiographs, fully and partly labelled, drawn by seed.
+"""What the network learns from: looks at projections and radiographs, fully and partly labelled."""
 
-Every draw is a function of (seed, step, place in the batch), so that a resumed run sees what an
-uninterrupted one does.
-"""
-
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +10,12 @@ import torch
 from scipy import ndimage
 
 from ai.preprocess import Letterbox, normalise
-from pipeline_training.augment import compose, restyle
+from pipeline_training.augment import draw_tissue_factors, mix, radiographed, restyle
 from pipeline_training.errors import DatasetError
 from pipeline_training.network import OUTPUT_STRIDE
 from pipeline_training.projections import NAMES, StoredProjection, projection_files, read_projection
 from pipeline_training.radiograph_folders import RadiographSet, Structure, read_radiograph
-from pipeline_training.ranks import Ranks
-from pipeline_training.style import histogram_of, in_style
+from pipeline_training.style import in_style
 
 FRONTAL, LATERAL = 0, 1
 GRID = 160
@@ -37,8 +30,8 @@ LEAST_TOLD = 0.01
 TOLD_SHARE = 0.01
 """A cell of a look teaches nothing when this share of it, or more, comes from where nothing is told."""
 
-QUEUED = 4
-"""Batches that wait, at least one for each worker: at 320 one of 24 samples takes 0.4 GB."""
+UNASKED = -1
+"""In place of a structure's index: whatever is known of it, it is not told."""
 
 BOTH_SIDES = (("visible lung right", "visible lung left"), ("right lung", "left lung"))
 """Labels that a reader's mask of both lungs is parted into."""
@@ -214,7 +207,7 @@ def make_sample(
 
     Args:
         source: A projection or a radiograph.
-        labels: Structures wanted, indices into NAMES.
+        labels: Structures wanted, indices into NAMES; of UNASKED nothing is told.
         size: Rows and columns of the image.
         generator: Draws the look, and the style.
         look: Instead of a drawn one.
@@ -222,9 +215,10 @@ def make_sample(
         histogram: Of a radiograph, whose grey values a projection shall have (`style.histogram_of`).
     """
     theta = (look or draw_look(generator)).theta()
-    tissues = _resample(torch.from_numpy(source.tissues.astype(np.float32)), theta, size)
-    inside = _resample(torch.from_numpy(source.film)[None].float(), theta, size)[0].numpy() > 0.5
-    image = tissues[0].numpy() if source.is_real else compose(tissues.numpy(), generator)
+    pixels, cells = _grid(theta, size), _grid(theta, size // OUTPUT_STRIDE)
+    planes = _resampled(_planes(source, generator), pixels).numpy()
+    inside = _resampled(source.film[None], pixels)[0].numpy() > 0.5
+    image = planes[0] if source.is_real else radiographed(planes[0], planes[1], planes[2], generator)
     if histogram is not None and not source.is_real and inside.any():
         image = in_style(image, inside, histogram, generator)
     image = np.where(inside, restyle(image, generator) if restyled else image, 0).astype(np.float32)
@@ -232,134 +226,33 @@ def make_sample(
     row_of = {int(name): row for row, name in enumerate(source.known)}
     rows = [row_of.get(index, -1) for index in labels]
     known = torch.tensor([row >= 0 for row in rows])
-    coverage = torch.from_numpy(source.coverage[[row for row in rows if row >= 0]].astype(np.float32)) / 4
+    coverage = source.coverage[[row for row in rows if row >= 0]]
     target = torch.zeros(len(labels), size // OUTPUT_STRIDE, size // OUTPUT_STRIDE)
     if len(coverage):
-        target[known] = _resample(coverage, theta, size // OUTPUT_STRIDE)
-    untold = torch.from_numpy(~source.told)[None].float()  # beyond the picture there is nothing: that is told
-    told = _resample(untold, theta, size // OUTPUT_STRIDE)[0] < TOLD_SHARE
+        target[known] = _resampled(coverage, cells) / 4
+    untold = ~source.told[None]  # beyond the picture there is nothing: that is told
+    told = _resampled(untold, cells)[0] < TOLD_SHARE
     film = torch.from_numpy(inside)
     return Sample(torch.from_numpy(image)[None], target, known, source.view, told, film)
 
 
-def _resample(stack: torch.Tensor, theta: torch.Tensor, size: int) -> torch.Tensor:
-    grid = torch.nn.functional.affine_grid(theta, [1, 1, size, size], align_corners=False)
-    return torch.nn.functional.grid_sample(stack[None], grid, align_corners=False)[0]
+def _planes(source: Source, generator: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Return float32 (n, 320, 320): a radiograph; of a projection water, bone and devices, mixed as drawn.
+
+    Mixed before they are resampled, for both are sums: three planes in place of sixteen.
+    """
+    if source.is_real:
+        return source.tissues.astype(np.float32)
+    return np.stack(mix(source.tissues, draw_tissue_factors(generator)))
 
 
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Samples stacked: image (n, 1, s, s), target (n, labels, s/2, s/2), known, view, told (n, s/2, s/2)."""
-
-    image: torch.Tensor
-    target: torch.Tensor
-    known: torch.Tensor
-    view: torch.Tensor
-    told: torch.Tensor
-
-    def to(self, device: str) -> "Batch":
-        """Return the batch on another device."""
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self.tensors()))
-
-    def tensors(self) -> tuple[torch.Tensor, ...]:
-        """Return its parts in order."""
-        return self.image, self.target, self.known, self.view, self.told
+def _grid(theta: torch.Tensor, size: int) -> torch.Tensor:
+    return torch.nn.functional.affine_grid(theta, [1, 1, size, size], align_corners=False)
 
 
-class Fresh(Protocol):
-    """Sources without end, made while the network trains; `pipeline_training.online.OnlineSources` is one."""
-
-    def stream(self, start: int = 0) -> Generator[Source]:
-        """Yield the sources from a number on; closing it ends what makes them."""
-        ...
-
-
-class Batches(torch.utils.data.Dataset[Batch]):
-    """The batch of each step, by its number."""
-
-    def __init__(
-        self,
-        sources: Sequence[Source],
-        labels: Sequence[int],
-        size: int,
-        batch: int,
-        real_share: float,
-        seed: int,
-        ranks: Ranks | None = None,
-    ) -> None:
-        self.projections = [s for s in sources if not s.is_real]
-        self.real = [s for s in sources if s.is_real]
-        if not self.projections:
-            raise DatasetError("there is no projection to train on")
-        self.labels, self.size, self.batch, self.seed = labels, size, batch, seed
-        self.real_share = real_share if self.real else 0.0
-        self.style_share = 0.0
-        self.histograms: list[npt.NDArray[np.float32]] = []
-        self.share = (ranks or Ranks()).share(batch)
-        self.workers = 1
-        self.fresh: Fresh | None = None
-        self.fresh_count = 0
-
-    def __getitem__(self, step: int) -> Batch:
-        """Return this rank's share of the batch of a step; the same step gives the same batch."""
-        samples = [self._sample(step, k) for k in self.share]
-        return Batch(
-            torch.stack([s.image for s in samples]),
-            torch.stack([s.target for s in samples]),
-            torch.stack([s.known for s in samples]),
-            torch.tensor([s.view for s in samples]),
-            torch.stack([s.told for s in samples]),
-        )
-
-    def _sample(self, step: int, k: int) -> Sample:
-        generator = np.random.default_rng([self.seed, step, k])
-        pool = self.real if k < round(self.real_share * self.batch) else self.projections
-        source = pool[int(generator.integers(len(pool)))]
-        histogram = self._drawn_histogram(generator)
-        return make_sample(source, self.labels, self.size, generator, histogram=histogram)
-
-    def style_with(self, share: float) -> None:
-        """Let a share of the projections be shown in the grey values of the radiographs."""
-        self.style_share = share if self.real else 0.0
-        taken = self.real if self.style_share else []
-        self.histograms = [histogram_of(each.tissues[0].astype(np.float32), each.film) for each in taken]
-
-    def _drawn_histogram(self, generator: np.random.Generator) -> npt.NDArray[np.float32] | None:
-        if not self.histograms or generator.random() >= self.style_share:
-            return None
-        return self.histograms[int(generator.integers(len(self.histograms)))]
-
-    def steps(self, start: int, stop: int) -> Iterator[Batch]:
-        """Yield the batches of steps start..stop-1 in order, prepared by `workers` processes of their own."""
-        loader = torch.utils.data.DataLoader(
-            self,
-            batch_size=None,
-            sampler=range(start, stop),
-            num_workers=self.workers,
-            prefetch_factor=max(1, QUEUED // self.workers),
-        )
-        if self.fresh is None or not self.fresh_count:
-            yield from loader
-            return
-        with closing(self.fresh.stream(start * self.fresh_count)) as sources:
-            for step, batch in zip(range(start, stop), loader, strict=True):
-                self._refresh(batch, step, [next(sources) for _ in range(self.fresh_count)])
-                yield batch
-
-    def refresh_with(self, fresh: Fresh, share: float) -> None:
-        """Let a share of each batch, its last places, be made while the network trains."""
-        self.fresh, self.fresh_count = fresh, round(share * self.batch)
-
-    def _refresh(self, batch: Batch, step: int, sources: Sequence[Source]) -> None:
-        """Put looks at sources into the last places of a whole batch: into those that this rank holds."""
-        first = self.batch - len(sources)
-        for row, k in enumerate(self.share):
-            if k >= first:
-                generator = np.random.default_rng([self.seed, step, k])
-                sample = make_sample(sources[k - first], self.labels, self.size, generator)
-                parts = (sample.image, sample.target, sample.known, torch.tensor(sample.view), sample.told)
-                for stacked, part in zip(batch.tensors(), parts, strict=True):
-                    stacked[row] = part
+def _resampled(stack: npt.NDArray[np.generic], grid: torch.Tensor) -> torch.Tensor:
+    whole = torch.from_numpy(stack.astype(np.float32, copy=False))[None]
+    return torch.nn.functional.grid_sample(whole, grid, align_corners=False)[0]
 
 
 def read_sources(projections: Path, sets: Sequence[RadiographSet]) -> list[Source]:

@@ -32,9 +32,10 @@ from torch import nn
 from ai.bundle import MODEL_FILE, Bundle, bundle_digest
 from ai.errors import BundleError
 from ai.manifest import TrainingData
+from pipeline_training.batches import Batch
 from pipeline_training.comparison import Comparison, compare
 from pipeline_training.corrected import Corrected, source_of
-from pipeline_training.dataset import Batch, Source, make_sample
+from pipeline_training.dataset import Source, make_sample
 from pipeline_training.errors import ExportError, OutputError, TrainingError
 from pipeline_training.export import check_parity, code_revision
 from pipeline_training.loss import loss_of

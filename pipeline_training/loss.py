@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from pipeline_training.dataset import Batch
+from pipeline_training.batches import Batch
 from pipeline_training.network import Outputs
 from pipeline_training.ranks import summed
 
@@ -62,7 +62,7 @@ def loss_of(
         drawn: bool (n, labels): the known structures that Dice is taken over; None takes all of them.
         weights: float (labels,), above 0, of the structures; None weighs them alike.
     """
-    entropy, above, below, truth = (robust_sums if robust else plain_sums)(outputs.logits.float(), batch)
+    entropy, above, below, truth = (robust_sums if robust else plain_sums)(outputs.logits, batch)
     entropy = entropy / batch.told.sum(dim=(1, 2)).clamp_min(1)[:, None]
     dice = above / (below + DICE_SMOOTHING) * (truth >= LEAST_SHOWN)
     share = batch.known.float() if weights is None else batch.known * weights
@@ -99,24 +99,28 @@ def plain_sums(logits: torch.Tensor, batch: Batch) -> Sums:
     as the network on a CPU; this goes through known structures only, and its derivative is written out.
     """
     apply: Any = _PlainSums.apply  # it has no type hints
-    entropy, overlap, total, truth = apply(logits, batch.target, batch.told.float(), batch.known)
+    told = batch.told.to(torch.promote_types(logits.dtype, torch.float32))
+    entropy, overlap, total, truth = apply(logits, batch.target, told, batch.known)
     return Sums(entropy, total - 2 * overlap, total, truth)
 
 
 class _PlainSums(torch.autograd.Function):
-    """Sums of cross-entropy, of p t, of p + t and of t: p the probabilities, t the targets."""
+    """Sums of cross-entropy, of p t, of p + t and of t: p the probabilities, t the targets.
+
+    Logits and targets may be of half precision; sums and slopes are worked out in that of `told`.
+    """
 
     @staticmethod
     def forward(
         ctx: Any, logits: torch.Tensor, target: torch.Tensor, told: torch.Tensor, known: torch.Tensor
     ) -> tuple[torch.Tensor, ...]:
         ctx.save_for_backward(logits, target, told, known)
-        sums = logits.new_zeros((4, *known.shape))
+        sums = told.new_zeros((4, *known.shape))
         for i, rows in enumerate(known):
             logit, truth, cells = (
-                logits[i, rows].flatten(1),
-                target[i, rows].flatten(1),
-                told[i].flatten().to(logits.dtype),
+                logits[i, rows].flatten(1).to(told.dtype),
+                target[i, rows].flatten(1).to(told.dtype),
+                told[i].flatten(),
             )
             found = torch.sigmoid(logit)
             sums[0, i, rows] = (nn.functional.softplus(logit) - logit * truth) @ cells
@@ -132,18 +136,19 @@ class _PlainSums(torch.autograd.Function):
         logits, target, told, known = ctx.saved_tensors
         slope = torch.zeros_like(logits)
         for i, rows in enumerate(known):
-            found, truth = torch.sigmoid(logits[i, rows]), target[i, rows]
+            found, truth = torch.sigmoid(logits[i, rows].to(told.dtype)), target[i, rows].to(told.dtype)
             e, o, s = (each[i, rows][:, None, None] for each in slopes[:3])
             inner = torch.addcmul(s, truth, o).mul_(torch.addcmul(found, found, found, value=-1))
-            slope[i, rows] = inner.addcmul_(found - truth, e).mul_(told[i])
+            slope[i, rows] = inner.addcmul_(found - truth, e).mul_(told[i]).to(logits.dtype)
         return slope, None, None, None
 
 
 def robust_sums(logits: torch.Tensor, batch: Batch) -> Sums:
     """Return the sums of the generalised cross-entropy and of the noise-robust Dice loss."""
     told = batch.told[:, None] * batch.known[:, :, None, None].float()
-    entropy = (_generalised_entropy(logits, batch.target) * told).sum(CELLS)
-    found, truth = torch.sigmoid(logits) * told, batch.target * told
+    logits, target = logits.float(), batch.target.float()
+    entropy = (_generalised_entropy(logits, target) * told).sum(CELLS)
+    found, truth = torch.sigmoid(logits) * told, target * told
     apart = ((found - truth).abs() + 1e-6) ** ROBUST_POWER - 1e-6**ROBUST_POWER
     return Sums(entropy, apart.sum(CELLS), (found**2 + truth**2).sum(CELLS), truth.sum(CELLS))
 

@@ -18,9 +18,12 @@ BEHIND_LUNGS_MM = (110.0, 230.0)
 BEHIND_LUNGS_LATERAL_MM = (200.0, 320.0)
 """From the lungs' centre to the detector."""
 
-FIELD_MM = (260.0, 430.0)
-"""Of the detector: a film shows little air beside the body."""
+FIELD_MM = (300.0, 450.0)
+"""Of the detector: a film shows the lungs whole, most often, and little air beside the body."""
 
+TURN_DEG = 4.0
+"""Standard deviation of a patient's turn about the body's axis. A turned patient's spinous processes lie off
+the clavicles' middle; films turned further are taken again."""
 
 APEX_MM = (5.0, 40.0)
 """By which the lungs' apices are seen above the inner ends of the clavicles in an upright PA view: about 25
@@ -85,10 +88,10 @@ def draw_pose(generator: np.random.Generator, lateral_share: float, lean: Lean |
     return Pose(
         source_to_detector_mm=distance,
         source_to_centre_mm=distance - behind_lungs,
-        azimuth_deg=base + generator.normal(0, 6),
-        tilt_deg=tilt + generator.normal(0, 6 if bedside else 4),
-        roll_deg=generator.normal(0, 5),
-        shift_mm=(generator.normal(0, 18), generator.normal(-5, 20)),
+        azimuth_deg=base + generator.normal(0, TURN_DEG),
+        tilt_deg=tilt + generator.normal(0, 5 if bedside else 3),
+        roll_deg=generator.normal(0, 3),
+        shift_mm=(generator.normal(0, 12), generator.normal(-5, 15)),
         field_mm=generator.uniform(*FIELD_MM),
         mirrored=bedside and not lateral,
     )

@@ -24,7 +24,8 @@ from pipeline_training.evaluation_report import Evaluation
 from pipeline_training.export import ExportOptions, export
 from pipeline_training.phantom import draw_parameters, make_phantom
 from pipeline_training.projections import NAMES, ProjectOptions, read_projection
-from pipeline_training.train import TrainOptions, train
+from pipeline_training.train import train
+from pipeline_training.train_options import TrainOptions
 
 PHANTOM_SPACING_MM = 3.0
 """Coarser than usual: everything in 3D is eight times faster than at 1.5 mm."""

@@ -16,17 +16,19 @@ from typing import Any
 import torch
 from torch import nn
 
+from pipeline_training.batches import Batch, Batches
 from pipeline_training.beginning import begin_with, digest_of
 from pipeline_training.checkpoint import read_checkpoint
-from pipeline_training.dataset import Batch, Batches, Sample, read_sources, supported_labels
+from pipeline_training.dataset import Sample, read_sources, supported_labels
 from pipeline_training.errors import TrainingError
 from pipeline_training.loss import loss_of
-from pipeline_training.network import SIZE_MULTIPLE, AnatomyNet
+from pipeline_training.network import AnatomyNet
 from pipeline_training.online import OnlineSources
 from pipeline_training.projections import NAMES
 from pipeline_training.radiograph_folders import read_set
 from pipeline_training.ranks import Ranks, average_gradients, joined
 from pipeline_training.split import is_held_back, patient_of, split
+from pipeline_training.train_options import PRECISIONS, TrainOptions
 from pipeline_training.validate import looks, mean_dice, write_pictures
 
 WARM_UP_STEPS = 50
@@ -59,105 +61,6 @@ BEST = "best.pt"
 LOG = "log.csv"
 VALIDATION_LOG = "validation.csv"
 PICTURES = "pictures"
-PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """What `paxnode-train train` does.
-
-    Attributes:
-        projections: Folder made by `paxnode-train project`.
-        out: Folder for checkpoint.pt and log.csv.
-        radiographs: Folders of real radiographs with masks (one set each) to learn from as well.
-        begin: A checkpoint whose network the run begins with; None begins with weights drawn at random.
-        steps: Steps at each of `sizes`, in order.
-        sizes: Input sizes, multiples of 32; starting small saves time.
-        batch: Samples in a step.
-        real_share: Share of a batch that is real, where there are real ones.
-        style_share: Share of the projections (not of those made online) that are brought to the grey values
-            of the radiographs before other changes of the grey scale.
-        learning_rate: Peak; AdamW with a warm-up and half a cosine.
-        widths: Channels at the five strides.
-        seed: Draws weights and data.
-        validation_share: Share of the patients that is held back; with it, `best.pt` is the checkpoint of the
-            best mean Dice on them, `validation.csv` tells all, and `pictures/` shows some.
-        online_cases: Folders of labelled volumes of which new projections are made while the network trains.
-        online_share: Share of a batch that they fill.
-        online_processes: That make them.
-        emphasised: Names of structures that weigh `emphasis` times as much as the others.
-        emphasis: See `emphasised`.
-        robust: Whether labels may be wrong along edges, as those of models are; see `loss.loss_of`.
-        precision: "float32", or "bfloat16" for the network's arithmetic.
-        device: "cpu" or "cuda".
-        checkpoint_every: Steps.
-        threads: CPU threads for the network.
-        workers: Processes that prepare batches; a GPU wants as many as there are cores, two cores want one.
-    """
-
-    projections: Path
-    out: Path
-    radiographs: Sequence[Path] = ()
-    begin: Path | None = None
-    steps: tuple[int, ...] = (1200, 300)
-    sizes: tuple[int, ...] = (256, 320)
-    batch: int = 8
-    real_share: float = 0.375
-    style_share: float = 0.0
-    learning_rate: float = 2e-3
-    widths: tuple[int, ...] = (24, 48, 80, 128, 160)
-    seed: int = 1
-    validation_share: float = 0.0
-    online_cases: Sequence[Path] = ()
-    online_share: float = 0.25
-    online_processes: int = 1
-    emphasised: tuple[str, ...] = ()
-    emphasis: float = 3.0
-    robust: bool = False
-    precision: str = "float32"
-    device: str = "cpu"
-    checkpoint_every: int = 100
-    threads: int = 2
-    workers: int = 1
-
-    def __post_init__(self) -> None:
-        if len(self.steps) != len(self.sizes) or not self.steps:
-            raise TrainingError(
-                f"each size has its number of steps: found sizes {self.sizes}, steps {self.steps}"
-            )
-        if wrong := [size for size in self.sizes if size % SIZE_MULTIPLE]:
-            raise TrainingError(f"sizes are multiples of {SIZE_MULTIPLE}, found {wrong[0]}")
-        if self.precision not in PRECISIONS or self.device not in ("cpu", "cuda"):
-            raise TrainingError(
-                f"precision is one of {', '.join(PRECISIONS)}, device cpu or cuda: "
-                f"found {self.precision!r} and {self.device!r}"
-            )
-        _check_emphasis(self.emphasised, self.emphasis)
-        if not 0 <= self.validation_share < 1:
-            raise TrainingError(f"validation_share lies in [0, 1), found {self.validation_share}")
-        made = self.online_share if self.online_cases else 0.0
-        if not 0 <= self.online_share <= 1 or self.real_share + made > 1:
-            raise TrainingError(
-                "real_share and online_share are shares of one batch: "
-                f"found {self.real_share} and {self.online_share}"
-            )
-        if self.workers < 1 or not 0 <= self.style_share <= 1:
-            raise TrainingError(
-                "workers are 1 or more and style_share lies in [0, 1]: "
-                f"found {self.workers} and {self.style_share}"
-            )
-        if not 0 <= self.real_share < 1 or self.batch < 2:
-            raise TrainingError(
-                "real_share lies in [0, 1) and batch is 2 or more (batch norm): "
-                f"found {self.real_share} and {self.batch}"
-            )
-
-
-def _check_emphasis(emphasised: Sequence[str], emphasis: float) -> None:
-    if unknown := [name for name in emphasised if name not in NAMES]:
-        raise TrainingError(f"emphasised names structures of ours, found {unknown[0]!r}")
-    if emphasis <= 0:
-        raise TrainingError(f"emphasis lies above 0, found {emphasis}")
 
 
 def train(options: TrainOptions, tell: Callable[[str], None] = lambda words: None) -> Path:
@@ -189,6 +92,7 @@ def train(options: TrainOptions, tell: Callable[[str], None] = lambda words: Non
         batches = Batches(taught, labels, 0, options.batch, options.real_share, options.seed, ranks)
         batches.workers = options.workers
         batches.style_with(options.style_share)
+        batches.tell(options.told_share, [NAMES.index(name) for name in options.emphasised])
         if options.online_cases:
             batches.refresh_with(online_of(options), options.online_share)
         if ranks.is_first:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from config.durable import sync_folder
 from tests.benchmarks.figure import Figure, Spread
 from tests.faults.parts import HOST
-from tests.faults.receivers import RECEIVERS, Receiver, send, written_images
+from tests.faults.receivers import RECEIVERS, Receiver, send, until_idle, written_images
 
 if TYPE_CHECKING:
     from tests.benchmarks.run_bench import Bench
@@ -40,7 +40,6 @@ REMARKS = {
     "loopback": "the same bytes through as many sockets, thrown away",
 }
 PIECE_BYTES = 1_048_576
-LOOK_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ def _measured(sending: Sending, repeats: int) -> list[Figure]:
         folder = Path(name)
         images = sorted(written_images(folder / "images", at_once, load.shape).iterdir())
         opened = {name: stack.enter_context(made(folder / name)) for name, made in RECEIVERS.items()}
-        _until_idle(opened[OURS])
+        until_idle(opened[OURS])
         for _ in range(repeats + 1):
             for name, receiver in opened.items():
                 turns[name].append(_sent(receiver, images, sending))
@@ -164,14 +163,6 @@ def _sent(receiver: Receiver, images: Sequence[Path], sending: Sending) -> Turn:
         1000 * (receiver.processor_s - receiving) / total,
         1000 * (_children_s() - used) / total,
     )
-
-
-def _until_idle(receiver: Receiver) -> None:
-    """Wait until a node has loaded what it needs; it takes images in long before."""
-    before, now = -1.0, receiver.processor_s
-    while now > before:
-        time.sleep(LOOK_AGAIN_S)
-        before, now = now, receiver.processor_s
 
 
 def _children_s() -> float:

@@ -1,6 +1,7 @@
 """Who takes images in: this node and other archives, each in a folder that is thrown away; and who sends."""
 
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ MOST_SENDERS = 16
 """Orthanc has so many threads for associations."""
 
 LONGEST_SEND_S = 7200.0
+
+LOOK_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,14 @@ class Receiver:
         used = process.cpu_times()
         ended = used.user + used.system + used.children_user + used.children_system
         return float(ended + sum(_own_s(child) for child in process.children(recursive=True)))
+
+
+def until_idle(receiver: Receiver) -> None:
+    """Wait until a receiver has loaded what it needs; a node takes images in long before."""
+    before, now = -1.0, receiver.processor_s
+    while now > before:
+        time.sleep(LOOK_AGAIN_S)
+        before, now = now, receiver.processor_s
 
 
 Opened = Callable[[Path], AbstractContextManager[Receiver]]

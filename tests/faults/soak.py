@@ -19,7 +19,7 @@ from node.archive import Archive
 from tests.faults.command import run_proof
 from tests.faults.count import Count
 from tests.faults.parts import NodeProcess, until_it_listens
-from tests.faults.receivers import LONGEST_SEND_S, RECEIVERS, send, written_images
+from tests.faults.receivers import LONGEST_SEND_S, RECEIVERS, send, until_idle, written_images
 from tests.faults.rig import Rig
 
 SENDERS = (1, 4)
@@ -67,6 +67,7 @@ def _prove_ingest(folder: Path, images: int, console: Console) -> list[Count]:
         rates = {}
         for name, opened in RECEIVERS.items():
             with opened(folder / f"{name}-{senders}") as receiver:
+                until_idle(receiver)
                 rates[name] = _rate(receiver.port, sources[:senders])
             console.print(f"{name}, {senders} associations: {rates[name]:.1f} images/s")
         what = f"images of 6 MB per second in {senders} association{'s' if senders > 1 else ''}"

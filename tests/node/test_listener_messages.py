@@ -7,7 +7,7 @@ from pynetdicom.dimse_messages import C_CANCEL_RQ
 from pynetdicom.dimse_primitives import C_CANCEL
 from pynetdicom.pdu import A_ABORT_RQ, P_DATA_TF
 
-from node.reception import IS_COMMAND, IS_LAST
+from node.ps38 import IS_COMMAND, IS_LAST
 from tests.node.test_listener_peers import wait_until
 
 MANY_CANCELS = 16

@@ -10,8 +10,9 @@ import pytest
 from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.pdu_primitives import P_DATA
 
+from node.ps38 import FRAGMENT_HEADER
 from node.turn import RungTurn
-from node.upper_layer import FRAGMENT_HEADER, PDU_HEADER, UpperLayer
+from node.upper_layer import PDU_HEADER, UpperLayer
 from tests.node.test_listener_peers import fragments, wait_until
 
 WATCHED_S = 0.5

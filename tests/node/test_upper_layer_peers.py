@@ -18,10 +18,11 @@ from pynetdicom.pdu import P_DATA_TF
 
 from node import inflow
 from node.commitment_statuses import PUSH_MODEL
-from node.reception import IS_COMMAND, MAX_UNANSWERED
+from node.ps38 import FRAGMENT_HEADER, IS_COMMAND
+from node.ps38 import P_DATA_TF as P_DATA
+from node.reception import MAX_UNANSWERED
 from node.turn import RungTurn
-from node.upper_layer import FRAGMENT_HEADER, PDU_HEADER, UpperLayer
-from node.upper_layer import P_DATA_TF as P_DATA
+from node.upper_layer import PDU_HEADER, UpperLayer
 from tests.node.test_listener_peers import DEADLINE_S, fragments, wait_until
 
 PIECE, PAUSE_S = 1000, 0.01

@@ -25,7 +25,7 @@ from pipeline_training.completeness import VERTEBRAE
 from pipeline_training.derive import derive
 from pipeline_training.projections import write_projection
 from pipeline_training.projector import Pose, project
-from pipeline_training.train import TrainOptions
+from pipeline_training.train_options import TrainOptions
 from pipeline_training.volumes import LabelMap
 
 SHAPE = (160, 128)

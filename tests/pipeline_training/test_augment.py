@@ -12,8 +12,8 @@ from pipeline_training.physics import Spectrum
 FloatImage = npt.NDArray[np.float32]
 SIZE = 64
 EFFECTS = [
-    augment.gamma, augment.equalise, augment.sharpen, augment.blur, augment.uneven, augment.noise,
-    augment.marker, augment.line, augment.invert,
+    augment.gamma, augment.equalise, augment.sharpen, augment.blur, augment.uneven, augment.opacify,
+    augment.noise, augment.marker, augment.line, augment.invert,
 ]  # fmt: skip
 
 
@@ -39,6 +39,15 @@ def test_effect_changes_the_picture_and_not_its_input(
 
 def test_invert_is_the_negative(picture: FloatImage) -> None:
     np.testing.assert_array_equal(augment.invert(picture, np.random.default_rng(0)), 1 - picture)
+
+
+def test_clouds_whiten_what_is_dark_and_nothing_beyond_soft_tissue(picture: FloatImage) -> None:
+    for seed in range(10):
+        clouded = augment.opacify(picture, np.random.default_rng(seed))
+        whitened = clouded > picture + 1e-6
+        assert whitened.any()
+        assert not (clouded < picture).any()
+        assert clouded[whitened].max() <= np.quantile(picture, 0.95) + 1e-6
 
 
 def test_restyled_pictures_stay_in_range_and_follow_the_seed(picture: FloatImage) -> None:

@@ -8,13 +8,13 @@ import pytest
 import torch
 from scipy import ndimage
 
+from pipeline_training.batches import Batches
 from pipeline_training.channels import CHANNELS
 from pipeline_training.dataset import (
     FRONTAL,
     GRID,
     LATERAL,
     STORED_SIZE,
-    Batches,
     Source,
     draw_look,
     from_projection,
@@ -115,6 +115,21 @@ def test_same_step_gives_the_same_batch_and_another_gives_another() -> None:
         assert torch.equal(ours, theirs)
     assert not torch.equal(first.image, other.image)
     assert first.image.shape == (4, 1, 64, 64)
+
+
+def test_look_at_a_projection_tells_of_a_share_and_always_of_what_is_asked_for() -> None:
+    sources = [from_projection(stored()), real(disc(160, 160, 60))]
+    labels = [int(i) for i in sources[0].known]
+    whole, batches = (Batches(sources, labels, 64, 4, 0.5, seed=7) for _ in range(2))
+    batches.tell(0.25, labels[:1])
+    told = []
+    for step in range(40):
+        assert torch.equal(batches[step].known[:2], whole[step].known[:2])  # radiographs
+        told.append(batches[step].known[2:].numpy())
+    shares = np.concatenate(told).mean(axis=0)
+    assert shares[0] == 1
+    assert ((shares[1:] > 0.12) & (shares[1:] < 0.4)).all()
+    assert whole[0].known[2:].all()
 
 
 def test_batches_need_a_projection() -> None:

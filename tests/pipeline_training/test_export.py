@@ -14,7 +14,7 @@ from pipeline_training.export import ExportOptions, check_parity, export, load_n
 from pipeline_training.network import AnatomyNet
 from pipeline_training.onnx_graph import to_onnx
 from pipeline_training.run_file import read_run
-from pipeline_training.train import TrainOptions
+from pipeline_training.train_options import TrainOptions
 
 WIDTHS = (4, 6, 8, 10, 12)
 LABELS = ("heart", "aorta", "trachea")

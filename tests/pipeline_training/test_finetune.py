@@ -16,10 +16,11 @@ from typer.testing import CliRunner
 
 from ai.bundle import Bundle, bundle_digest
 from ai.manifest import Manifest
+from pipeline_training.batches import Batch
 from pipeline_training.commands.finetune import finetune as command
 from pipeline_training.comparison import compare
 from pipeline_training.corrected import read_pictures, source_of
-from pipeline_training.dataset import Batch, make_sample
+from pipeline_training.dataset import make_sample
 from pipeline_training.errors import ExportError, OutputError, RadiographSetError, TrainingError
 from pipeline_training.finetune import PHASES, FinetuneOptions, _unfrozen, finetune, part, told_by
 from pipeline_training.loss import loss_of

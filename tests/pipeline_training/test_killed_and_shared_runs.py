@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from pipeline_training.train import TrainOptions, train
+from pipeline_training.train import train
+from pipeline_training.train_options import TrainOptions
 
 
 def stored(path: Path) -> dict[str, Any]:

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline_training.dataset import Batch
+from pipeline_training.batches import Batch
 from pipeline_training.loss import loss_of, plain_sums
 from pipeline_training.network import Outputs
 from pipeline_training.projections import NAMES
-from pipeline_training.train import TrainOptions, weights_of
+from pipeline_training.train import weights_of
+from pipeline_training.train_options import TrainOptions
 
 
 def partly_known() -> tuple[torch.Tensor, Batch]:

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline_training.dataset import Batches, Source, read_sources, supported_labels
+from pipeline_training.batches import Batches
+from pipeline_training.dataset import Source, read_sources, supported_labels
 from pipeline_training.errors import DatasetError, TrainingError
 from pipeline_training.online import OnlineSources
 from pipeline_training.run_file import read_run
 from pipeline_training.split import is_held_back
-from pipeline_training.train import TrainOptions, follow, learning_rate, online_of, train
+from pipeline_training.train import follow, learning_rate, online_of, train
+from pipeline_training.train_options import TrainOptions
 
 DEFAULT_RUNS = Path(__file__).parents[2] / "pipeline_training" / "default_run"
 RECORDED_LOSSES = (1.1063, 1.5848)

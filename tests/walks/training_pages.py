@@ -70,6 +70,7 @@ TRAINING_PAGES = (
         then="test -s run/checkpoint.pt",
     ),
     Walk("training.md", "torchrun", before="rm -r run", then="test -s run/checkpoint.pt"),
+    Walk("training.md", "paxnode-train reopen", then="test -s run3/checkpoint.pt"),
     Walk(
         "training.md",
         "paxnode-train self-label",

@@ -77,6 +77,15 @@ def test_composed_radiograph_shows_bone_bright_and_lung_dark() -> None:
         np.testing.assert_array_equal(image, augment.compose(planes(), np.random.default_rng(seed)))
 
 
+def test_picture_of_air_and_noise_alone_stays_a_picture() -> None:
+    """Noise may be brighter than air: what is said to be absorbed there lies below 0."""
+    total = np.random.default_rng(0).normal(0, 0.02, (SIZE, SIZE)).astype(np.float32)
+    for seed in range(20):
+        shown = augment.film(total, np.random.default_rng(seed))
+        assert np.isfinite(shown).all()
+        assert 0 <= shown.min() <= shown.max() <= 1
+
+
 def test_device_is_bright() -> None:
     wired = planes()
     wired[CHANNELS.index("devices"), :, 32] = 1.0

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from ai.bundle import Bundle
+from pipeline_training.errors import TrainingError
 from pipeline_training.network import AnatomyNet
 from pipeline_training.parent import label_ids, load_parent
 from pipeline_training.projections import NAMES
@@ -26,17 +27,22 @@ def reopen(bundle: Bundle, images: Iterable[torch.Tensor], out: Path) -> None:
 
     Args:
         bundle: Of our kind of network.
-        images: float32 (n, 1, size, size), as the run will see them; some ten batches do.
-        out: The checkpoint, `checkpoint.pt` or another name.
+        images: float32 (n, 1, size, size), looks like those of the run; some ten batches do.
+        out: The checkpoint, `checkpoint.pt` or another name; appears when it is complete.
 
     Raises:
-        TrainingError: If the bundle's network is of another kind (`parent.load_parent`).
+        TrainingError: If the bundle's network is of another kind (`parent.load_parent`), there is a file at
+            `out`, or there are no images.
     """
+    if out.exists():
+        raise TrainingError(f"{out} is there already; name another file or remove it")
     network = load_parent(bundle)
     awaken(network, images)
     described = {"widths": list(network.widths), "begin": bundle.manifest.sha256}
     names = [NAMES[index] for index in label_ids(bundle)]
-    torch.save({"options": described, "labels": names, "average": network.state_dict()}, out)
+    torn = out.with_name(f"{out.name}.part")
+    torch.save({"options": described, "labels": names, "average": network.state_dict()}, torn)
+    torn.rename(out)
 
 
 @torch.no_grad()
@@ -46,6 +52,9 @@ def awaken(network: AnatomyNet, images: Iterable[torch.Tensor]) -> None:
     Args:
         network: In evaluation mode; changed in place, its answers stay the same.
         images: float32 (n, 1, size, size).
+
+    Raises:
+        TrainingError: If there are none.
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     sums = [torch.zeros(3, norm.num_features, dtype=torch.float64) for norm in norms]
@@ -54,6 +63,8 @@ def awaken(network: AnatomyNet, images: Iterable[torch.Tensor]) -> None:
         network(batch)
     for watch in watches:
         watch.remove()
+    if not sums[0][0].any():
+        raise TrainingError("there is no image to go on with a bundle from")
     for norm, (count, total, squares) in zip(norms, sums, strict=True):
         mean = total / count
         variance = (squares / count - mean**2).clamp_min(0)

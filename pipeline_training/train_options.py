@@ -27,7 +27,8 @@ class TrainOptions:
         batch: Samples in a step.
         real_share: Share of a batch that is real, where there are real ones.
         told_share: Share of its structures that a look at a projection tells of, each time others; the
-            emphasised ones always. See `batches.Batches.tell`.
+            emphasised ones always, so that there they weigh `emphasis` / `told_share` times as much. See
+            `batches.Batches.tell`.
         style_share: Share of the projections (not of those made online) that are brought to the grey values
             of the radiographs before other changes of the grey scale.
         learning_rate: Peak; AdamW with a warm-up and half a cosine.

@@ -39,6 +39,11 @@ BESIDE_MM, NECK_MM = 45.0, 36.0
 HEAD_MM = 27.0
 """Beside the middle of the spine lie the heads of the ribs."""
 
+CORD = "spinal_cord"
+
+CONFIDENCE = 0.7
+"""Of all that it says: on a body that was left out, the Dice of its bones was 0.42 to 0.88."""
+
 BACK_PART_MM = 25.0
 """The part of a rib beside the spine that is straight."""
 
@@ -58,7 +63,7 @@ class AtlasLabeller:
         folder: The case; a CT in it is not needed.
 
     Raises:
-        LabellerError: If it is no case with labelled lungs and ribs.
+        LabellerError: If it is no case with labelled lungs, ribs and spinal cord.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -72,6 +77,8 @@ class AtlasLabeller:
             raise LabellerError(
                 f"the atlas {folder.name} has {len(ribs)} ribs, at least {MIN_RIBS} are needed"
             )
+        if CORD not in self._atlas.names.values():
+            raise LabellerError(f"the atlas {folder.name} has no {CORD}, by which vertebrae are found")
 
     @property
     def vocabulary(self) -> frozenset[str]:
@@ -96,7 +103,8 @@ class AtlasLabeller:
         labels = bone_names.named_bones(target.bone, numbers, slid)
         present = set(np.unique(labels).tolist())
         names = {n: name for n, name in self._atlas.names.items() if n in present and name in self.vocabulary}
-        return LabelVote(self.name, labels, names, frozenset(names.values()))
+        trust = np.full(labels.shape, CONFIDENCE, np.float32)
+        return LabelVote(self.name, labels, names, frozenset(names.values()), trust)
 
     def _laid_on(self, target: "_Target") -> tuple[LabelMap, _Ribs]:
         """Return the atlas on the CT, and the ways along the CT's ribs that led it there."""
@@ -191,6 +199,8 @@ def _field(
     np.fill_diagonal(near, 0)
     usual = near @ moves / (near.sum(axis=1, keepdims=True) + 1e-9)
     good = np.linalg.norm(moves - usual, axis=1) <= STRANGE_MM
+    if good.sum() * 2 < len(good):
+        raise LabellerError("the atlas' ribs do not fit those of the CT")
     return registration.field_through(shape, spacing_mm, points[good], goals[good])
 
 
@@ -207,16 +217,16 @@ def _surfaces(bone: Mask, lung: Mask) -> npt.NDArray[np.float32]:
 
 
 def _slid(prior: LabelMap, paths: _Ribs, target: _Target) -> LabelMap:
-    """Return the atlas with its vertebrae between the borders that are seen in the CT."""
+    """Return the atlas with its vertebrae between the borders that are seen in the CT, or without them."""
     ids = {name: number for number, name in prior.names.items()}
     table = np.zeros(256, np.uint8)
     for place, name in enumerate(LEVELS, start=1):
         table[ids.get(name, 0)] = place
     table[0] = 0
     levels = table[prior.labels]
-    line = spine_borders.body_line(levels, prior.mask("spinal_cord"))
+    line = spine_borders.body_line(levels, prior.mask(CORD))
     if line is None:
-        return prior
+        return replace(prior, labels=np.where(levels > 0, 0, prior.labels))
     before = spine_borders.borders_in(levels, line)
     ribs = spine_borders.awaited(_heads(paths, target), line, prior.spacing_mm)
     bright = spine_borders.brightness(target.ct.hu, line, prior.spacing_mm)

@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from pipeline_training.labelling.bone_paths import Lengths, Mask, Numbers, nearest_seed
 from pipeline_training.labelling.rib_count import RIBS, SIDES, SpineAxis
+from pipeline_training.labelling.rules import closed_over
 from pipeline_training.volumes import LabelMap
 
 BONES = ("rib_", "vertebrae_", "sternum", "clavicula", "scapula", "humerus")
@@ -143,6 +144,7 @@ def named_bones(bone: Mask, paths: Numbers, prior: LabelMap) -> Numbers:
     far, nearest = ndimage.distance_transform_edt(~skeleton, spacing, return_indices=True)
     soft = distance((prior.labels > 0) & ~skeleton & ~prior.mask_of_kind("lung_", "body"), spacing)
     rest = bone & (paths == 0) & (far < REACH_MM) & (soft > far)
+    rest &= ~prior.mask_of_kind("rib_")[tuple(nearest)]  # a rib's number comes from counting alone
     found[rest] = prior.labels[tuple(nearest)][rest]
     for number in np.unique(paths[paths > 0]).tolist():
         name = rib_name(number) if number <= 2 * RIBS else RIVALS[number - 2 * RIBS - 1]
@@ -182,7 +184,7 @@ def _filled(found: Numbers, prior: LabelMap) -> Numbers:
         radius = int(np.ceil(MARROW_MM.get(kind, OTHER_MARROW_MM) / prior.spacing_mm)) + 1
         box = tuple(slice(max(0, side.start - radius), side.stop + radius) for side in boxes[number - 1])
         own = _without_crumbs(found[box] == number)
-        closed = _closed(own, MARROW_MM.get(kind, OTHER_MARROW_MM), prior.spacing_mm)
+        closed = closed_over(own, MARROW_MM.get(kind, OTHER_MARROW_MM), prior.spacing_mm)
         if prior.hu is not None:
             closed &= prior.hu[box] > FAT_HU
         if kind == "vertebrae_":
@@ -198,13 +200,3 @@ def _without_crumbs(mask: Mask) -> Mask:
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
     return np.asarray((sizes >= max(CRUMB, CRUMB_SHARE * sizes.max()))[pieces] & mask)
-
-
-def _closed(mask: Mask, radius_mm: float, spacing_mm: float) -> Mask:
-    reach = int(np.ceil(radius_mm / spacing_mm)) + 1
-    wide = np.pad(mask, reach)
-    if not mask.any():
-        return mask
-    grown = ndimage.distance_transform_edt(~wide, spacing_mm) <= radius_mm
-    inner = np.asarray(ndimage.distance_transform_edt(grown, spacing_mm) > radius_mm)
-    return inner[reach:-reach, reach:-reach, reach:-reach] | mask

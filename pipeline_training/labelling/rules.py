@@ -102,7 +102,7 @@ def lungs(volume: CtVolume) -> tuple[Mask, Mask]:
     found = []
     for side, other in (pair, pair[::-1]):
         mask = np.zeros(air.shape, np.bool_)
-        mask[box] = _closed(side, VESSEL_MM, spacing) & ~other & ~(air[box] & ~tissue)
+        mask[box] = closed_over(side, VESSEL_MM, spacing) & ~other & ~(air[box] & ~tissue)
         found.append(mask)
     return found[0], found[1] & ~found[0]
 
@@ -132,7 +132,7 @@ def bone(volume: CtVolume) -> Mask:
     sizes = np.bincount(pieces.ravel(), minlength=count + 1) * volume.spacing_mm**3 / 1000
     keep = sizes >= MIN_BONE_ML
     keep[0] = False
-    closed = _closed(keep[pieces], MARROW_MM, volume.spacing_mm)
+    closed = closed_over(keep[pieces], MARROW_MM, volume.spacing_mm)
     return np.stack([_filled(each, volume.spacing_mm) for each in closed])
 
 
@@ -214,7 +214,7 @@ def _outer(mask: Mask, radius_mm: float, spacing_mm: float) -> Mask:
     return np.asarray(ndimage.distance_transform_edt(~mask, spacing_mm) <= radius_mm + spacing_mm)
 
 
-def _closed(mask: Mask, radius_mm: float, spacing_mm: float) -> Mask:
+def closed_over(mask: Mask, radius_mm: float, spacing_mm: float) -> Mask:
     """Return the mask with gaps and holes narrower than twice the radius filled."""
     reach = int(np.ceil(radius_mm / spacing_mm)) + 1
     wide = np.pad(mask, reach, mode="constant")

@@ -26,8 +26,8 @@ BODY_MM = 7.5
 BEHIND_MM = 15.0
 """The heads of the ribs lie so far behind the middle of the vertebral bodies."""
 
-LEAST_MM = 7.5
-"""Between two borders."""
+LEAST_SLICES = 5
+"""Of 1.5 mm, between two borders."""
 
 STIFF = 25.0
 """Weight of unequal levels against brightness."""
@@ -88,11 +88,12 @@ def brightness(hu: npt.NDArray[np.int16], line: BodyLine, spacing_mm: float) -> 
     inside = a**2 + b**2 <= radius**2
     a, b = a[inside], b[inside]
     slope = np.gradient(line.rows)
+    values = hu.astype(np.float32, copy=False)
     found = np.zeros(len(hu))
     for z in range(line.first, line.last + 1):
         along = np.hypot(1, slope[z])
         places = np.stack([z - a * slope[z] / along, line.rows[z] + a / along, line.columns[z] + b])
-        found[z] = np.median(ndimage.map_coordinates(hu.astype(np.float32, copy=False), places, order=1))
+        found[z] = np.median(ndimage.map_coordinates(values, places, order=1))
     return found
 
 
@@ -161,7 +162,7 @@ def find_borders(
         own = dull + trust * ((slices - places[level]) / 3.0) ** 2
         if i:
             uneven = STIFF * ((down - steps[i - 1]) / steps[i - 1]) ** 2
-            way = costs[None, :] + np.where(down <= LEAST_MM / 1.5, 1e6, uneven)
+            way = costs[None, :] + np.where(down <= LEAST_SLICES, 1e6, uneven)
             back.append(way.argmin(axis=1))
             own = own + way.min(axis=1)
         costs = own

@@ -35,6 +35,17 @@ def test_sums_are_those_of_the_formulas() -> None:
     torch.testing.assert_close(sums.above, (found + truth - 2 * found * truth).sum((2, 3)))
 
 
+def test_half_precision_changes_sums_and_slopes_by_rounding_alone() -> None:
+    logits, batch = partly_known()
+    half = replace(batch, target=batch.target.half())
+    exact, rounded = logits.requires_grad_(), logits.detach().bfloat16().requires_grad_()
+    sums, near = torch.stack(plain_sums(exact, batch)[:3]), torch.stack(plain_sums(rounded, half)[:3])
+    torch.testing.assert_close(near.double(), sums, rtol=0.01, atol=0.01)
+    (slope,), (nearly,) = torch.autograd.grad(sums.sum(), exact), torch.autograd.grad(near.sum(), rounded)
+    assert nearly.dtype == torch.bfloat16
+    torch.testing.assert_close(nearly.double(), slope, rtol=0.05, atol=0.02)
+
+
 def test_slopes_are_those_of_the_sums() -> None:
     """Against finite differences, in double precision."""
     logits, batch = partly_known()

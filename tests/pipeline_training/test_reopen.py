@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from pipeline_training.beginning import begin_with
+from pipeline_training.checkpoint import read_checkpoint
+from pipeline_training.cli import app
+from pipeline_training.errors import TrainingError
 from pipeline_training.network import AnatomyNet
 from pipeline_training.parent import label_ids, load_parent
 from pipeline_training.reopen import awaken, reopen
@@ -38,3 +42,19 @@ def test_run_begins_with_a_reopened_bundle(images: torch.Tensor, tmp_path: Path)
     with torch.no_grad():
         begun, parent = network.eval()(images).logits, load_parent(bundle)(images).logits
     torch.testing.assert_close(begun, parent, rtol=0, atol=1e-4 * float(parent.std()))
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt is there already"):
+        reopen(bundle, [images], tmp_path / "checkpoint.pt")
+
+
+def test_bundle_is_not_reopened_without_images(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="there is no image"):
+        reopen(bundle_of(seasoned()), [], tmp_path / "checkpoint.pt")
+    assert not list(tmp_path.iterdir())
+
+
+def test_command_writes_a_checkpoint_for_a_run(projections: Path, tmp_path: Path) -> None:
+    bundle_of(seasoned()).save(tmp_path / "bundle")
+    words = ["reopen", "--bundle", tmp_path / "bundle", "--projections", projections]
+    told = CliRunner().invoke(app, [*map(str, words), "--out", str(tmp_path / "new" / "begun.pt")])
+    assert told.exit_code == 0, told.output
+    assert read_checkpoint(tmp_path / "new" / "begun.pt")["labels"] == ["heart", "aorta", "trachea"]

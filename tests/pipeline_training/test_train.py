@@ -18,7 +18,7 @@ from pipeline_training.train import follow, learning_rate, online_of, train
 from pipeline_training.train_options import TrainOptions
 
 DEFAULT_RUNS = Path(__file__).parents[2] / "pipeline_training" / "default_run"
-RECORDED_LOSSES = (1.1063, 1.5848)
+RECORDED_LOSSES = (1.0928, 1.5895)
 """4 * entropy + dice of the first and of the sixth step, recorded on an x86 CPU when this test was written;
 the sixth is larger, because it sees another size and other samples."""
 
@@ -81,7 +81,8 @@ def test_first_losses_are_the_recorded_ones(options: TrainOptions) -> None:
 )
 def test_checkpoint_of_another_run_is_refused(options: TrainOptions, key: str, value: Any) -> None:
     options.out.mkdir()
-    plain = {k: v for k, v in vars(options).items() if k not in {"projections", "out", "radiographs"}}
+    unstated = {"projections", "out", "radiographs", "told_share"}  # the last as by an earlier version
+    plain = {k: v for k, v in vars(options).items() if k not in unstated}
     torch.save({"options": plain, "labels": [], "average": {}}, options.out / "checkpoint.pt")
     with pytest.raises(TrainingError, match=f"was trained with {key}"):
         train(replace(options, **{key: value}))

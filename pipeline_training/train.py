@@ -274,10 +274,10 @@ def _checkpoint_in_hand(options: TrainOptions) -> dict[str, Any] | None:
         return None
     stored = read_checkpoint(path)
     theirs = stored["options"]
-    before = {each.name: each.default for each in fields(TrainOptions)}  # of what its version did not know
+    unknown = {each.name: each.default for each in fields(TrainOptions)}  # where its version did not know it
     for key, ours in asdict(options).items():
-        if key not in FREE_TO_CHANGE and theirs.get(key, before[key]) != ours:
-            raise TrainingError(f"{path} was trained with {key} {theirs.get(key, before[key])}, not {ours}")
+        if key not in FREE_TO_CHANGE and theirs.get(key, unknown[key]) != ours:
+            raise TrainingError(f"{path} was trained with {key} {theirs.get(key, unknown[key])}, not {ours}")
     if options.begin and theirs.get("begin") != digest_of(options.begin):
         raise TrainingError(f"{path} did not begin with {options.begin}")
     for key in FOLDERS:

@@ -19,7 +19,7 @@ from pipeline_training.train_options import TrainOptions
 
 DEFAULT_RUNS = Path(__file__).parents[2] / "pipeline_training" / "default_run"
 RECORDED_LOSSES = (1.0928, 1.5895)
-"""4 * entropy + dice of the first and of the sixth step, recorded on an x86 CPU when this test was written;
+"""4 * entropy + dice of the first and of the sixth step, recorded on an x86 CPU when looks were changed last;
 the sixth is larger, because it sees another size and other samples."""
 
 

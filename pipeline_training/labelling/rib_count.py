@@ -47,6 +47,9 @@ SAME_RIB_MM = 14.0
 TOP_SLICES = 2
 """Lungs that reach so near to the upper edge are cut, and the first rib may be missing."""
 
+LEVEL_MM = 15.0
+"""Ribs of one number lie no further apart in height, left and right, in the mean of all."""
+
 FIRST_STEP, NEXT_STEP, LAST_STEP = 0.8, 1.3, 1.8
 """Steps between ribs grow downwards. The first is at most so much of the second; others are at most so many
 times the next one, and the one before. In four CTs they were at most 0.6, 1.25 and 1.6 times those; where a
@@ -162,7 +165,7 @@ def numbered_sections(bone: Mask, lungs: Mask, axis: SpineAxis, spacing_mm: floa
             numbers[tuple(section.places.T)] = rib + RIBS * side
         heights.append({rib: section.centre[0] for rib, section in counted})
         _check_first(planes, axis, name, spacing_mm)
-    _check_sides(heights)
+    _check_sides(heights, spacing_mm)
     return numbers
 
 
@@ -250,12 +253,17 @@ def _check_steps(heights: list[float], side: str) -> None:
         raise LabellerError(f"the ribs on the {side} cannot be counted: steps between them are uneven")
 
 
-def _check_sides(heights: list[dict[int, float]]) -> None:
-    """Refuse counts in which a rib lies at the height of one of another number on the other side."""
-    for ours, theirs in (heights, heights[::-1]):
-        for rib in sorted(set(ours) & set(theirs)):
-            apart = {abs(height - ours[rib]): other for other, height in theirs.items()}
-            if apart[min(apart)] != rib:
-                raise LabellerError(
-                    "the ribs cannot be counted: left and right do not lie at the same heights"
-                )
+def _check_sides(heights: list[dict[int, float]], spacing_mm: float) -> None:
+    """Refuse counts of which one side's has a rib too many or too few: from there on sides part by a step.
+
+    One shoulder may be higher than the other, so that the upper ribs of a side are; that changes slowly.
+    """
+    right, left = heights
+    both = sorted(set(right) & set(left))
+    apart = [left[rib] - right[rib] for rib in both]
+    steps = [(right[a] - right[b] + left[a] - left[b]) / 2 for a, b in pairwise(both)]
+    jumps = [abs(below - above) for above, below in pairwise(apart)]
+    if float(np.mean(np.abs(apart))) * spacing_mm > LEVEL_MM or any(
+        jump > step / 2 for jump, step in list(zip(jumps, steps, strict=True))[1:]
+    ):
+        raise LabellerError("the ribs cannot be counted: left and right do not lie at the same heights")

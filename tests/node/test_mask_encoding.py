@@ -1,4 +1,4 @@
-from resource import RUSAGE_SELF, getpagesize, getrusage
+from resource import RUSAGE_THREAD, getpagesize, getrusage
 
 import numpy as np
 import numpy.typing as npt
@@ -41,9 +41,12 @@ def test_packed_frames_hold_every_pixel_of_every_mask(shape: tuple[int, int]) ->
 
 def test_of_frames_only_the_memory_that_masks_fill_is_touched() -> None:
     small, shape = Mask(np.ones((8, 8), np.bool_), 1000, 1000), (4096, 4096)
-    before = getrusage(RUSAGE_SELF).ru_minflt
-    packed = pack_bits([small] * 20, shape)
-    assert getrusage(RUSAGE_SELF).ru_minflt - before < len(packed) / getpagesize() / 10
+    faults = []
+    for _ in range(3):  # of this thread; the least, for anything may be collected meanwhile
+        before = getrusage(RUSAGE_THREAD).ru_minflt
+        packed = pack_bits([small] * 20, shape)
+        faults.append(getrusage(RUSAGE_THREAD).ru_minflt - before)
+    assert min(faults) < len(packed) / getpagesize() / 10
 
 
 @pytest.mark.parametrize("shape", SHAPES)

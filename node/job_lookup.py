@@ -128,11 +128,12 @@ def _also_in(connection: Connection, state: State) -> ColumnElement[bool]:
     """Jobs in a state, where more is asked for: by their numbers if they are few, else by looking at each.
 
     The index of states is no way to the others: SQLite, which keeps no statistics, would take it and read
-    everything that is done.
+    everything that is done. So they are in none of the other states, of which no index tells; PostgreSQL
+    still knows how many that are, and reads a sender's images from the newest until a page is full.
     """
     if connection.execute(count_jobs(state, FEW + 1)).scalar_one() <= FEW:
         return jobs.c.id.in_(select(jobs.c.id).where(jobs.c.state == state))
-    return func.coalesce(jobs.c.state, "") == state
+    return jobs.c.state.not_in([other for other in State if other is not state])
 
 
 def _older(before: int) -> list[ColumnElement[bool]]:

@@ -150,9 +150,8 @@ def film(total: FloatImage, generator: np.random.Generator) -> FloatImage:
         total = 1 / (1 + np.exp(-4 * (total - middle) / max(width, 1e-3)))
     elif way < SIGMOID_SHARE + 0.2:
         dense = max(float(np.quantile(total, 0.9)), 1e-3)
-        total = 1 - np.exp(
-            -np.maximum(total, 0) / dense * generator.uniform(0.8, 2.4)
-        )  # noise may be brighter than air
+        absorbed = np.maximum(total, 0) / dense  # noise may be brighter than air
+        total = 1 - np.exp(-absorbed * generator.uniform(0.8, 2.4))
     low, high = np.quantile(total, [generator.uniform(0, 0.08), generator.uniform(0.93, 1.0)])
     image = np.clip((total - low) / max(high - low, 1e-3), 0, 1)
     return np.asarray(image, np.float32)

@@ -52,37 +52,70 @@ class Fresh(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """How the looks of a batch are drawn, and by how many.
+
+    Attributes:
+        batch: Looks in a batch, of all ranks together.
+        seed: Of every draw.
+        real_share: Of a batch that are looks at radiographs, its first places; where there are any.
+        style_share: Of the projections that are shown in the grey values of radiographs.
+        told_share: Of a projection's structures that a look tells of, others in each: targets and loss go
+            through what is told only, and what one look does not tell another one does.
+        always: Indices into NAMES of structures that each look tells of.
+        workers: Processes that prepare batches.
+    """
+
+    batch: int
+    seed: int
+    real_share: float = 0.0
+    style_share: float = 0.0
+    told_share: float = 1.0
+    always: tuple[int, ...] = ()
+    workers: int = 1
+
+
 class Batches(torch.utils.data.Dataset[Batch]):
-    """The batch of each step, by its number."""
+    """The batch of each step, by its number.
+
+    Args:
+        sources: What is looked at.
+        labels: The structures that targets hold, indices into NAMES.
+        size: Of a look, in pixels; may be set anew between steps.
+        drawing: How looks are drawn.
+        ranks: That share each batch.
+        fresh: Makes projections while the network trains; `fresh_share` of each batch, its last places.
+
+    Raises:
+        DatasetError: Without any projection.
+    """
 
     def __init__(
         self,
         sources: Sequence[Source],
         labels: Sequence[int],
         size: int,
-        batch: int,
-        real_share: float,
-        seed: int,
+        drawing: Drawing,
         ranks: Ranks | None = None,
+        fresh: Fresh | None = None,
+        fresh_share: float = 0.0,
     ) -> None:
-        self.projections = [s for s in sources if not s.is_real]
-        self.real = [s for s in sources if s.is_real]
-        if not self.projections:
+        self._projections = [s for s in sources if not s.is_real]
+        self._real = [s for s in sources if s.is_real]
+        if not self._projections:
             raise DatasetError("there is no projection to train on")
-        self.labels, self.size, self.batch, self.seed = labels, size, batch, seed
-        self.real_share = real_share if self.real else 0.0
-        self.style_share = 0.0
-        self.histograms: list[npt.NDArray[np.float32]] = []
-        self.share = (ranks or Ranks()).share(batch)
-        self.workers = 1
-        self.always = np.ones(len(labels), np.bool_)
-        self.told_share = 1.0
-        self.fresh: Fresh | None = None
-        self.fresh_count = 0
+        self.size = size
+        self._labels, self._drawing = labels, drawing
+        self._real_count = round(drawing.real_share * drawing.batch) if self._real else 0
+        self._histograms = _histograms(self._real) if drawing.style_share else []
+        self._always = np.isin(labels, drawing.always)
+        self._share = (ranks or Ranks()).share(drawing.batch)
+        self._fresh, self._fresh_count = fresh, round(fresh_share * drawing.batch)
 
     def __getitem__(self, step: int) -> Batch:
         """Return this rank's share of the batch of a step; the same step gives the same batch."""
-        samples = [self._sample(step, k) for k in self.share]
+        samples = [self._sample(step, k) for k in self._share]
         return Batch(
             torch.stack([s.image for s in samples]),
             torch.stack([s.target.half() for s in samples]),
@@ -92,71 +125,54 @@ class Batches(torch.utils.data.Dataset[Batch]):
         )
 
     def _sample(self, step: int, k: int) -> Sample:
-        generator = np.random.default_rng([self.seed, step, k])
-        pool = self.real if k < round(self.real_share * self.batch) else self.projections
+        generator = np.random.default_rng([self._drawing.seed, step, k])
+        pool = self._real if k < self._real_count else self._projections
         source = pool[int(generator.integers(len(pool)))]
         histogram = self._drawn_histogram(generator)
         labels = self._drawn_structures(source, generator)
         return make_sample(source, labels, self.size, generator, histogram=histogram)
 
-    def tell(self, share: float, always: Sequence[int]) -> None:
-        """Let each look at a projection tell of a share of its structures only, others each time.
-
-        Targets and loss go through what is told; what one look does not tell another one does.
-
-        Args:
-            share: Of the structures.
-            always: Indices into NAMES of structures that each look tells of.
-        """
-        self.told_share = share
-        self.always = np.isin(self.labels, always)
-
     def _drawn_structures(self, source: Source, generator: np.random.Generator) -> Sequence[int]:
-        if source.is_real or self.told_share == 1:
-            return self.labels
-        asked = self.always | (generator.random(len(self.labels)) < self.told_share)
-        return [int(label) for label in np.where(asked, self.labels, UNASKED)]
-
-    def style_with(self, share: float) -> None:
-        """Let a share of the projections be shown in the grey values of the radiographs."""
-        self.style_share = share if self.real else 0.0
-        taken = self.real if self.style_share else []
-        self.histograms = [histogram_of(each.tissues[0].astype(np.float32), each.film) for each in taken]
+        if source.is_real or self._drawing.told_share == 1:
+            return self._labels
+        asked = self._always | (generator.random(len(self._labels)) < self._drawing.told_share)
+        return [int(label) for label in np.where(asked, self._labels, UNASKED)]
 
     def _drawn_histogram(self, generator: np.random.Generator) -> npt.NDArray[np.float32] | None:
-        if not self.histograms or generator.random() >= self.style_share:
+        if not self._histograms or generator.random() >= self._drawing.style_share:
             return None
-        return self.histograms[int(generator.integers(len(self.histograms)))]
+        return self._histograms[int(generator.integers(len(self._histograms)))]
 
     def steps(self, start: int, stop: int) -> Iterator[Batch]:
-        """Yield the batches of steps start..stop-1 in order, prepared by `workers` processes of their own."""
+        """Yield the batches of steps start..stop-1 in order, prepared by processes of their own."""
+        workers = self._drawing.workers
         loader = torch.utils.data.DataLoader(
             self,
             batch_size=None,
             sampler=range(start, stop),
-            num_workers=self.workers,
-            prefetch_factor=max(1, QUEUED // self.workers),
+            num_workers=workers,
+            prefetch_factor=max(1, QUEUED // workers),
         )
-        if self.fresh is None or not self.fresh_count:
+        if self._fresh is None or not self._fresh_count:
             yield from loader
             return
-        with closing(self.fresh.stream(start * self.fresh_count)) as sources:
+        with closing(self._fresh.stream(start * self._fresh_count)) as sources:
             for step, batch in zip(range(start, stop), loader, strict=True):
-                self._refresh(batch, step, [next(sources) for _ in range(self.fresh_count)])
+                self._refresh(batch, step, [next(sources) for _ in range(self._fresh_count)])
                 yield batch
-
-    def refresh_with(self, fresh: Fresh, share: float) -> None:
-        """Let a share of each batch, its last places, be made while the network trains."""
-        self.fresh, self.fresh_count = fresh, round(share * self.batch)
 
     def _refresh(self, batch: Batch, step: int, sources: Sequence[Source]) -> None:
         """Put looks at sources into the last places of a whole batch: into those that this rank holds."""
-        first = self.batch - len(sources)
-        for row, k in enumerate(self.share):
+        first = self._drawing.batch - len(sources)
+        for row, k in enumerate(self._share):
             if k >= first:
-                generator = np.random.default_rng([self.seed, step, k])
+                generator = np.random.default_rng([self._drawing.seed, step, k])
                 labels = self._drawn_structures(sources[k - first], generator)
                 sample = make_sample(sources[k - first], labels, self.size, generator)
                 parts = (sample.image, sample.target, sample.known, torch.tensor(sample.view), sample.told)
                 for stacked, part in zip(batch.tensors(), parts, strict=True):
                     stacked[row] = part
+
+
+def _histograms(radiographs: Sequence[Source]) -> list[npt.NDArray[np.float32]]:
+    return [histogram_of(each.tissues[0].astype(np.float32), each.film) for each in radiographs]

@@ -25,6 +25,18 @@ TURN_DEG = 4.0
 """Standard deviation of a patient's turn about the body's axis. A turned patient's spinous processes lie off
 the clavicles' middle; films turned further are taken again."""
 
+TILT_DEG = 3.0
+TILT_BEDSIDE_DEG = 5.0
+"""Standard deviations of the beam's tilt; in bed nothing holds the tube and the detector to each other."""
+
+ROLL_DEG = 3.0
+"""Standard deviation of the detector's turn in its own plane."""
+
+SIDEWAYS_MM = 12.0
+UPWARDS_MM = (-5.0, 15.0)
+"""By which the detector's middle lies off the lungs' centre: standard deviation; mean and standard deviation.
+Mean below: films reach further under the lungs than above them."""
+
 APEX_MM = (5.0, 40.0)
 """By which the lungs' apices are seen above the inner ends of the clavicles in an upright PA view: about 25
 where the patient leans onto the detector as the rules of radiography ask."""
@@ -89,9 +101,9 @@ def draw_pose(generator: np.random.Generator, lateral_share: float, lean: Lean |
         source_to_detector_mm=distance,
         source_to_centre_mm=distance - behind_lungs,
         azimuth_deg=base + generator.normal(0, TURN_DEG),
-        tilt_deg=tilt + generator.normal(0, 5 if bedside else 3),
-        roll_deg=generator.normal(0, 3),
-        shift_mm=(generator.normal(0, 12), generator.normal(-5, 15)),
+        tilt_deg=tilt + generator.normal(0, TILT_BEDSIDE_DEG if bedside else TILT_DEG),
+        roll_deg=generator.normal(0, ROLL_DEG),
+        shift_mm=(generator.normal(0, SIDEWAYS_MM), generator.normal(*UPWARDS_MM)),
         field_mm=generator.uniform(*FIELD_MM),
         mirrored=bedside and not lateral,
     )

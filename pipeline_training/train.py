@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipeline_training.batches import Batch, Batches
+from pipeline_training.batches import Batch, Batches, Drawing
 from pipeline_training.beginning import begin_with, digest_of
 from pipeline_training.checkpoint import read_checkpoint
 from pipeline_training.dataset import Sample, read_sources, supported_labels
@@ -89,12 +89,9 @@ def train(options: TrainOptions, tell: Callable[[str], None] = lambda words: Non
             raise TrainingError(f"{ranks.count} ranks cannot share a batch of {options.batch}")
         run = _new_run(options, labels, ranks, stored)
         checks = looks(held_back, labels, options.sizes[-1]) if ranks.is_first else []
-        batches = Batches(taught, labels, 0, options.batch, options.real_share, options.seed, ranks)
-        batches.workers = options.workers
-        batches.style_with(options.style_share)
-        batches.tell(options.told_share, [NAMES.index(name) for name in options.emphasised])
-        if options.online_cases:
-            batches.refresh_with(online_of(options), options.online_share)
+        online = online_of(options) if options.online_cases else None
+        drawing, share = _drawing_of(options), options.online_share
+        batches = Batches(taught, labels, options.sizes[0], drawing, ranks, online, share)
         if ranks.is_first:
             real = sum(source.is_real for source in taught)
             tell(
@@ -103,6 +100,19 @@ def train(options: TrainOptions, tell: Callable[[str], None] = lambda words: Non
             )
         _learn(run, batches, checks, tell)
     return options.out / CHECKPOINT
+
+
+def _drawing_of(options: TrainOptions) -> Drawing:
+    """Return how the batches of a run are drawn."""
+    return Drawing(
+        batch=options.batch,
+        seed=options.seed,
+        real_share=options.real_share,
+        style_share=options.style_share,
+        told_share=options.told_share,
+        always=tuple(NAMES.index(name) for name in options.emphasised),
+        workers=options.workers,
+    )
 
 
 def online_of(options: TrainOptions) -> OnlineSources:

@@ -20,14 +20,15 @@ def reopen(
 ) -> None:
     """Write a bundle's network as a checkpoint for `train --begin-with`."""
     from ai.bundle import Bundle
-    from pipeline_training.batches import Batches
+    from pipeline_training.batches import Batches, Drawing
     from pipeline_training.dataset import read_sources
     from pipeline_training.radiograph_folders import read_set
     from pipeline_training.reopen import reopen as reopened
 
     begun = Bundle.load(bundle)
     sources = read_sources(projections, [read_set(folder) for folder in radiographs or ()])
-    looks = Batches(sources, (), begun.manifest.input_size, batch=4, real_share=0.5, seed=0)
+    drawing = Drawing(batch=4, seed=0, real_share=0.5)
+    looks = Batches(sources, (), begun.manifest.input_size, drawing)
     make_folders(out.parent)
     reopened(begun, (looks[step].image for step in range(BATCHES)), out)
     typer.echo(f"written: {out}")

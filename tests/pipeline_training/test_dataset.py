@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from pipeline_training.batches import Batches
+from pipeline_training.batches import Batches, Drawing
 from pipeline_training.channels import CHANNELS
 from pipeline_training.dataset import (
     FRONTAL,
@@ -31,6 +31,8 @@ from pipeline_training.radiograph_folders import RadiographSet, Structure, read_
 from pipeline_training.readings import Reading
 
 HEART, LUNG, VISIBLE = (NAMES.index(name) for name in ("heart", "lung", "visible lung right"))
+
+DRAWING = Drawing(batch=4, seed=7, real_share=0.5)
 
 
 class MakeReaderSet(Protocol):
@@ -105,7 +107,7 @@ def test_affine_map_moves_picture_and_mask_together(monkeypatch: pytest.MonkeyPa
 
 
 def test_same_step_gives_the_same_batch_and_another_gives_another() -> None:
-    batches = Batches([from_projection(stored()), real(disc(160, 160, 60))], [HEART], 64, 4, 0.5, seed=7)
+    batches = Batches([from_projection(stored()), real(disc(160, 160, 60))], [HEART], 64, DRAWING)
     first, again, other = batches[3], batches[3], batches[4]
     for ours, theirs in (
         (first.image, again.image),
@@ -120,8 +122,8 @@ def test_same_step_gives_the_same_batch_and_another_gives_another() -> None:
 def test_look_at_a_projection_tells_of_a_share_and_always_of_what_is_asked_for() -> None:
     sources = [from_projection(stored()), real(disc(160, 160, 60))]
     labels = [int(i) for i in sources[0].known]
-    whole, batches = (Batches(sources, labels, 64, 4, 0.5, seed=7) for _ in range(2))
-    batches.tell(0.25, labels[:1])
+    whole = Batches(sources, labels, 64, DRAWING)
+    batches = Batches(sources, labels, 64, replace(DRAWING, told_share=0.25, always=(labels[0],)))
     told = []
     for step in range(8):
         batch = batches[step]
@@ -135,12 +137,13 @@ def test_look_at_a_projection_tells_of_a_share_and_always_of_what_is_asked_for()
 
 def test_batches_need_a_projection() -> None:
     with pytest.raises(DatasetError, match="no projection"):
-        Batches([real(disc(160, 160, 60))], [HEART], 64, 4, 0.5, seed=7)
+        Batches([real(disc(160, 160, 60))], [HEART], 64, DRAWING)
 
 
 def test_several_workers_give_the_batches_of_one_in_the_same_order() -> None:
-    batches = Batches([from_projection(stored()), real(disc(160, 160, 60))], [HEART], 64, 2, 0.5, seed=7)
-    batches.workers = 2
+    batches = Batches(
+        [from_projection(stored()), real(disc(160, 160, 60))], [HEART], 64, replace(DRAWING, workers=2)
+    )
     for step, batch in zip(range(2, 7), batches.steps(2, 7), strict=True):
         assert all(map(torch.equal, batch.tensors(), batches[step].tensors()))
 
@@ -223,12 +226,10 @@ def test_a_share_of_the_projections_has_the_grey_values_of_radiographs(
         return image
 
     monkeypatch.setattr("pipeline_training.dataset.in_style", noted)
-    batches = Batches([from_projection(stored()), real(disc(160, 160, 60))], [HEART], 64, 4, 0.5, seed=7)
-    plain = batches[0]
+    sources = [from_projection(stored()), real(disc(160, 160, 60))]
+    assert len(Batches(sources, [HEART], 64, DRAWING)[0].image) == 4
     assert taken == []
-    batches.style_with(0.5)
+    styled = Batches(sources, [HEART], 64, replace(DRAWING, style_share=0.5))
     for step in range(20):
-        batches[step]
+        styled[step]
     assert 10 <= len(taken) <= 30  # of 40 projections
-    batches.style_with(0.0)
-    assert torch.equal(batches[0].image, plain.image)

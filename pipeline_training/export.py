@@ -4,7 +4,7 @@ import json
 import subprocess
 import tomllib
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,7 @@ from ai.errors import BundleError
 from ai.manifest import Manifest, TrainingData
 from pipeline_training.checkpoint import read_checkpoint
 from pipeline_training.errors import ExportError, TrainingError
-from pipeline_training.model_card import FILE as MODEL_CARD
-from pipeline_training.model_card import model_card
+from pipeline_training.model_card import save_with_card
 from pipeline_training.network import SIZE_MULTIPLE, AnatomyNet
 from pipeline_training.onnx_graph import OPSET, to_onnx
 
@@ -99,8 +98,7 @@ def export(options: ExportOptions) -> Bundle:
         bundle = Bundle(_manifest(options, labels, card, bundle_digest(onnx_bytes)), onnx_bytes)
     except BundleError as exc:
         raise ExportError(f"the bundle does not pass the node's own check: {exc}") from exc
-    bundle.save(options.out)
-    (options.out / MODEL_CARD).write_text(model_card(bundle.manifest), encoding="utf-8")
+    save_with_card(bundle, options.out)
     return bundle
 
 
@@ -115,7 +113,7 @@ def _manifest(options: ExportOptions, labels: tuple[str, ...], card: Card, sha25
         sha256=sha256,
         training_data=card.sources,
         code_revision=code_revision(),
-        metrics=summary(options.evaluation, sha256) if options.evaluation else {},
+        metrics=_summary_in(options.evaluation, sha256) if options.evaluation else {},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         opset=OPSET,
         limits=card.limits,
@@ -228,23 +226,44 @@ def read_card(path: Path) -> Card:
     return Card(limits, sources, withheld)
 
 
-def summary(evaluation: Path, sha256: str) -> dict[str, Any]:
+def _summary_in(file: Path, sha256: str) -> dict[str, Any]:
+    try:
+        return summary(file.read_text(encoding="utf-8"), sha256)
+    except (OSError, ValueError, ExportError) as exc:
+        raise ExportError(f"{file}: {exc}") from exc
+
+
+def evaluated(bundle: Bundle, evaluation: str) -> Bundle:
+    """Return a bundle whose manifest carries the figures of an evaluation.
+
+    Args:
+        bundle: The one that was evaluated.
+        evaluation: JSON of `paxnode-train evaluate` or `accuracy`.
+
+    Raises:
+        ExportError: If that is no evaluation, or one of other weights.
+    """
+    metrics = summary(evaluation, bundle.manifest.sha256)
+    return replace(bundle, manifest=replace(bundle.manifest, metrics=metrics))
+
+
+def summary(evaluation: str, sha256: str) -> dict[str, Any]:
     """Return the figures of an evaluation without those of single images.
 
     Args:
-        evaluation: JSON file of `paxnode-train evaluate`.
-        sha256: Of the network that is exported; figures of another one are not its own.
+        evaluation: JSON of `paxnode-train evaluate` or `accuracy`.
+        sha256: Of the network that carries them; figures of another one are not its own.
 
     Raises:
-        ExportError: If the file is no evaluation, or one of other weights.
+        ExportError: If that is no evaluation, or one of other weights.
     """
     try:
-        whole = json.loads(evaluation.read_text(encoding="utf-8"))
-        evaluated = whole["model"]["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise ExportError(f"{evaluation} is not an evaluation: {exc!r}") from exc
-    if evaluated != sha256:
-        raise ExportError(f"{evaluation} evaluates weights of sha256 {evaluated}, exported are {sha256}")
+        whole = json.loads(evaluation)
+        theirs = whole["model"]["sha256"]
+    except (ValueError, KeyError, TypeError) as exc:
+        raise ExportError(f"this is not an evaluation: {exc!r}") from exc
+    if theirs != sha256:
+        raise ExportError(f"the evaluation is of weights of sha256 {theirs}, these have {sha256}")
     return {key: without_images(each) for key, each in whole.items()}
 
 

@@ -1,12 +1,30 @@
 """The page that goes with a bundle: what it is for, what it was made from, how well it does."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+from ai.bundle import Bundle
 from ai.labels import LABELS
 from ai.manifest import Manifest
+from pipeline_training.errors import OutputError
+from pipeline_training.out_folders import make_folders
 
 FILE = "MODEL_CARD.md"
+
+
+def save_with_card(bundle: Bundle, folder: Path) -> None:
+    """Write a bundle and its model card into a folder, made if need be.
+
+    Raises:
+        OutputError: If that cannot be done.
+    """
+    make_folders(folder)
+    try:
+        bundle.save(folder)
+        (folder / FILE).write_text(model_card(bundle.manifest), encoding="utf-8")
+    except OSError as exc:
+        raise OutputError(f"cannot write the bundle into {folder}: {exc}") from exc
 
 
 def model_card(manifest: Manifest) -> str:

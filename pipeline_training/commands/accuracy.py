@@ -17,11 +17,20 @@ def accuracy(
         list[str] | None, typer.Option(help="The model was trained on this set: the page says so.")
     ] = None,
     json: Json = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the bundle with these figures in manifest and card; may be the same."),
+    ] = None,
 ) -> None:
     """Evaluate a bundle on all sets and write the page: scores with intervals, others' beside them."""
+    from ai.bundle import Bundle
     from pipeline_training.accuracy_page import accuracy_page
     from pipeline_training.evaluate import EvaluateOptions, evaluate
+    from pipeline_training.export import evaluated
+    from pipeline_training.model_card import save_with_card
 
     evaluation = evaluate(EvaluateOptions(data=data, bundle=bundle))
     write_text(json, evaluation.to_json())
     write_text(page, accuracy_page(evaluation, tuple(trained_on or ())))
+    if into is not None:
+        save_with_card(evaluated(Bundle.load(bundle), evaluation.to_json()), into)

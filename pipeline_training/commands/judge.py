@@ -98,12 +98,10 @@ def add_judge(
     out: Annotated[Path, typer.Option(help="Folder for the bundle that holds both.")],
 ) -> None:
     """Put a judge into a model bundle; what segments stays as it is."""
-    from pipeline_training.model_card import FILE, model_card
+    from pipeline_training.model_card import save_with_card
 
     made = Bundle.load(bundle).with_judge(_read(judge))
-    make_folders(out)
-    made.save(out)
-    (out / FILE).write_text(model_card(made.manifest), encoding="utf-8")
+    save_with_card(made, out)
     Console(soft_wrap=True).print(f"{out}: {made.identity.id} with a judge", markup=False, highlight=False)
 
 

@@ -20,12 +20,13 @@ def fit_reliability(
     """Fit for each structure the probability that its Dice reaches its bar, and write it into the bundle."""
     from ai.bundle import Bundle
     from pipeline_training.dataset import read_sources
+    from pipeline_training.model_card import save_with_card
     from pipeline_training.radiograph_folders import read_set
     from pipeline_training.reliability import fit
 
     sources = read_sources(projections, [read_set(folder) for folder in radiographs or ()])
     fitted = fit(Bundle.load(bundle), sources, looks)
-    fitted.save(out)
+    save_with_card(fitted, out)
     typer.echo(f"{len(fitted.manifest.reliability)} of {len(fitted.manifest.labels)} structures have a curve")
 
 

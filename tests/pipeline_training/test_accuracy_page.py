@@ -1,8 +1,10 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ai.bundle import Bundle
 from ai.stand_in import StandInSegmenter
 from pipeline_training.accuracy_page import ANCHORS, accuracy_page
 from pipeline_training.cli import main
@@ -56,8 +58,14 @@ def test_command_writes_the_page(
     make_reader_set: Callable[..., Path], tiny_bundle: Callable[[], Path], tmp_path: Path
 ) -> None:
     page, folder = tmp_path / "docs" / "accuracy.md", make_reader_set("jsrt")
-    asked = ["accuracy", "--data", folder, "--page", page, "--bundle", tiny_bundle(), "--trained-on", "jsrt"]
+    bundle, made = tiny_bundle(), tmp_path / "made"
+    asked = ["accuracy", "--data", folder, "--page", page, "--bundle", bundle, "--trained-on", "jsrt"]
     with pytest.raises(SystemExit) as ended:
-        main([str(each) for each in asked])
+        main([str(each) for each in [*asked, "--into", made]])
     assert ended.value.code == 0
     assert "| jsrt (trained on) | heart | 3 |" in page.read_text()
+    before, after = Bundle.load(bundle), Bundle.load(made)
+    (jsrt,) = after.manifest.metrics["sets"]
+    assert (jsrt["name"], jsrt["structures"][0]["images"]) == ("jsrt", 3)
+    assert replace(after.manifest, metrics=before.manifest.metrics) == before.manifest
+    assert "| jsrt | heart | 3 |" in (made / "MODEL_CARD.md").read_text()

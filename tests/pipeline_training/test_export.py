@@ -149,7 +149,7 @@ def test_evaluation_is_carried_without_single_images(options: ExportOptions, tmp
         "structures": [{"structure": "heart", "images": 2}],
     }
     path.write_text(json.dumps({"model": {"sha256": "0"}, "sets": sets}))
-    with pytest.raises(ExportError, match="evaluates weights of sha256 0"):
+    with pytest.raises(ExportError, match="is of weights of sha256 0"):
         export(replace(options, evaluation=path))
 
 

@@ -157,5 +157,5 @@ def test_files_of_the_shipped_run_are_valid() -> None:
     card = read_card(SHIPPED / "card.toml")
     limits, sources = card.limits, card.sources
     assert "research use only" in limits
-    assert len(sources) == 6
+    assert len(sources) == 7
     TrainOptions(Path(), Path(), **read_run(SHIPPED / "run.toml", TrainOptions, ("radiographs",)))

@@ -14,7 +14,7 @@ def test_card_of_the_default_bundle_names_data_scores_and_limits() -> None:
         assert f"| {source.name} | {source.licence} |" in card
     assert manifest.limits in card
     assert "| jsrt | heart | 113 | 0.9" in card
-    assert "Cardiothoracic ratio on wingspan, 106 images: mean absolute error 0.01" in card
+    assert "Cardiothoracic ratio on wingspan, 107 images: mean absolute error 0.01" in card
     supported, not_supported = card.split("Not supported: ")
     assert "heart" in supported
     assert "vertebrae T4" in not_supported

@@ -128,8 +128,10 @@ def _also_in(connection: Connection, state: State) -> ColumnElement[bool]:
     """Jobs in a state, where more is asked for: by their numbers if they are few, else by looking at each.
 
     The index of states is no way to the others: SQLite, which keeps no statistics, would take it and read
-    everything that is done. So they are in none of the other states, of which no index tells; PostgreSQL
-    still knows how many that are, and reads a sender's images from the newest until a page is full.
+    everything that is done. So what is asked for is "in none of the other states", which no index serves:
+    both databases walk the other index from the newest until a page is full. PostgreSQL's statistics tell it
+    that this is soon, as they do not of an expression. A sender with few images in a large state is read
+    whole.
     """
     if connection.execute(count_jobs(state, FEW + 1)).scalar_one() <= FEW:
         return jobs.c.id.in_(select(jobs.c.id).where(jobs.c.state == state))

@@ -64,7 +64,9 @@ def _lines(evaluation: Evaluation, trained_on: tuple[str, ...]) -> Iterator[str]
     model = evaluation.model
     yield from ("# Accuracy on radiographs", "")
     yield f"{model.id} {model.version}, sha256 `{model.sha256}`. Made by"
-    yield from ("", "```sh", "paxnode-train accuracy --data radiographs --page docs/accuracy.md", "```", "")
+    taught = "".join(f" --trained-on {name}" for name in trained_on)
+    asked = f"paxnode-train accuracy --data radiographs --page docs/accuracy.md{taught}"
+    yield from ("", "```sh", asked, "```", "")
     yield (
         "Means over images with their 95 % bootstrap intervals; a refused image counts with Dice and IoU 0\n"
         "and the image's diagonal. Pixels are those of the image as stored. Sets are never pooled: their\n"

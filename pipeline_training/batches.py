@@ -54,7 +54,7 @@ class Fresh(Protocol):
 
 @dataclass(frozen=True)
 class Drawing:
-    """How the looks of a batch are drawn, and by how many.
+    """How the looks of a batch are drawn, and by how many processes.
 
     Attributes:
         batch: Looks in a batch, of all ranks together.

@@ -33,9 +33,10 @@ ROLL_DEG = 3.0
 """Standard deviation of the detector's turn in its own plane."""
 
 SIDEWAYS_MM = 12.0
+"""Standard deviation by which the detector's middle lies beside the lungs' centre."""
+
 UPWARDS_MM = (-5.0, 15.0)
-"""By which the detector's middle lies off the lungs' centre: standard deviation; mean and standard deviation.
-Mean below: films reach further under the lungs than above them."""
+"""Mean and standard deviation by which it lies above: films reach further under the lungs than over them."""
 
 APEX_MM = (5.0, 40.0)
 """By which the lungs' apices are seen above the inner ends of the clavicles in an upright PA view: about 25

@@ -1,7 +1,8 @@
 """Which structures a trained network finds at all: Dice on looks at projections that training did not draw.
 
-The bodies are those of the training, so a good figure proves little; a bad one is reason enough to withhold
-the structure from the bundle (`withheld` in the model card), and the node names it as not supported.
+Of the bodies of the training a good figure proves little; a bad one is reason enough to withhold the
+structure from the bundle (`withheld` in the model card), and the node names it as not supported. A body that
+was held out proves more, of the structures that are labelled in it.
 """
 
 from pathlib import Path
@@ -17,10 +18,11 @@ SEED = 20_000_000
 """Looks are drawn from here; training draws from the seed of its run."""
 
 
-def screen(checkpoint: Path, projections: Path, size: int = 320, looks: int = 80) -> dict[str, float]:
+def screen(checkpoint: Path, projections: Path, size: int = 320, looks: int = 80) -> dict[str, float | None]:
     """Return the mean Dice of every structure of a checkpoint over `looks` frontal looks, worst first.
 
-    A look counts for a structure when its truth covers a grid cell; a structure that no look shows has 0.
+    A look counts for a structure when its truth covers a grid cell. What no look shows has None, and comes
+    first.
 
     Raises:
         pipeline_training.errors.ExportError: If the checkpoint cannot be read.
@@ -43,5 +45,5 @@ def screen(checkpoint: Path, projections: Path, size: int = 320, looks: int = 80
         for name, dice, counts in zip(labels, overlap.tolist(), shown.tolist(), strict=True):
             if counts:
                 scores[name].append(dice)
-    means = {name: float(np.mean(values)) if values else 0.0 for name, values in scores.items()}
-    return dict(sorted(means.items(), key=lambda item: item[1]))
+    means = {name: float(np.mean(values)) if values else None for name, values in scores.items()}
+    return dict(sorted(means.items(), key=lambda item: -1 if item[1] is None else item[1]))

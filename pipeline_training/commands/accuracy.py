@@ -19,7 +19,7 @@ def accuracy(
     json: Json = None,
     into: Annotated[
         Path | None,
-        typer.Option(help="Folder for the bundle with these figures in manifest and card; may be the same."),
+        typer.Option(help="Folder (no .zip) for the bundle with these figures in manifest and card."),
     ] = None,
 ) -> None:
     """Evaluate a bundle on all sets and write the page: scores with intervals, others' beside them."""
@@ -28,9 +28,14 @@ def accuracy(
     from pipeline_training.evaluate import EvaluateOptions, evaluate
     from pipeline_training.export import evaluated
     from pipeline_training.model_card import save_with_card
+    from pipeline_training.out_folders import make_folders
 
+    told = Bundle.load(bundle)
+    if into is not None:
+        make_folders(into)
     evaluation = evaluate(EvaluateOptions(data=data, bundle=bundle))
-    write_text(json, evaluation.to_json())
+    found = evaluation.to_json()
+    write_text(json, found)
     write_text(page, accuracy_page(evaluation, tuple(trained_on or ())))
     if into is not None:
-        save_with_card(evaluated(Bundle.load(bundle), evaluation.to_json()), into)
+        save_with_card(evaluated(told, found), into)

@@ -17,6 +17,9 @@ def screen(
     least: Annotated[float, typer.Option(min=0, max=1, help="Withhold what has a lower Dice.")] = LEAST_DICE,
     looks: Annotated[int, typer.Option(min=1, help="Looks at the projections.")] = 80,
     size: Annotated[int, typer.Option(min=32, help="Input rows and columns.")] = 320,
+    held_out: Annotated[
+        bool, typer.Option(help="These bodies were held out: what no look shows is not withheld for that.")
+    ] = False,
 ) -> None:
     """Tell each structure's Dice on looks that training did not draw, and what to withhold in the card."""
     from pipeline_training.screen import screen as screened
@@ -24,7 +27,8 @@ def screen(
     console, found = Console(soft_wrap=True), screened(checkpoint, projections, size, looks)
     table = Table("structure", "Dice")
     for name, dice in found.items():
-        table.add_row(name, f"{dice:.2f}")
+        table.add_row(name, "not shown" if dice is None else f"{dice:.2f}")
     console.print(table)
-    withheld = ", ".join(f'"{name}"' for name, dice in found.items() if dice < least)
+    bad = [name for name, dice in found.items() if (not held_out if dice is None else dice < least)]
+    withheld = ", ".join(f'"{name}"' for name in bad)
     console.print(f"withheld = [{withheld}]", markup=False, highlight=False)

@@ -49,12 +49,17 @@ def test_one_text_finds_whole_words_wherever_they_stand(known: JobStore) -> None
     assert {words: [job.id for job in known.look_up(words)] for words in FOUND} == FOUND
 
 
-def test_text_is_narrowed_to_a_state(known: JobStore) -> None:
+@pytest.mark.parametrize("few", [0, 1000])
+def test_text_is_narrowed_to_a_state(known: JobStore, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the jobs in it are few, or too many for a list of their numbers."""
+    monkeypatch.setattr("node.job_lookup.FEW", few)
     known.cancel(3, "")
 
     assert [job.id for job in known.look_up("P1", State.CANCELLED)] == [3]
     assert [job.id for job in known.look_up("P1", State.QUEUED)] == [2, 1]
     assert [job.id for job in known.look_up("", State.CANCELLED)] == [3]
+    found = {state: [job.id for job in known.look_up("ER", state)] for state in State}
+    assert {state: ids for state, ids in found.items() if ids} == {State.CANCELLED: [3], State.QUEUED: [4, 1]}
 
 
 def test_pages_follow_each_other_without_gap_or_repetition(known: JobStore) -> None:

@@ -23,6 +23,11 @@ CLAVICLE_GAP = (0.02, 0.4)
 0.098 and 0.182 (113 films of JSRT)."""
 
 
+UNEVEN = 2.0
+"""So many times as far from the spine as the other one a clavicle may end: films turned further are taken
+anew, and a mask that is wrong at its end soon gives as much."""
+
+
 def posterior_ribs(radiograph: Radiograph, segmentation: Segmentation) -> Measurement | NotComputed:
     """Return how many posterior right ribs lie above the diaphragm.
 
@@ -91,6 +96,8 @@ def _odd_clavicles(masks: list[Mask], right: float, left: float) -> str | None:
         return "the spine was not found beside the medial ends of the clavicles"
     if right <= 0 or left <= 0:
         return "a clavicle ends beyond the middle of the spine: strongly rotated, or a mask is wrong"
+    if max(right, left) > UNEVEN * min(right, left):
+        return f"one clavicle ends over {UNEVEN:g} times as far from the spine: rotated, or a mask is wrong"
     ratio = masks[0].pixels.shape[1] / masks[1].pixels.shape[1]
     if CLAVICLE_RATIO[0] <= ratio <= CLAVICLE_RATIO[1]:
         return None

@@ -115,7 +115,7 @@ def test_model_without_ribs_is_told(make_film: MakeFilm, make_chest: MakeChest) 
     [
         (220, 280, 0.0, None),
         (210, 270, 100 * (40 - 20) / 60, "the right clavicle ends further from the spine"),
-        (235, 285, 100 * (15 - 35) / 50, "the left clavicle ends further from the spine"),
+        (230, 285, 100 * (20 - 35) / 55, "the left clavicle ends further from the spine"),
     ],
 )
 def test_asymmetry_is_the_difference_over_the_sum(
@@ -139,6 +139,7 @@ def test_asymmetry_is_the_difference_over_the_sum(
         (SPINE, "clavicle right was not found"),
         (clavicles(), "thoracic spine was not found"),
         (clavicles(260, 300) | SPINE, "a clavicle ends beyond the middle of the spine"),
+        (clavicles(235, 285) | SPINE, "one clavicle ends over 2 times as far from the spine"),
         (clavicles(160, 340) | SPINE, "their ends lie 0.45 of the thoracic width apart"),
         (clavicles(248, 252) | SPINE, "their ends lie 0.01 of the thoracic width apart"),
         (

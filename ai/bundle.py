@@ -83,12 +83,21 @@ class Bundle:
         return Judge(self.judge_bytes, self.manifest.judge.input_size)
 
     def save(self, folder: Path) -> None:
-        """Write model.onnx, manifest.json and perhaps judge.onnx into the folder, made if need be."""
+        """Write model.onnx, manifest.json and perhaps judge.onnx into the folder, made if need be.
+
+        A bundle that lies there already is replaced once all files are written; its judge goes where this one
+        has none.
+        """
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / MODEL_FILE).write_bytes(self.onnx_bytes)
+        parts = {MODEL_FILE: self.onnx_bytes, MANIFEST_FILE: self.manifest.to_json().encode()}
         if self.judge_bytes is not None:
-            (folder / JUDGE_FILE).write_bytes(self.judge_bytes)
-        (folder / MANIFEST_FILE).write_text(self.manifest.to_json(), encoding="utf-8")
+            parts[JUDGE_FILE] = self.judge_bytes
+        for name, content in parts.items():
+            (folder / f"{name}.new").write_bytes(content)
+        for name in parts:
+            (folder / f"{name}.new").replace(folder / name)
+        if self.judge_bytes is None:
+            (folder / JUDGE_FILE).unlink(missing_ok=True)
 
     @property
     def identity(self) -> ModelIdentity:

@@ -97,7 +97,8 @@ def _odd_clavicles(masks: list[Mask], right: float, left: float) -> str | None:
     if right <= 0 or left <= 0:
         return "a clavicle ends beyond the middle of the spine: strongly rotated, or a mask is wrong"
     if max(right, left) > UNEVEN * min(right, left):
-        return f"one clavicle ends over {UNEVEN:g} times as far from the spine: rotated, or a mask is wrong"
+        told = f"one clavicle ends over {UNEVEN:g} times as far from the spine as the other"
+        return f"{told}: rotated, or a mask is wrong"
     ratio = masks[0].pixels.shape[1] / masks[1].pixels.shape[1]
     if CLAVICLE_RATIO[0] <= ratio <= CLAVICLE_RATIO[1]:
         return None

@@ -64,6 +64,7 @@ class Drawing:
         told_share: Of a projection's structures that a look tells of, others in each: targets and loss go
             through what is told only, and what one look does not tell another one does.
         always: Indices into NAMES of structures that each look tells of.
+        fresh_share: Of a batch that are looks at projections made meanwhile, its last places; where any are.
         workers: Processes that prepare batches.
     """
 
@@ -73,6 +74,7 @@ class Drawing:
     style_share: float = 0.0
     told_share: float = 1.0
     always: tuple[int, ...] = ()
+    fresh_share: float = 0.0
     workers: int = 1
 
 
@@ -85,7 +87,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
         size: Of a look, in pixels; may be set anew between steps.
         drawing: How looks are drawn.
         ranks: That share each batch.
-        fresh: Makes projections while the network trains; `fresh_share` of each batch, its last places.
+        fresh: Makes projections while the network trains.
 
     Raises:
         DatasetError: Without any projection.
@@ -99,7 +101,6 @@ class Batches(torch.utils.data.Dataset[Batch]):
         drawing: Drawing,
         ranks: Ranks | None = None,
         fresh: Fresh | None = None,
-        fresh_share: float = 0.0,
     ) -> None:
         self._projections = [s for s in sources if not s.is_real]
         self._real = [s for s in sources if s.is_real]
@@ -111,7 +112,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
         self._histograms = _histograms(self._real) if drawing.style_share else []
         self._always = np.isin(labels, drawing.always)
         self._share = (ranks or Ranks()).share(drawing.batch)
-        self._fresh, self._fresh_count = fresh, round(fresh_share * drawing.batch)
+        self._fresh, self._fresh_count = fresh, round(drawing.fresh_share * drawing.batch)
 
     def __getitem__(self, step: int) -> Batch:
         """Return this rank's share of the batch of a step; the same step gives the same batch."""

@@ -90,8 +90,7 @@ def train(options: TrainOptions, tell: Callable[[str], None] = lambda words: Non
         run = _new_run(options, labels, ranks, stored)
         checks = looks(held_back, labels, options.sizes[-1]) if ranks.is_first else []
         online = online_of(options) if options.online_cases else None
-        drawing, share = _drawing_of(options), options.online_share
-        batches = Batches(taught, labels, options.sizes[0], drawing, ranks, online, share)
+        batches = Batches(taught, labels, options.sizes[0], _drawing_of(options), ranks, online)
         if ranks.is_first:
             real = sum(source.is_real for source in taught)
             tell(
@@ -111,6 +110,7 @@ def _drawing_of(options: TrainOptions) -> Drawing:
         style_share=options.style_share,
         told_share=options.told_share,
         always=tuple(NAMES.index(name) for name in options.emphasised),
+        fresh_share=options.online_share,
         workers=options.workers,
     )
 

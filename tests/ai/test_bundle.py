@@ -121,6 +121,26 @@ def test_a_judge_travels_with_its_bundle(folder: Path, make_judge: Callable[...,
     assert loaded.identity == Bundle.load(folder).identity
 
 
+def test_a_bundle_without_a_judge_replaces_one_with_a_judge(
+    folder: Path, make_judge: Callable[..., bytes]
+) -> None:
+    plain = Bundle.load(folder)
+    plain.with_judge(make_judge()).save(folder)
+    plain.save(folder)
+    assert Bundle.load(folder).manifest == plain.manifest
+    assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "model.onnx"]
+
+
+def test_a_bundle_that_cannot_be_written_leaves_the_one_that_is_there(
+    folder: Path, make_judge: Callable[..., bytes]
+) -> None:
+    before = Bundle.load(folder)
+    (folder / "manifest.json.new").mkdir()
+    with pytest.raises(OSError, match=r"manifest\.json"):
+        before.with_judge(make_judge()).save(folder)
+    assert Bundle.load(folder).manifest == before.manifest
+
+
 def test_what_is_neither_folder_nor_file_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(BundleError, match="neither a folder nor a"):

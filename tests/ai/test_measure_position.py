@@ -139,7 +139,7 @@ def test_asymmetry_is_the_difference_over_the_sum(
         (SPINE, "clavicle right was not found"),
         (clavicles(), "thoracic spine was not found"),
         (clavicles(260, 300) | SPINE, "a clavicle ends beyond the middle of the spine"),
-        (clavicles(235, 285) | SPINE, "one clavicle ends over 2 times as far from the spine"),
+        (clavicles(235, 285) | SPINE, "one clavicle ends over 2 times as far from the spine as the other"),
         (clavicles(160, 340) | SPINE, "their ends lie 0.45 of the thoracic width apart"),
         (clavicles(248, 252) | SPINE, "their ends lie 0.01 of the thoracic width apart"),
         (

@@ -55,10 +55,14 @@ def test_anchors_are_of_structures_that_are_compared() -> None:
 
 
 def test_command_writes_the_page(
-    make_reader_set: Callable[..., Path], tiny_bundle: Callable[[], Path], tmp_path: Path
+    make_reader_set: Callable[..., Path],
+    tiny_bundle: Callable[[], Path],
+    make_judge: Callable[..., bytes],
+    tmp_path: Path,
 ) -> None:
     page, folder = tmp_path / "docs" / "accuracy.md", make_reader_set("jsrt")
     bundle, made = tiny_bundle(), tmp_path / "made"
+    Bundle.load(bundle).with_judge(make_judge()).save(bundle)
     asked = ["accuracy", "--data", folder, "--page", page, "--bundle", bundle, "--trained-on", "jsrt"]
     with pytest.raises(SystemExit) as ended:
         main([str(each) for each in [*asked, "--into", made]])
@@ -68,4 +72,5 @@ def test_command_writes_the_page(
     (jsrt,) = after.manifest.metrics["sets"]
     assert (jsrt["name"], jsrt["structures"][0]["images"]) == ("jsrt", 3)
     assert replace(after.manifest, metrics=before.manifest.metrics) == before.manifest
+    assert (after.onnx_bytes, after.judge_bytes) == (before.onnx_bytes, before.judge_bytes)
     assert "| jsrt | heart | 3 |" in (made / "MODEL_CARD.md").read_text()

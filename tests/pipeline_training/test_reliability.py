@@ -14,6 +14,7 @@ from ai.uncertainty import Reliability
 from pipeline_training.cli import main
 from pipeline_training.dataset import Source, from_radiograph
 from pipeline_training.errors import EvaluationError
+from pipeline_training.model_card import model_card
 from pipeline_training.projections import NAMES
 from pipeline_training.radiograph_folders import read_set
 from pipeline_training.reliability import LEAST_LOOKS, Sign, check, check_table, fit, fit_curve, signs
@@ -122,3 +123,23 @@ def test_commands_fit_and_check(
         main([*map(str, asked), "--json", str(out)])
     assert ended.value.code == 0
     assert '"rank_correlation"' in out.read_text()
+
+
+def test_command_fits_and_writes_bundle_and_card(
+    make_reader_set: Callable[..., Path],
+    tiny_bundle: Callable[[], Path],
+    projections: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bundle, out = tiny_bundle(), tmp_path / "fitted"
+    asked = ["fit-reliability", "--bundle", bundle, "--out", out, "--projections", projections]
+    with pytest.raises(SystemExit) as ended:
+        main([*map(str, asked), "--radiographs", str(make_reader_set("jsrt")), "--looks", "60"])
+    assert ended.value.code == 0
+    before, fitted = Bundle.load(bundle), Bundle.load(out)
+    curves, labels = fitted.manifest.reliability, fitted.manifest.labels
+    assert f"{len(curves)} of {len(labels)} structures have a curve" in capsys.readouterr().out
+    assert "heart" in curves
+    assert replace(fitted.manifest, reliability={}) == before.manifest
+    assert (out / "MODEL_CARD.md").read_text() == model_card(fitted.manifest)

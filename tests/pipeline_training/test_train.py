@@ -172,9 +172,9 @@ def test_projections_made_meanwhile_fill_their_share_of_the_batch(
     online = OnlineSources((make_case("fresh"),), seed=1)
     taught = read_sources(options.projections, ())
     labels = supported_labels(taught)
-    drawing, ready = Drawing(batch=4, seed=1), _Ready([online.draw(0)] * 2)
+    drawing, ready = Drawing(batch=4, seed=1, fresh_share=0.5), _Ready([online.draw(0)] * 2)
     (plain,) = Batches(taught, labels, 32, drawing).steps(0, 1)
-    (mixed,) = Batches(taught, labels, 32, drawing, fresh=ready, fresh_share=0.5).steps(0, 1)
+    (mixed,) = Batches(taught, labels, 32, drawing, fresh=ready).steps(0, 1)
     assert torch.equal(mixed.image[:2], plain.image[:2])
     assert not torch.equal(mixed.image[2], plain.image[2])
     assert not torch.equal(mixed.image[2], mixed.image[3]), "each place is another look"

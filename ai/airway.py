@@ -57,6 +57,9 @@ def trachea(segmentation: Segmentation, spacing: PixelSpacing | None) -> Trachea
     mask, pair = segmentation.masks["trachea"], [segmentation.masks[name] for name in lungs(segmentation)]
     rows = np.asarray(np.arange(mask.top, mask.bottom) + 0.5, np.float64)
     right, left = (outer_edges(mask, side) for side in ("left", "right"))
+    reason = bifurcation_misplaced(segmentation)
+    if reason:
+        return reason
     below = split_top(segmentation)
     kept = ~np.isnan(right) & (rows > min(lung.top for lung in pair)) & (rows < below)
     if not kept.any():
@@ -77,6 +80,16 @@ def split_top(segmentation: Segmentation) -> float:
     """Return the row where the bifurcation begins, or infinity where the model found none."""
     known = absent(segmentation, "tracheal bifurcation") is None
     return float(segmentation.masks["tracheal bifurcation"].top) if known else float("inf")
+
+
+def bifurcation_misplaced(segmentation: Segmentation) -> str | None:
+    """Return a sentence if the bifurcation was found and not between the centres of both lungs."""
+    if absent(segmentation, "tracheal bifurcation"):
+        return None
+    right, left = (segmentation.masks[name].centroid[0] for name in lungs(segmentation))
+    if right < segmentation.masks["tracheal bifurcation"].centroid[0] < left:
+        return None
+    return "the bifurcation does not lie between the lungs"
 
 
 def _implausible(found: Trachea, segmentation: Segmentation, spacing: PixelSpacing | None) -> str | None:

@@ -46,6 +46,12 @@ def absent(segmentation: Segmentation, name: str) -> str | None:
     return None if name in segmentation.masks else f"{name} was not found"
 
 
+def doubted(segmentation: Segmentation, names: Sequence[str]) -> str | None:
+    """Return how many of the structures are not trusted, in words; None if each one that was judged is."""
+    count = sum(name in segmentation.trust and not segmentation.trust[name].suffices for name in names)
+    return f"{count} of them cannot be told with certainty" if count else None
+
+
 def trusted_part(segmentation: Segmentation) -> Segmentation:
     """Return the segmentation without masks that are not trusted; `absent` says why they are not there."""
     kept = {name: mask for name, mask in segmentation.masks.items() if not absent(segmentation, name)}
@@ -53,10 +59,10 @@ def trusted_part(segmentation: Segmentation) -> Segmentation:
 
 
 def lungs(segmentation: Segmentation) -> tuple[str, str]:
-    """Return the names of the right and left lung to measure on: the first pair that was found."""
-    for pair in LUNG_PAIRS:
-        if all(name in segmentation.masks for name in pair):
-            return pair
+    """Return the names of the right and left lung to measure on: the first pair that the model knows.
+
+    Not the first that was found: whole lungs in the place of visible ones would be another quantity.
+    """
     return next((p for p in LUNG_PAIRS if not set(p) & set(segmentation.unsupported)), LUNG_PAIRS[0])
 
 

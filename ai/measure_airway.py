@@ -4,12 +4,12 @@ import numpy as np
 import numpy.typing as npt
 from numpy.polynomial import Polynomial
 
-from ai.airway import Trachea, trachea
+from ai.airway import Trachea, bifurcation_misplaced, trachea
 from ai.availability import length_remarks, lungs, missing, not_frontal
 from ai.measure_diaphragm import square_remarks
 from ai.measure_heart import unfit_for_lengths
 from ai.measure_plausibility import lungs_implausible
-from ai.measurement import Drawing, Measurement, NotComputed, Unit
+from ai.measurement import DIGITS, Drawing, Measurement, NotComputed, Unit
 from ai.radiograph import Radiograph
 from ai.segmentation import Mask, Segmentation
 from ai.spine_line import SpineLine, spine_line
@@ -27,6 +27,11 @@ lines' height; one pixel is always let pass."""
 MAX_BLIPS = 0.1
 """Largest share of the bifurcation's height above the carina in rows that are not in one part: single ragged
 rows are let pass."""
+
+MAX_UNKNOWN = 0.1
+"""Share of the trachea's rows without a spine beside them, above which a remark says so."""
+
+NOT_COMPARED = "not compared with readers"
 
 CARINAL_ANGLE = (20.0, 140.0)
 """Plausible subcarinal angles in degrees. Of 392 normal adults they lie between 39 and 81 (Jha et al.,
@@ -56,7 +61,9 @@ def tracheal_deviation(radiograph: Radiograph, segmentation: Segmentation) -> Me
     offsets = airway.centre - spine.at(airway.rows)
     at = int(np.nanargmax(np.abs(offsets)))
     value = float(offsets[at]) * radiograph.spacing.column_mm
-    remarks = (_side(value), *length_remarks(radiograph))
+    unknown = float(np.isnan(offsets).mean())
+    partly = (f"the spine is known beside {1 - unknown:.0%} of the trachea",) if unknown > MAX_UNKNOWN else ()
+    remarks = (_side(value), *partly, *length_remarks(radiograph))
     drawings = _deviation_drawings(airway, spine, at)
     return Measurement(name, value, Unit.MILLIMETRE, drawings, structures, remarks)
 
@@ -73,7 +80,7 @@ def carinal_angle(radiograph: Radiograph, segmentation: Segmentation) -> Measure
     name, structures = "carinal angle", ("tracheal bifurcation",)
     reason = not_frontal(radiograph, segmentation) or missing(segmentation, structures)
     reason = reason or missing(segmentation, lungs(segmentation), top_matters=False)
-    reason = reason or lungs_implausible(segmentation) or _misplaced(segmentation)
+    reason = reason or lungs_implausible(segmentation) or bifurcation_misplaced(segmentation)
     lines = reason or _bronchi(segmentation.masks["tracheal bifurcation"])
     if isinstance(lines, str):
         return NotComputed(name, lines, structures)
@@ -88,7 +95,8 @@ def carinal_angle(radiograph: Radiograph, segmentation: Segmentation) -> Measure
         Drawing(f"lower border of the {side} main bronchus", _points(line, rows))
         for side, line in (("right", right), ("left", left))
     )
-    return Measurement(name, value, Unit.DEGREE, drawings, structures, square_remarks(radiograph))
+    remarks = (NOT_COMPARED, *square_remarks(radiograph))
+    return Measurement(name, value, Unit.DEGREE, drawings, structures, remarks)
 
 
 def _trachea_and_spine(radiograph: Radiograph, segmentation: Segmentation) -> tuple[Trachea, SpineLine] | str:
@@ -107,8 +115,10 @@ def _trachea_and_spine(radiograph: Radiograph, segmentation: Segmentation) -> tu
 
 
 def _side(value: float) -> str:
-    side = "patient's left" if value > 0 else "patient's right"
-    return f"towards the {side}" if value else "on the midline"
+    """Return where the trachea lies, of a distance in mm that is rounded as it is told."""
+    rounded = round(value, DIGITS[Unit.MILLIMETRE])
+    side = "patient's left" if rounded > 0 else "patient's right"
+    return f"towards the {side}" if rounded else "on the midline"
 
 
 def _deviation_drawings(airway: Trachea, spine: SpineLine, at: int) -> tuple[Drawing, ...]:
@@ -126,14 +136,6 @@ def _path(columns: Vector, rows: Vector) -> tuple[tuple[float, float], ...]:
     """Return at most 12 points of a line, evenly chosen, its ends among them."""
     chosen = np.unique(np.linspace(0, len(rows) - 1, 12).round().astype(int))
     return tuple((float(columns[index]), float(rows[index])) for index in chosen)
-
-
-def _misplaced(segmentation: Segmentation) -> str | None:
-    """Return a sentence if the bifurcation does not lie between the centres of the lungs."""
-    right, left = (segmentation.masks[name].centroid[0] for name in lungs(segmentation))
-    if right < segmentation.masks["tracheal bifurcation"].centroid[0] < left:
-        return None
-    return "the bifurcation does not lie between the lungs"
 
 
 def _bronchi(mask: Mask) -> tuple[Vector, Polynomial, Polynomial] | str:

@@ -27,6 +27,9 @@ MAX_DIFFERENCE = 0.3
 (left higher) and 0.140 on JSRT, and between -0.040 and 0.221 on Wingspan."""
 
 
+BESIDE_HEART = "a dome behind the heart stands higher than what is taken for it beside the heart"
+
+
 @dataclass(frozen=True)
 class Domes:
     """The highest point of the diaphragm's border on either side, and the structures whose edge it is."""
@@ -74,7 +77,7 @@ def dome_difference(radiograph: Radiograph, segmentation: Segmentation) -> Measu
     if reason or radiograph.spacing is None:
         return NotComputed(name, reason or radiograph.why_no_spacing, domes.structures)
     value = domes.rows * radiograph.spacing.row_mm
-    remarks = (domes.remark, *length_remarks(radiograph))
+    remarks = (domes.remark, BESIDE_HEART, *length_remarks(radiograph))
     return Measurement(name, value, Unit.MILLIMETRE, (domes.drawing,), domes.structures, remarks)
 
 
@@ -94,7 +97,7 @@ def relative_dome_difference(radiograph: Radiograph, segmentation: Segmentation)
     value = 100 * _share(domes, thorax, radiograph)
     drawings = (domes.drawing, *thorax.drawings)
     structures = tuple(dict.fromkeys(domes.structures + thorax.structures))
-    remarks = (domes.remark, *square_remarks(radiograph))
+    remarks = (domes.remark, BESIDE_HEART, *square_remarks(radiograph))
     return Measurement(name, value, Unit.PERCENT, drawings, structures, remarks)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ai.airway import Trachea, trachea
+from ai.airway import Trachea, bifurcation_misplaced, trachea
 from ai.availability import length_remarks, missing, not_frontal
 from ai.mask_geometry import Extent, outer_edges
 from ai.measure_diaphragm import LUNGS
@@ -137,6 +137,7 @@ def _level(segmentation: Segmentation) -> Level | str:
     masks = [segmentation.masks[name] for name in LUNGS]
     apices, bottom = sum(mask.top for mask in masks) / 2, max(mask.bottom for mask in masks)
     arch, carina = (missing(segmentation, [name]) for name in ("aortic arch", "tracheal bifurcation"))
+    carina = carina or bifurcation_misplaced(segmentation)
     if arch is None:
         level = Level(int(segmentation.masks["aortic arch"].centroid[1]), "aortic arch")
     elif carina is None:

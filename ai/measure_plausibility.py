@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.polynomial import Polynomial
 
-from ai.availability import lungs, sides_swapped
+from ai.availability import absent, lungs, sides_swapped
 from ai.radiograph import PixelSpacing
 from ai.segmentation import Mask, Segmentation
 
@@ -84,8 +84,9 @@ films where it finds both."""
 def lungs_implausible(segmentation: Segmentation) -> str | None:
     """Return why nothing should be measured on the lungs; None if it may.
 
-    A lung that was not found is not judged. The heart's place counts where it was found: a picture on its
-    head shows in nothing else, and the sides of its lungs would be exchanged.
+    Of one lung alone neither side nor size can be checked, and that is a reason. The heart's place counts
+    where it was found: a picture on its head shows in nothing else, and the sides of its lungs would be
+    exchanged.
     """
     names = lungs(segmentation)
     found = [name for name in names if name in segmentation.masks]
@@ -93,8 +94,9 @@ def lungs_implausible(segmentation: Segmentation) -> str | None:
         reason = _odd_lung(name, segmentation)
         if reason:
             return reason
-    if len(found) < len(names):
-        return None
+    lost = next((name for name in names if name not in found), None)
+    if lost:
+        return f"side and size of the other lung cannot be checked: {absent(segmentation, lost)}"
     reason = sides_swapped(segmentation, *names) or _unlike(*_pair(segmentation))
     heart = segmentation.masks.get("heart")
     return reason or (None if heart is None else _misplaced(heart, *_pair(segmentation)))
@@ -107,7 +109,7 @@ def heart_implausible(segmentation: Segmentation) -> str | None:
     """
     for name in lungs(segmentation):
         if name not in segmentation.masks:
-            return f"where the heart lies cannot be checked: {name} was not found"
+            return f"where the heart lies cannot be checked: {absent(segmentation, name)}"
     reason = lungs_implausible(segmentation)
     if reason:
         return reason

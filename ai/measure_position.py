@@ -1,13 +1,15 @@
 """How the patient stood and breathed: ribs above the diaphragm, and clavicles about the spine."""
 
 import numpy as np
+import numpy.typing as npt
 
 from ai.availability import absent, missing, not_frontal
-from ai.mask_geometry import horizontal_extent
+from ai.mask_geometry import Point, horizontal_extent
+from ai.measure_airway import NOT_COMPARED
 from ai.measure_diaphragm import LUNGS, border_structures, diaphragm_border
 from ai.measure_heart import inner_thorax
 from ai.measure_plausibility import lungs_implausible
-from ai.measurement import Drawing, Measurement, NotComputed, Unit
+from ai.measurement import DIGITS, Drawing, Measurement, NotComputed, Unit
 from ai.radiograph import Radiograph
 from ai.segmentation import Mask, Segmentation
 from ai.spine_line import spine_line
@@ -32,9 +34,9 @@ def posterior_ribs(radiograph: Radiograph, segmentation: Segmentation) -> Measur
     """Return how many posterior right ribs lie above the diaphragm.
 
     Definition: the ribs, counted from the first, whose middle lies above the border of the right
-    hemidiaphragm, both on the column through the middle of the right clavicle; a rib that does not reach that
-    column is taken at its nearest one. Every rib down to the first one below the border must have been found,
-    each with its centre of area below that of the one before.
+    hemidiaphragm, both on the column through the middle of the right clavicle; where a rib does not reach
+    that column, both on its nearest one. Every rib down to the first one below the border must have been
+    found, each with its centre of area below that of the one before.
     Unit: a count.
     Source: European Guidelines on Quality Criteria for Diagnostic Radiographic Images, EUR 16260 (1996): full
     inspiration shows 10 posterior ribs or 6 anterior ones above the diaphragm.
@@ -79,8 +81,10 @@ def clavicle_asymmetry(radiograph: Radiograph, segmentation: Segmentation) -> Me
         Drawing("left clavicle to the spine", ((float(middles[1]), ends[1][1]), ends[1])),
     )
     value = 100 * (right - left) / (right + left)
-    further = "right" if value > 0 else "left"
-    remarks = (f"the {further} clavicle ends further from the spine",) if value else ()
+    rounded = round(value, DIGITS[Unit.PERCENT])
+    further = "right" if rounded > 0 else "left"
+    told = (f"the {further} clavicle ends further from the spine",) if rounded else ()
+    remarks = (*told, NOT_COMPARED)
     return Measurement(name, value, Unit.PERCENT, drawings, structures, remarks)
 
 
@@ -123,42 +127,47 @@ def _ribs(
         return NotComputed(name, reason, names[:1])
     extent = horizontal_extent(segmentation.masks[CLAVICLES[0]])
     column = int((extent.left[0] + extent.right[0]) / 2)
-    border = float(diaphragm_border(segmentation, "right")[column])
-    if np.isnan(border):
+    border = diaphragm_border(segmentation, "right")
+    if np.isnan(border[column]):
         return NotComputed(name, "the right clavicle's middle does not lie above the right lung", names[:1])
-    rows = _rib_rows(segmentation, names, column, border)
-    if isinstance(rows, str):
-        return NotComputed(name, rows, names[:1])
-    points = (*((column + 0.5, row) for row in rows), (column + 0.5, border))
-    structures = (*names[: len(rows)], border_structures(segmentation)[0])
-    drawing = Drawing(name, points)
-    return Measurement(name, float(len(rows)), Unit.COUNT, (drawing,), structures)
+    ribs = _ribs_above(segmentation, names, column, border)
+    if isinstance(ribs, str):
+        return NotComputed(name, ribs, names[:1])
+    structures = (*names[: len(ribs)], border_structures(segmentation)[0])
+    drawing = Drawing(name, (*ribs, (column + 0.5, float(border[column]))))
+    return Measurement(name, float(len(ribs)), Unit.COUNT, (drawing,), structures)
 
 
-def _rib_rows(
-    segmentation: Segmentation, names: tuple[str, ...], column: int, border: float
-) -> list[float] | str:
-    """Return the rows of the ribs above the border on a column, or why they cannot be counted."""
-    rows: list[float] = []
+def _ribs_above(
+    segmentation: Segmentation, names: tuple[str, ...], column: int, border: npt.NDArray[np.float64]
+) -> list[Point] | str:
+    """Return where the ribs above the border lie on a column, or why they cannot be counted."""
+    points: list[Point] = []
     above = -np.inf
     for name in names:
         reason = absent(segmentation, name)
         if reason:
             return reason
         mask = segmentation.masks[name]
-        row, centre = _row_on(mask, column), mask.centroid[1]
+        point, centre = _nearest(mask, column), mask.centroid[1]
         if centre <= above:
             return "the ribs do not lie in their order"
-        if row >= border:
-            return rows or "no rib lies above the right hemidiaphragm"
-        rows.append(row)
+        edge = border[int(point[0])]
+        if np.isnan(edge):  # beside the lung: it counts where it is clear of all of the border
+            if np.nanmin(border) <= point[1] < np.nanmax(border):
+                return f"{name} ends beside the right lung, on the level of its base"
+            edge = np.nanmin(border)
+        if point[1] >= edge:
+            return points or "no rib lies above the right hemidiaphragm"
+        points.append(point)
         above = centre
     return "no rib was found below the right hemidiaphragm"
 
 
-def _row_on(mask: Mask, column: int) -> float:
+def _nearest(mask: Mask, column: int) -> Point:
     """Return the middle of a mask on a column of the image, or on its nearest column."""
     at = min(max(column, mask.left), mask.right - 1) - mask.left
     filled = np.flatnonzero(mask.pixels.any(axis=0))
     nearest = int(filled[np.abs(filled - at).argmin()])
-    return float(np.flatnonzero(mask.pixels[:, nearest]).mean()) + mask.top + 0.5
+    row = float(np.flatnonzero(mask.pixels[:, nearest]).mean()) + mask.top + 0.5
+    return nearest + mask.left + 0.5, row

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.polynomial import Polynomial
 
-from ai.availability import length_remarks, not_frontal
+from ai.availability import doubted, length_remarks, not_frontal
 from ai.labels import LABELS
 from ai.measure_heart import unfit_spacing
 from ai.measure_plausibility import spine_implausible, spine_misplaced
@@ -14,8 +14,8 @@ from ai.measurement import Drawing, Measurement, NotComputed, Unit
 from ai.radiograph import Radiograph
 from ai.segmentation import Segmentation
 
-VERTEBRAE = tuple(item.name for item in LABELS if item.name.startswith("vertebrae "))
-"""C1 to L5, from above."""
+VERTEBRAE = tuple(item.name for item in LABELS if item.name.startswith(("vertebrae T", "vertebrae L")))
+"""T1 to L5, from above: those that the curve was compared with readers on."""
 
 CURVE_DEGREE = (3, 7)
 """The curve through n centres has the degree n * 3 // 7: five for T1 to T12, seven for T1 to L5. Measured on
@@ -133,8 +133,9 @@ def _centres(radiograph: Radiograph, segmentation: Segmentation) -> Centres | st
     if set(VERTEBRAE) <= set(segmentation.unsupported):
         return "the model does not support single vertebrae"
     names = whole_vertebrae(segmentation)
+    doubt = doubted(segmentation, VERTEBRAE)
     if not names:
-        return "no vertebrae were found"
+        return f"no vertebrae were found; {doubt}" if doubt else "no vertebrae were found"
     pixels = np.array([segmentation.masks[name].centroid for name in names])
     areas = np.array([segmentation.masks[name].area for name in names], np.float64)
     levels = np.array([VERTEBRAE.index(name) for name in names], np.float64)
@@ -143,7 +144,7 @@ def _centres(radiograph: Radiograph, segmentation: Segmentation) -> Centres | st
     reason = spine_implausible(levels, pixels * pitch, areas * pitch.prod(), _degree(len(names)))
     reason = reason or spine_misplaced(segmentation, pixels[:, 0])
     if reason:
-        return reason
+        return f"{reason}; {doubt}" if doubt else reason
     return Centres(names, pixels, pitch, np.array([radiograph.columns, radiograph.rows], np.float64))
 
 

@@ -79,7 +79,7 @@ class Measurement:
     @property
     def rounded(self) -> float:
         """The value with as many decimals as are told to anybody."""
-        return round(self.value, DIGITS[self.unit])
+        return round(self.value, DIGITS[self.unit]) + 0.0  # not -0.0
 
     @property
     def text(self) -> str:

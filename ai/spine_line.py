@@ -1,15 +1,16 @@
 """The middle of the spine on a row of the image: the patient's midline where the spine is bent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from ai.availability import absent, lungs
+from ai.availability import absent, doubted, lungs
 from ai.labels import LABELS
 from ai.mask_geometry import outer_edges
-from ai.measure_plausibility import spine_misplaced
+from ai.measure_plausibility import MAX_LEVELS, spine_misplaced
 from ai.segmentation import Segmentation
 
 Vector = npt.NDArray[np.float64]
@@ -50,24 +51,31 @@ class SpineLine:
 def spine_line(segmentation: Segmentation) -> SpineLine | str:
     """Return the line through the centres of the thoracic vertebrae, or why there is none.
 
-    Where fewer than MIN_VERTEBRAE of them were found it is the middle of the mask of the thoracic spine, or
-    of the spine.
+    Where fewer than MIN_VERTEBRAE of them were found, or more than one in a row was not, it is the middle of
+    the mask of the thoracic spine, or of the spine.
     """
-    found = [name for name in THORACIC if name in segmentation.masks]
-    if len(found) >= MIN_VERTEBRAE:
-        return _through_vertebrae(segmentation, tuple(found))
+    levels = [level for level, name in enumerate(THORACIC) if name in segmentation.masks]
+    if len(levels) >= MIN_VERTEBRAE and np.diff(levels).max() <= MAX_LEVELS:
+        return _through_vertebrae(segmentation, levels)
     for name in UNIONS:
         if absent(segmentation, name) is None:
             return _through_union(segmentation, name)
-    return str(absent(segmentation, UNIONS[0]))
+    if UNIONS[0] not in segmentation.unsupported or set(THORACIC) <= set(segmentation.unsupported):
+        return str(absent(segmentation, UNIONS[0]))
+    told = "more than one vertebra in a row was not found"
+    if len(levels) < MIN_VERTEBRAE:
+        told = f"{len(levels)} thoracic vertebrae were found, {MIN_VERTEBRAE} are needed"
+    doubt = doubted(segmentation, THORACIC)
+    return f"{told}; {doubt}" if doubt else told
 
 
-def _through_vertebrae(segmentation: Segmentation, names: tuple[str, ...]) -> SpineLine | str:
+def _through_vertebrae(segmentation: Segmentation, levels: Sequence[int]) -> SpineLine | str:
+    names = tuple(THORACIC[level] for level in levels)
     masks = [segmentation.masks[name] for name in names]
     columns, rows = np.array([mask.centroid for mask in masks]).T
     if (np.diff(rows) <= 0).any():
         return "the vertebrae do not lie in their order"
-    half = float(np.median(np.diff(rows))) / 2
+    half = float(np.median(np.diff(rows) / np.diff(levels))) / 2
     ends = np.concatenate([[rows[0] - half], rows, [rows[-1] + half]])
     line = SpineLine(ends, np.concatenate([columns[:1], columns, columns[-1:]]), names)
     return spine_misplaced(segmentation, columns) or line

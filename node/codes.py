@@ -62,7 +62,10 @@ CLAVICLE_ASYMMETRY = Code("CLAVICLE-ASYM", PRIVATE_SCHEME, "Asymmetry of the cla
 SOURCE_NOTE = Code("SOURCE-NOTE", PRIVATE_SCHEME, "Remark on the source image")
 MASK_NOTE = Code("MASK-NOTE", PRIVATE_SCHEME, "Remark on the segmentation")
 NOT_COMPUTED = Code("NOT-COMPUTED", PRIVATE_SCHEME, "Not computed")
+MEASUREMENT_NOTE = Code("MEASUREMENT-NOTE", PRIVATE_SCHEME, "Remark on a measurement")
 LIMITATION = Code("LIMITATION", PRIVATE_SCHEME, "Limitation of a measurement")
+"""What MEASUREMENT_NOTE was called before revision 9 of the writers; it is read, and not written any more."""
+
 FIELD = Code("FIELD", PRIVATE_SCHEME, "What the picture shows")
 TRUST = Code("TRUST", PRIVATE_SCHEME, "Probability that the mask is as good as asked for")
 
@@ -123,7 +126,6 @@ DERIVATIONS = {
     "thoracic width": MAXIMUM,
     "spine-centre distance": MEAN,
     "aortic arch width": MAXIMUM,
-    "tracheal deviation": MAXIMUM,
 }
 """How a value came from several (PS3.16 CID 7464), by the measurement's name."""
 

@@ -22,6 +22,7 @@ from node.codes import (
     LIMITATION,
     MASK_NOTE,
     MEASUREMENT_GROUP,
+    MEASUREMENT_NOTE,
     NOT_COMPUTED,
     SOURCE_NOTE,
     YES,
@@ -181,7 +182,8 @@ def _values(group: Dataset, texts: Sequence[Dataset]) -> Iterator[Measurement]:
     for name, number in zip(drawing.name.split(NAMES_APART), numbers, strict=False):
         measured = number.MeasuredValueSequence[0]
         unit = Unit(measured.MeasurementUnitsCodeSequence[0].CodeValue)
-        remarks = tuple(remark for about, remark in _sentences(texts, LIMITATION) if about == name)
+        told = (*_sentences(texts, MEASUREMENT_NOTE), *_sentences(texts, LIMITATION))
+        remarks = tuple(remark for about, remark in told if about == name)
         yield Measurement(name, float(measured.NumericValue), unit, (drawing,), (), remarks)
 
 

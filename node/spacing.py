@@ -18,6 +18,9 @@ MIN_MAGNIFICATION = 1.0
 MAX_MAGNIFICATION = 2.0
 """The body lies between source and detector, so its shadow is larger than itself (PS3.3 C.8.7.15)."""
 
+LEAST_CORRECTION = 1.01
+"""Spacings at the detector and in the body that differ by less are the same, rounded."""
+
 SQUARE_TOLERANCE = 0.02
 """Rows and columns may be spaced differently by this part before the report says so."""
 
@@ -62,7 +65,7 @@ def why_none(notes: tuple[str, ...]) -> str:
 def _candidates(dataset: Dataset, notes: list[str]) -> list[PixelSpacing]:
     stated = numbers(dataset, "PixelSpacing")
     imager = numbers(dataset, "ImagerPixelSpacing")
-    calibrated = bool(text(dataset, "PixelSpacingCalibrationType")) or (len(imager) == 2 and stated != imager)
+    calibrated = bool(text(dataset, "PixelSpacingCalibrationType")) or _is_corrected(stated, imager)
     found = [
         _spacing(stated, "Pixel Spacing", calibrated, notes),
         _imager_spacing(dataset, imager, notes),
@@ -71,6 +74,14 @@ def _candidates(dataset: Dataset, notes: list[str]) -> list[PixelSpacing]:
         ),
     ]
     return [spacing for spacing in found if spacing is not None]
+
+
+def _is_corrected(stated: tuple[float, ...], imager: tuple[float, ...]) -> bool:
+    """Whether Pixel Spacing differs from that at the detector as a shadow's size does from its body's."""
+    if not len(stated) == len(imager) == 2 or min(stated) <= 0:
+        return False
+    factors = [at_detector / in_body for at_detector, in_body in zip(imager, stated, strict=True)]
+    return all(LEAST_CORRECTION <= factor <= MAX_MAGNIFICATION for factor in factors)
 
 
 def _imager_spacing(dataset: Dataset, imager: tuple[float, ...], notes: list[str]) -> PixelSpacing | None:

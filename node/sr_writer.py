@@ -86,7 +86,7 @@ def _remarks(frame: ReportFrame, measurements: Measurements) -> Iterator[Remark]
         yield text_item(codes.NOT_COMPUTED, f"{missing.name}: {missing.reason}")
     for measurement in measurements.computed:
         for remark in measurement.remarks:
-            yield text_item(codes.LIMITATION, f"{measurement.name}: {remark}")
+            yield text_item(codes.MEASUREMENT_NOTE, f"{measurement.name}: {remark}")
     yield from _answers(measurements.findings)
     for note in frame.source.radiograph.notes:
         yield text_item(codes.SOURCE_NOTE, note)

@@ -44,7 +44,7 @@ def _remarks(radiograph: Radiograph) -> Iterator[Remark]:
     if radiograph.spacing is None:
         yield text_item(codes.NOT_COMPUTED, f"area: {radiograph.why_no_spacing}")
     for remark in length_remarks(radiograph):
-        yield text_item(codes.LIMITATION, f"area: {remark}")
+        yield text_item(codes.MEASUREMENT_NOTE, f"area: {remark}")
 
 
 def _group(frame: ReportFrame, name: str) -> Iterator[Group]:

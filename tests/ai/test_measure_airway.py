@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from ai.measure_airway import carinal_angle, tracheal_deviation
+from ai.measure_airway import _side, carinal_angle, tracheal_deviation
 from ai.measurement import Measurement, NotComputed, Unit
 from ai.radiograph import PixelSpacing
 from tests.ai.boxes import Field, MakeChest, MakeFilm, box
@@ -80,9 +82,35 @@ def test_mask_of_the_spine_stands_in_for_vertebrae(make_film: MakeFilm, make_che
     assert deviation.structures == ("trachea", "thoracic spine")
 
 
+@pytest.mark.parametrize(("first", "remarks"), [(60, 0), (110, 1)])
+def test_trachea_that_is_partly_without_a_spine_says_so(
+    make_film: MakeFilm, make_chest: MakeChest, first: int, remarks: int
+) -> None:
+    given = {"trachea": bent(20), "thoracic spine": box((first, 500), (230, 270))}
+    deviation = tracheal_deviation(make_film(), make_chest(given))
+    assert isinstance(deviation, Measurement)
+    told = ("the spine is known beside 75% of the trachea",)  # rows 80 to 200 lie below the apices
+    assert deviation.remarks[1:] == told[:remarks]
+
+
+def test_side_is_that_of_the_value_as_it_is_told(make_film: MakeFilm, make_chest: MakeChest) -> None:
+    fine = PixelSpacing(0.7, 0.7, "Pixel Spacing", calibrated=True)
+    given = {"trachea": bent(0), "thoracic spine": box((40, 500), (230, 270))}
+    deviation = tracheal_deviation(make_film(fine), make_chest(given))
+    assert isinstance(deviation, Measurement)
+    nearly = replace(deviation, value=-0.044)
+    assert (nearly.text, _side(-0.044)) == ("0.0 mm", "on the midline")
+    assert _side(-0.06) == "towards the patient's right"
+
+
 @pytest.mark.parametrize(
     ("given", "unsupported", "told"),
     [
+        (
+            {"trachea": bent(20), "tracheal bifurcation": box((138, 150), (60, 100))} | spine(),
+            (),
+            "the bifurcation does not lie between the lungs",
+        ),
         (spine(), (), "trachea was not found"),
         (spine(), ("trachea",), "the model does not look for the trachea: it was not trained to"),
         ({"trachea": bent(0)}, (), "thoracic spine was not found"),
@@ -136,7 +164,10 @@ def test_angle_counts_rows_and_columns_in_mm(make_film: MakeFilm, make_chest: Ma
     square = carinal_angle(make_film(None), found)
     assert isinstance(square, Measurement)
     assert square.value == pytest.approx(2 * float(np.degrees(np.arctan(0.8))), abs=2)
-    assert square.remarks == ("the pixels are taken as square: no pixel spacing",)
+    assert square.remarks == (
+        "not compared with readers",
+        "the pixels are taken as square: no pixel spacing",
+    )
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_share_of_the_thorax_counts_rows_and_columns_in_mm(
     square = relative_dome_difference(make_film(None), found)
     assert isinstance(square, Measurement)
     assert square.value == pytest.approx(100 * 30 / 400, abs=0.3)
-    assert square.remarks[1] == "the pixels are taken as square: no pixel spacing"
+    assert square.remarks[-1] == "the pixels are taken as square: no pixel spacing"
 
 
 def test_heart_that_covers_a_lungs_base_hides_its_dome(make_film: MakeFilm, make_chest: MakeChest) -> None:

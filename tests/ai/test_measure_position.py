@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from ai.measure_position import ORDINALS, anterior_ribs, clavicle_asymmetry, posterior_ribs
@@ -35,7 +36,48 @@ def test_ribs_above_the_diaphragm_are_counted(make_film: MakeFilm, make_chest: M
     assert count.structures[-1] == "visible lung right"
     assert len(count.structures) == 11
     [line] = count.drawings
-    assert (line.points[0], line.points[-1]) == ((150.5, 90.0), (150.5, 420.0))
+    # the first rib does not reach the column
+    assert (line.points[0], line.points[1], line.points[-1]) == (
+        (170.5, 90.0),
+        (150.5, 124.0),
+        (150.5, 420.0),
+    )
+
+
+def test_a_rib_that_ends_early_is_held_against_the_border_where_it_ends(
+    make_film: MakeFilm, make_chest: MakeChest
+) -> None:
+    """A dome that rises towards the heart: the 11th rib ends on it, above where the border is further out."""
+    rows, columns = np.mgrid[:600, :500]
+    domed = {"visible lung right": box((80, 420), (50, 200)) & (rows < 420 - (columns - 50) * 0.3)}
+    reaching = clavicles() | ribs("posterior", 11, 31) | domed
+    count = posterior_ribs(make_film(), make_chest(reaching))
+    assert isinstance(count, Measurement)
+    assert count.value == 10  # the border lies on row 390 there, the tenth rib on 369, the eleventh on 400
+    for rows_of_tenth, expected in (
+        ((364, 376), 10),
+        ((378, 390), 9),
+    ):  # column 195 has the border on row 376
+        short = {"posterior 10th rib right": box(rows_of_tenth, (195, 220))}
+        fewer = posterior_ribs(make_film(), make_chest(reaching | short))
+        assert isinstance(fewer, Measurement)
+        assert fewer.value == expected
+
+
+def test_a_rib_that_ends_beside_the_lung_counts_where_it_is_clear_of_the_diaphragm(
+    make_film: MakeFilm, make_chest: MakeChest
+) -> None:
+    rows, columns = np.mgrid[:600, :500]
+    domed = {"visible lung right": box((80, 420), (50, 200)) & (rows < 420 - (columns - 50) * 0.3)}
+    beside = clavicles() | ribs("posterior", 11, 34) | domed
+    clear = beside | {"posterior 1st rib right": box((85, 95), (205, 225))}
+    count = posterior_ribs(make_film(), make_chest(clear))
+    assert isinstance(count, Measurement)
+    assert count.value == 9
+    doubtful = beside | {"posterior 10th rib right": box((395, 401), (205, 225))}
+    result = posterior_ribs(make_film(), make_chest(doubtful))
+    assert isinstance(result, NotComputed)
+    assert result.reason == "posterior 10th rib right ends beside the right lung, on the level of its base"
 
 
 def test_second_rib_may_cross_the_first_one(make_film: MakeFilm, make_chest: MakeChest) -> None:
@@ -125,7 +167,7 @@ def test_asymmetry_is_the_difference_over_the_sum(
     assert isinstance(result, Measurement)
     assert result.value == pytest.approx(value)
     assert result.unit is Unit.PERCENT
-    assert result.remarks == ((remark,) if remark else ())
+    assert result.remarks == (*((remark,) if remark else ()), "not compared with readers")
     assert [drawing.points for drawing in result.drawings] == [
         ((right, 95.0), (250.0, 95.0)),
         ((250.0, 95.0), (left, 95.0)),

@@ -1,15 +1,18 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from ai.availability import trusted_part
 from ai.labels import LABELS
 from ai.measure import Measure
 from ai.measure_spine import spine_angle, spine_centre_distance
 from ai.measurement import Measurement, NotComputed
 from ai.radiograph import PixelSpacing, Radiograph
 from ai.segmentation import Segmentation
+from ai.uncertainty import Trust
 
 MakeFilm = Callable[..., Radiograph]
 MakeChest = Callable[..., Segmentation]
@@ -136,3 +139,18 @@ def test_model_without_single_vertebrae_is_told(make_film: MakeFilm, make_chest:
     told = reason(spine_angle, make_film(), make_chest(structures, unsupported=vertebrae))
     assert told == "the model does not support single vertebrae"
     assert reason(spine_angle, make_film(), make_chest(structures)) == "no vertebrae were found"
+
+
+def test_cervical_vertebrae_do_not_make_a_curve(make_film: MakeFilm, make_chest: MakeChest) -> None:
+    names = [f"vertebrae C{n}" for n in range(1, 8)] + ["vertebrae T1"]
+    neck = dict(zip(names, STRAIGHT.values(), strict=False))
+    assert reason(spine_angle, make_film(), make_chest(neck)) == "1 vertebrae were found, 8 are needed"
+
+
+def test_vertebrae_that_are_not_trusted_are_told_of(make_film: MakeFilm, make_chest: MakeChest) -> None:
+    found = make_chest(STRAIGHT)
+    for count, told in ((12, "no vertebrae were found; 12"), (7, "5 vertebrae were found, 8 are needed; 7")):
+        names = [name for name in STRAIGHT if "vertebrae" in name][:count]
+        doubtful = replace(found, trust=dict.fromkeys(names, Trust(0.3, 0.8)))
+        result = reason(spine_angle, make_film(), trusted_part(doubtful))
+        assert result == f"{told} of them cannot be told with certainty"

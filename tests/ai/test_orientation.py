@@ -12,9 +12,17 @@ ALL = [Orientation(*flags) for flags in product([False, True], repeat=3)]
 
 
 def _letter_directions(orientation: Orientation) -> tuple[str, str]:
-    """Return the Patient Orientation of a grid that such steps bring to the usual one."""
-    across, down = ("R" if orientation.flip_columns else "L"), ("H" if orientation.flip_rows else "F")
-    return (down, across) if orientation.transpose else (across, down)
+    """Return the patient's directions along stored columns and rows, from where pixels of the usual grid go.
+
+    On the usual grid columns lead to the patient's left and rows to the feet.
+    """
+    to_left, to_feet = (orientation.to_stored(grid) for grid in reversed(np.indices((2, 2))))
+    letters = {(1, 0): "L", (-1, 0): "R", (0, 1): "F", (0, -1): "H"}
+    across, down = (
+        letters[int(to_left[step] - to_left[0, 0]), int(to_feet[step] - to_feet[0, 0])]
+        for step in ((0, 1), (1, 0))
+    )
+    return across, down
 
 
 @pytest.mark.parametrize("orientation", ALL)

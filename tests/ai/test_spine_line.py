@@ -1,7 +1,12 @@
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from ai.spine_line import SpineLine, spine_line
+from ai.availability import trusted_part
+from ai.spine_line import UNIONS, SpineLine, spine_line
+from ai.uncertainty import Trust
 from tests.ai.boxes import Field, MakeChest, box
 
 
@@ -30,6 +35,30 @@ def test_two_vertebrae_are_too_few_and_the_mask_of_the_spine_is_taken(make_chest
     assert isinstance(line, SpineLine)
     assert line.structures == ("spine",)
     assert line.at(np.array([100.0])) == pytest.approx([246])
+
+
+@pytest.mark.parametrize("gone", [(5,), (5, 6), range(2, 11)])
+def test_line_is_not_drawn_through_vertebrae_that_were_not_found(
+    make_chest: MakeChest, gone: Sequence[int]
+) -> None:
+    given = {f"vertebrae T{n}": vertebra(60 + 40 * n, 250) for n in range(1, 13) if n not in gone}
+    line = spine_line(make_chest(given, unsupported=UNIONS))
+    if len(gone) > 1:
+        assert line == "more than one vertebra in a row was not found"
+        masked = spine_line(make_chest(given | {"spine": box((50, 590), (236, 256))}))
+        assert isinstance(masked, SpineLine)
+        assert masked.structures == ("spine",)
+    else:
+        assert isinstance(line, SpineLine)
+        assert line.rows[[0, -1]] == pytest.approx([80, 560])  # half a level beyond T1 and T12
+
+
+def test_vertebrae_that_are_not_trusted_are_told_of(make_chest: MakeChest) -> None:
+    given = {f"vertebrae T{n}": vertebra(60 + 40 * n, 250) for n in range(1, 13)}
+    found = make_chest(given, unsupported=UNIONS)
+    doubtful = replace(found, trust=dict.fromkeys(list(given)[:10], Trust(0.3, 0.8)))
+    told = "2 thoracic vertebrae were found, 3 are needed; 10 of them cannot be told with certainty"
+    assert spine_line(trusted_part(doubtful)) == told
 
 
 def test_ragged_edges_are_averaged_over_a_vertebra(make_chest: MakeChest) -> None:

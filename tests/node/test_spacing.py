@@ -28,6 +28,28 @@ def test_equal_spacings_without_calibration_hold_at_the_detector_only() -> None:
     assert not spacing.calibrated
 
 
+@pytest.mark.parametrize(
+    ("stated", "imager"),
+    [
+        ([0.143, 0.143], [0.1434, 0.1434]),  # the same, rounded
+        ([0.2, 0.2], [0.1999, 0.1999]),
+        ([0.286, 0.286], [0.143, 0.143]),  # scaled down by two: no body is larger than its shadow
+        ([0.14, 0.14], [0.35, 0.35]),  # no shadow is so much larger than its body
+        ([0.14, 0.14], [0.16, 0.14]),
+    ],
+)
+def test_spacings_that_do_not_differ_as_a_shadow_from_its_body_are_not_calibrated(
+    stated: list[float], imager: list[float]
+) -> None:
+    spacing, _ = pixel_spacing(_dataset(PixelSpacing=stated, ImagerPixelSpacing=imager), SHAPE, False)
+    assert spacing is not None
+    assert (spacing.source, spacing.calibrated) == ("Pixel Spacing", False)
+    both = _dataset(PixelSpacing=stated, ImagerPixelSpacing=imager, PixelSpacingCalibrationType="FIDUCIAL")
+    told, _ = pixel_spacing(both, SHAPE, False)
+    assert told is not None
+    assert told.calibrated
+
+
 def test_imager_pixel_spacing_is_divided_by_the_magnification() -> None:
     dataset = _dataset(ImagerPixelSpacing=[0.15, 0.15], EstimatedRadiographicMagnificationFactor="1.2")
     spacing, _ = pixel_spacing(dataset, SHAPE, False)

@@ -146,7 +146,7 @@ def test_remarks_stand_in_the_qualitative_evaluations_under_their_codes(make_dx:
     (container,) = _named(report, codes.QUALITATIVE_EVALUATIONS)
     notes = [item.TextValue for item in _named(container, codes.SOURCE_NOTE)]
     assert any("child" in note for note in notes)
-    assert any("AP" in item.TextValue for item in _named(container, codes.LIMITATION))
+    assert any("AP" in item.TextValue for item in _named(container, codes.MEASUREMENT_NOTE))
 
 
 def test_signs_and_counts_survive_and_have_names_of_their_own(make_dx: MakeDx) -> None:

@@ -116,8 +116,9 @@ CASES = [
 """Every form on one source, and at least one on each."""
 
 
-LEFT_OUT = tuple(f"vertebrae T{number}" for number in range(2, 9))
-"""Of the stand-in's structures: they would show nothing that others do not."""
+LEFT_OUT = tuple(f"vertebrae T{number}" for number in range(2, 9, 2))
+"""Of the stand-in's structures: they would show nothing that others do not. No two in a row, for the line
+through the vertebrae goes over one."""
 
 
 class Drawn(StandInSegmenter):

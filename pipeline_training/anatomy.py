@@ -89,6 +89,7 @@ class Anatomy:
         patient: The unit that data are split by; "" where the case stands for its patient.
         absent: Our structures that are known not to be in this body; of those that are neither here nor in a
             layer nothing is known.
+        whole: Our structures of which nothing lies beyond the ends of the scan (`scanned.whole_structures`).
     """
 
     case: str
@@ -100,6 +101,7 @@ class Anatomy:
     centre: tuple[float, float, float]
     patient: str = ""
     absent: frozenset[str] = frozenset()
+    whole: frozenset[str] = frozenset()
 
     @property
     def layers(self) -> tuple[Layer, ...]:

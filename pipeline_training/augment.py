@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import ndimage
+from scipy import ndimage, special
 
 from pipeline_training import physics
 from pipeline_training.anatomy import TISSUES
@@ -147,7 +147,7 @@ def film(total: FloatImage, generator: np.random.Generator) -> FloatImage:
     if way < SIGMOID_SHARE:
         low, middle, high = np.quantile(total, [0.1, generator.uniform(0.3, 0.6), 0.9])
         width = (high - low) * generator.uniform(0.5, 1.5)
-        total = 1 / (1 + np.exp(-4 * (total - middle) / max(width, 1e-3)))
+        total = special.expit(4 * (total - middle) / max(width, 1e-3))
     elif way < SIGMOID_SHARE + 0.2:
         dense = max(float(np.quantile(total, 0.9)), 1e-3)
         absorbed = np.maximum(total, 0) / dense  # noise may be brighter than air

@@ -24,7 +24,10 @@ QUEUED = 4
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Samples stacked: image (n, 1, s, s), target (n, labels, s/2, s/2), known, view, told (n, s/2, s/2).
+    """Samples stacked.
+
+    image (n, 1, s, s), target (n, labels, s/2, s/2), known (n, labels), view (n,), told (n, s/2, s/2),
+    whole (n, labels).
 
     Targets are of half precision: they are most of what goes from process to process.
     """
@@ -34,6 +37,7 @@ class Batch:
     known: torch.Tensor
     view: torch.Tensor
     told: torch.Tensor
+    whole: torch.Tensor
 
     def to(self, device: str) -> "Batch":
         """Return the batch on another device."""
@@ -41,7 +45,7 @@ class Batch:
 
     def tensors(self) -> tuple[torch.Tensor, ...]:
         """Return its parts in order."""
-        return self.image, self.target, self.known, self.view, self.told
+        return self.image, self.target, self.known, self.view, self.told, self.whole
 
 
 class Fresh(Protocol):
@@ -123,6 +127,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
             torch.stack([s.known for s in samples]),
             torch.tensor([s.view for s in samples]),
             torch.stack([s.told for s in samples]),
+            torch.stack([s.whole for s in samples]),
         )
 
     def _sample(self, step: int, k: int) -> Sample:
@@ -170,7 +175,8 @@ class Batches(torch.utils.data.Dataset[Batch]):
                 generator = np.random.default_rng([self._drawing.seed, step, k])
                 labels = self._drawn_structures(sources[k - first], generator)
                 sample = make_sample(sources[k - first], labels, self.size, generator)
-                parts = (sample.image, sample.target, sample.known, torch.tensor(sample.view), sample.told)
+                view = torch.tensor(sample.view)
+                parts = sample.image, sample.target, sample.known, view, sample.told, sample.whole
                 for stacked, part in zip(batch.tensors(), parts, strict=True):
                     stacked[row] = part
 

@@ -48,6 +48,7 @@ class Source:
         known: Indices into NAMES of the structures in `coverage`; of the others nothing is known.
         view: FRONTAL or LATERAL.
         told: bool (160, 160): where anything is known; of a real radiograph everywhere.
+        whole: Indices into NAMES of structures that are known everywhere, whatever `told` says.
         film: bool (320, 320): where the picture is, not what a radiograph that is not square is padded with.
     """
 
@@ -58,6 +59,7 @@ class Source:
     view: int
     told: npt.NDArray[np.bool_] = field(default_factory=lambda: np.ones((GRID, GRID), np.bool_))
     film: npt.NDArray[np.bool_] = field(default_factory=lambda: np.ones((GRID * 2, GRID * 2), np.bool_))
+    whole: frozenset[int] = frozenset()
 
     @property
     def is_real(self) -> bool:
@@ -87,7 +89,9 @@ def from_projection(stored: StoredProjection) -> Source:
     if stored.lateral:  # how a reader draws the visible lung is defined for frontal views
         known = np.array([i for i in known if not NAMES[i].startswith("visible lung")])
     told = quarters(stored.told[None])[0] == 4  # a cell of which a part is unknown teaches nothing
-    return Source(stored.patient, stored.tissues, quarters(stored.masks()[known]), known, view, told)
+    coverage = quarters(stored.masks()[known])
+    whole = frozenset(np.flatnonzero(stored.whole).tolist())
+    return Source(stored.patient, stored.tissues, coverage, known, view, told, whole=whole)
 
 
 def from_radiograph(images: RadiographSet, path: Path) -> Source | None:
@@ -165,10 +169,13 @@ class Look:
 
 
 def draw_look(generator: np.random.Generator) -> Look:
-    """Return a look: rotated by some 6 degrees, scaled 0.8 to 1.25, squashed by some 7 %, moved up to 9 %."""
-    zoom, squash = np.exp(generator.uniform(-0.22, 0.22)), np.exp(generator.normal(0, 0.07))
+    """Return a look: turned by some 4 degrees, frames 0.8 to 1.13 as wide, squashed by 7 %, moved up to 9 %.
+
+    A frame much wider than the picture would show it small between wide margins, as no radiograph is shown.
+    """
+    zoom, squash = np.exp(generator.uniform(-0.22, 0.12)), np.exp(generator.normal(0, 0.07))
     shift = generator.uniform(-0.18, 0.18, 2)
-    rotation = float(generator.normal(0, 6))
+    rotation = float(generator.normal(0, 4))
     scale = (float(zoom * squash), float(zoom / squash))
     return Look(rotation, scale, (float(shift[0]), float(shift[1])))
 
@@ -182,7 +189,9 @@ class Sample:
         target: float32 (labels, size / 2, size / 2), share of each cell that belongs to the structure.
         known: bool (labels,); the targets of the others mean nothing.
         view: FRONTAL or LATERAL.
-        told: bool (size / 2, size / 2); targets elsewhere mean nothing, except what lies beyond the picture.
+        told: bool (size / 2, size / 2); targets elsewhere mean nothing, except what lies beyond the picture,
+            and those of structures that are whole.
+        whole: bool (labels,): known structures whose targets hold everywhere.
         film: bool (size, size): where the image holds picture, not padding.
     """
 
@@ -191,7 +200,13 @@ class Sample:
     known: torch.Tensor
     view: int
     told: torch.Tensor
+    whole: torch.Tensor
     film: torch.Tensor
+
+    @property
+    def truths(self) -> torch.Tensor:
+        """Bool (labels, size / 2, size / 2): where the target of each structure holds, if it is known."""
+        return self.told | self.whole[:, None, None]
 
 
 def make_sample(
@@ -226,6 +241,7 @@ def make_sample(
     row_of = {int(name): row for row, name in enumerate(source.known)}
     rows = [row_of.get(index, -1) for index in labels]
     known = torch.tensor([row >= 0 for row in rows])
+    whole = known & torch.tensor([index in source.whole for index in labels])
     coverage = source.coverage[[row for row in rows if row >= 0]]
     target = torch.zeros(len(labels), size // OUTPUT_STRIDE, size // OUTPUT_STRIDE)
     if len(coverage):
@@ -233,7 +249,7 @@ def make_sample(
     untold = ~source.told[None]  # beyond the picture there is nothing: that is told
     told = _resampled(untold, cells)[0] < TOLD_SHARE
     film = torch.from_numpy(inside)
-    return Sample(torch.from_numpy(image)[None], target, known, source.view, told, film)
+    return Sample(torch.from_numpy(image)[None], target, known, source.view, told, whole, film)
 
 
 def _planes(source: Source, generator: np.random.Generator) -> npt.NDArray[np.float32]:

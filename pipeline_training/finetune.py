@@ -250,6 +250,7 @@ def _batches(
             torch.stack([s.known for s in samples]),
             torch.tensor([s.view for s in samples]),
             torch.stack([s.told for s in samples]),
+            torch.stack([s.whole for s in samples]),
         )
         step += 1
 

@@ -1,5 +1,6 @@
 """What the network is told of its answers: cross-entropy and Dice over what is known, nothing elsewhere."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -45,10 +46,10 @@ def loss_of(
     """Return the loss of a whole batch, of which this rank may hold a share, and its parts.
 
     Of each sample: the weighted mean over its known structures of cross-entropy plus soft Dice, at told
-    places; Dice counts as 0 where a look does not show the structure. Of the batch: the mean over samples,
-    plus the view's cross-entropy. So a radiograph of which three structures are known weighs what a
-    projection of which all are known does; were structures averaged over the whole batch, real masks would
-    be a fiftieth of the loss. Every rank gets the same loss.
+    places, or everywhere of what is whole; Dice counts as 0 where a look does not show the structure. Of the
+    batch: the mean over samples, plus the view's cross-entropy. So a radiograph of which three structures are
+    known weighs what a projection of which all are known does; were structures averaged over the whole batch,
+    real masks would be a fiftieth of the loss. Every rank gets the same loss.
 
     Soft Dice suits targets that are shares of a cell, nearly all 0 or 1. Against a probability p it is least
     at 0 or 1, not at p; cross-entropy is least at p. So what another network tells is left out of `drawn`;
@@ -63,7 +64,8 @@ def loss_of(
         weights: float (labels,), above 0, of the structures; None weighs them alike.
     """
     entropy, above, below, truth = (robust_sums if robust else plain_sums)(outputs.logits, batch)
-    entropy = entropy / batch.told.sum(dim=(1, 2)).clamp_min(1)[:, None]
+    told = batch.told.sum(dim=(1, 2))[:, None].expand_as(batch.whole)
+    entropy = entropy / told.where(~batch.whole, batch.told[0].numel()).clamp_min(1)
     dice = above / (below + DICE_SMOOTHING) * (truth >= LEAST_SHOWN)
     share = batch.known.float() if weights is None else batch.known * weights
     share = share / share.sum(dim=1, keepdim=True).clamp_min(LEAST_PROBABILITY)
@@ -77,7 +79,7 @@ def loss_of(
 
 
 class Sums(NamedTuple):
-    """What is summed over the told cells of each known structure of each sample: (n, labels), 0 of others.
+    """What is summed over the told cells (of what is whole: all) of known structures: (n, labels), else 0.
 
     Attributes:
         entropy: Cross-entropy.
@@ -100,7 +102,7 @@ def plain_sums(logits: torch.Tensor, batch: Batch) -> Sums:
     """
     apply: Any = _PlainSums.apply  # it has no type hints
     told = batch.told.to(torch.promote_types(logits.dtype, torch.float32))
-    entropy, overlap, total, truth = apply(logits, batch.target, told, batch.known)
+    entropy, overlap, total, truth = apply(logits, batch.target, told, batch.known, batch.whole)
     return Sums(entropy, total - 2 * overlap, total, truth)
 
 
@@ -112,15 +114,20 @@ class _PlainSums(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, logits: torch.Tensor, target: torch.Tensor, told: torch.Tensor, known: torch.Tensor
+        ctx: Any,
+        logits: torch.Tensor,
+        target: torch.Tensor,
+        told: torch.Tensor,
+        known: torch.Tensor,
+        whole: torch.Tensor,
     ) -> tuple[torch.Tensor, ...]:
-        ctx.save_for_backward(logits, target, told, known)
+        ctx.save_for_backward(logits, target, told, known, whole)
         sums = told.new_zeros((4, *known.shape))
-        for i, rows in enumerate(known):
+        for i, rows, places in _at_places(told, known, whole):
             logit, truth, cells = (
                 logits[i, rows].flatten(1).to(told.dtype),
                 target[i, rows].flatten(1).to(told.dtype),
-                told[i].flatten(),
+                places.flatten(),
             )
             found = torch.sigmoid(logit)
             sums[0, i, rows] = (nn.functional.softplus(logit) - logit * truth) @ cells
@@ -133,19 +140,28 @@ class _PlainSums(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *slopes: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """With slopes e, o and s of the sums: e (p - t) + (o t + s) p (1 - p), at told cells."""
-        logits, target, told, known = ctx.saved_tensors
+        logits, target, told, known, whole = ctx.saved_tensors
         slope = torch.zeros_like(logits)
-        for i, rows in enumerate(known):
+        for i, rows, places in _at_places(told, known, whole):
             found, truth = torch.sigmoid(logits[i, rows].to(told.dtype)), target[i, rows].to(told.dtype)
             e, o, s = (each[i, rows][:, None, None] for each in slopes[:3])
             inner = torch.addcmul(s, truth, o).mul_(torch.addcmul(found, found, found, value=-1))
-            slope[i, rows] = inner.addcmul_(found - truth, e).mul_(told[i]).to(logits.dtype)
-        return slope, None, None, None
+            slope[i, rows] = inner.addcmul_(found - truth, e).mul_(places).to(logits.dtype)
+        return slope, None, None, None, None
+
+
+def _at_places(
+    told: torch.Tensor, known: torch.Tensor, whole: torch.Tensor
+) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
+    """Yield each sample's number, some of its known structures (labels,), and the cells (g, g) that count."""
+    for i, rows in enumerate(known):
+        yield i, rows & ~whole[i], told[i]
+        yield i, rows & whole[i], torch.ones_like(told[i])
 
 
 def robust_sums(logits: torch.Tensor, batch: Batch) -> Sums:
     """Return the sums of the generalised cross-entropy and of the noise-robust Dice loss."""
-    told = batch.told[:, None] * batch.known[:, :, None, None].float()
+    told = (batch.told[:, None] | batch.whole[:, :, None, None]) * batch.known[:, :, None, None].float()
     logits, target = logits.float(), batch.target.float()
     entropy = (_generalised_entropy(logits, target) * told).sum(CELLS)
     found, truth = torch.sigmoid(logits) * told, target * told

@@ -35,7 +35,7 @@ NAMES = tuple(label.name for label in LABELS)
 POSES_PER_BODY = 4
 
 OPTIONS_FILE = "options.json"
-LAYOUT = 2
+LAYOUT = 3
 """Of the folder and its files; raised when either changes."""
 
 
@@ -184,6 +184,7 @@ class StoredProjection:
         patient: The unit that data are split by.
         told: bool (size, size): where `known` holds; elsewhere the ray leaves what was scanned, and nothing
             is known of any structure that the masks do not show.
+        whole: bool (labels,): structures of which nothing lies beyond the scan; these are known everywhere.
     """
 
     case: str
@@ -193,6 +194,7 @@ class StoredProjection:
     known: npt.NDArray[np.bool_]
     patient: str
     told: npt.NDArray[np.bool_]
+    whole: npt.NDArray[np.bool_]
 
     @property
     def size(self) -> int:
@@ -221,6 +223,7 @@ def stored(body: Body, pose: Pose, projection: Projection) -> StoredProjection:
         known=np.array([name in masks or name in body.anatomy.absent for name in NAMES]),
         patient=body.anatomy.patient or body.anatomy.case,
         told=told(body.anatomy, body.scanned, pose, size),
+        whole=np.array([name in masks and name in body.anatomy.whole for name in NAMES]),
     )
 
 
@@ -263,6 +266,7 @@ def write_projection(file: Path, body: Body | Anatomy, pose: Pose, projection: P
         masks=kept.packed_masks,
         known=kept.known,
         told=np.packbits(kept.told),
+        whole=kept.whole,
         described=json.dumps(described),
     )
     torn.rename(file)
@@ -287,6 +291,7 @@ def read_projection(file: Path) -> StoredProjection:
                 known=arrays["known"],
                 patient=described["patient"],
                 told=np.unpackbits(arrays["told"], count=size**2).reshape(size, size).view(np.bool_),
+                whole=arrays["whole"],
             )
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as exc:
         raise DatasetError(f"{file} is not a projection: {exc}") from exc

@@ -65,7 +65,7 @@ def signs(segmenter: OnnxSegmenter, sample: Sample) -> list[Sign]:
         raise EvaluationError("the bundle states no reliability: its network is not asked twice")
     cutoffs = np.array([cutoff_of(manifest.thresholds[name]) for name in manifest.labels], np.float32)
     finer = output.logits.shape[-1] // sample.told.shape[-1]
-    told = enlarged(sample.told.numpy(), finer)
+    told = enlarged(sample.truths.numpy(), finer)
     found = (output.logits > cutoffs[:, None, None]) & told
     truth = enlarged(sample.target.numpy() > 0.5, finer) & told
     sizes = found.sum(axis=(1, 2)) + truth.sum(axis=(1, 2))

@@ -1,5 +1,6 @@
 """Where a volume ends, and which rays know it: a body goes on beyond its scan, without structures."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +16,11 @@ EXTENSION_MM = 120.0
 
 MARGIN = 4
 """Voxels of air kept around the body."""
+
+END_SLICES = 2
+"""At either end of a scan: what lies in them may go on beyond it."""
+
+RIB_PARTS = (("posterior ", "anterior "), ("anterior ", "posterior "))
 
 
 @dataclass(frozen=True)
@@ -40,15 +46,19 @@ class Scanned:
 def extend(anatomy: Anatomy) -> tuple[Anatomy, Scanned]:
     """Return the anatomy with its end slices' HU repeated, and which slices were scanned.
 
-    The new slices hold no structure. Air beside, before and behind the body is left out.
+    The new slices hold no structure. Air beside, before and behind the body is left out. Of ribs that leave
+    the scan below nothing is known any more: where they turn forward, and their parts part, was not seen.
     """
     slices = round(EXTENSION_MM / anatomy.spacing_mm)
     margins = ((slices, slices), (0, 0), (0, 0))
     rows, columns = body_extent(anatomy)
     z, y, x = anatomy.centre
+    cut = ribs_cut_below(anatomy)
 
     def longer(layer: Layer) -> Layer:
-        return layer.with_parts(np.pad(layer.parts[:, rows, columns], margins))
+        padded = layer.with_parts(np.pad(layer.parts[:, rows, columns], margins))
+        padded.keep(name for name in layer.structures if name not in cut)
+        return padded
 
     extended = replace(
         anatomy,
@@ -56,8 +66,50 @@ def extend(anatomy: Anatomy) -> tuple[Anatomy, Scanned]:
         organs=longer(anatomy.organs),
         regions=tuple(longer(layer) for layer in anatomy.regions),
         centre=(z + slices, y - rows.start, x - columns.start),
+        whole=whole_structures(anatomy),
     )
     return extended, Scanned(float(slices), float(slices + len(anatomy.hu) - 1))
+
+
+def whole_structures(anatomy: Anatomy) -> frozenset[str]:
+    """Return the structures that end before the scan does: what is not seen of them is not there.
+
+    Of a rib that the scan cuts neither part is whole: where it turns forward is not known.
+    """
+    ends = slice(END_SLICES), slice(-END_SLICES, None)
+    cut = {
+        name
+        for layer in anatomy.layers
+        for name, parts in layer.structures.items()
+        if any(_holds(layer, parts, end) for end in ends) or not _holds(layer, parts, slice(None))
+    }
+    return frozenset(set(anatomy.known()) - cut - _siblings(cut))
+
+
+def ribs_cut_below(anatomy: Anatomy) -> frozenset[str]:
+    """Return the parts of ribs that reach the lowest slices of the scan, and the ribs' other parts."""
+    cut = {
+        name
+        for layer in anatomy.layers
+        for name, parts in layer.structures.items()
+        if name.startswith(("posterior ", "anterior ")) and _holds(layer, parts, slice(END_SLICES))
+    }
+    return frozenset(cut | _siblings(cut))
+
+
+def _siblings(names: Iterable[str]) -> set[str]:
+    """Return the other parts of the ribs whose posterior or anterior parts these are."""
+    return {
+        other + name.removeprefix(part)
+        for name in names
+        for part, other in RIB_PARTS
+        if name.startswith(part)
+    }
+
+
+def _holds(layer: Layer, parts: Sequence[int], slices: slice) -> bool:
+    """Return whether some of the parts is in these slices of the volume."""
+    return bool(np.isin(layer.parts[slices], list(parts)).any())
 
 
 def body_extent(anatomy: Anatomy) -> tuple[slice, slice]:

@@ -17,12 +17,15 @@ from pipeline_training.projections import NAMES
 SEED = 20_000_000
 """Looks are drawn from here; training draws from the seed of its run."""
 
+LEAST_CELLS = 30
+"""Of the network's grid; of slivers at a picture's edge Dice says little."""
+
 
 def screen(checkpoint: Path, projections: Path, size: int = 320, looks: int = 80) -> dict[str, float | None]:
     """Return the mean Dice of every structure of a checkpoint over `looks` frontal looks, worst first.
 
-    A look counts for a structure when its truth covers a grid cell. What no look shows has None, and comes
-    first.
+    Where a look does not tell what is true, nothing is counted; for a structure a look counts when its truth
+    covers LEAST_CELLS. What no look shows has None, and comes first.
 
     Raises:
         pipeline_training.errors.ExportError: If the checkpoint cannot be read.
@@ -37,11 +40,11 @@ def screen(checkpoint: Path, projections: Path, size: int = 320, looks: int = 80
         sample = make_sample(sources[look * len(sources) // looks], indices, size, generator)
         with torch.no_grad():
             found = torch.sigmoid(network(sample.image[None]).logits[0]) > THRESHOLD
-        truth = sample.target > 0.5
+        found, truth = found & sample.truths, (sample.target > 0.5) & sample.truths
         overlap = (
             2 * (found & truth).sum(dim=(1, 2)) / (found.sum(dim=(1, 2)) + truth.sum(dim=(1, 2))).clamp_min(1)
         )
-        shown = sample.known & truth.any(dim=2).any(dim=1)
+        shown = sample.known & (truth.sum(dim=(1, 2)) >= LEAST_CELLS)
         for name, dice, counts in zip(labels, overlap.tolist(), shown.tolist(), strict=True):
             if counts:
                 scores[name].append(dice)

@@ -45,8 +45,8 @@ def mean_dice(network: AnatomyNet, samples: Sequence[Sample], device: str = "cpu
     network.eval()
     for sample in samples:
         found = network(sample.image[None].to(device)).logits[0].float().cpu() > 0
-        truth = (sample.target > 0.5) & sample.told
-        found &= sample.told
+        truth = (sample.target > 0.5) & sample.truths
+        found &= sample.truths
         shown = sample.known & truth.any(dim=2).any(dim=1)
         total = found.sum(dim=(1, 2)) + truth.sum(dim=(1, 2))
         dice = 2 * (found & truth).sum(dim=(1, 2)) / total.clamp_min(1)

@@ -15,6 +15,7 @@ from pipeline_training.dataset import (
     GRID,
     LATERAL,
     STORED_SIZE,
+    Look,
     Source,
     draw_look,
     from_projection,
@@ -55,7 +56,7 @@ def stored(lateral: bool = False) -> StoredProjection:
     tissues[1], tissues[3] = 1.0, masks[HEART] * 2.0
     packed = np.packbits(masks.reshape(len(NAMES), -1), axis=1)
     told = np.ones((STORED_SIZE, STORED_SIZE), np.bool_)
-    return StoredProjection("a", lateral, tissues, packed, known, "a", told)
+    return StoredProjection("a", lateral, tissues, packed, known, "a", told, np.zeros_like(known))
 
 
 def real(mask: npt.NDArray[np.bool_]) -> Source:
@@ -81,8 +82,8 @@ def test_lateral_projection_knows_no_visible_lung() -> None:
 
 def test_projection_of_another_size_is_refused() -> None:
     tissues, masks = np.zeros((len(CHANNELS), 32, 32), np.float16), np.zeros((161, 128), np.uint8)
-    told = np.ones((32, 32), np.bool_)
-    small = StoredProjection("a", False, tissues, masks, np.zeros(161, np.bool_), "a", told)
+    told, none = np.ones((32, 32), np.bool_), np.zeros(161, np.bool_)
+    small = StoredProjection("a", False, tissues, masks, none, "a", told, none)
     with pytest.raises(DatasetError, match="320 pixels wide, found 32"):
         from_projection(small)
 
@@ -159,6 +160,22 @@ def test_lungs_are_parted_by_side() -> None:
     assert parted is not None
     np.testing.assert_array_equal(parted[0], right)
     np.testing.assert_array_equal(parted[1], left)
+
+
+def test_whole_structures_are_known_where_nothing_else_is() -> None:
+    kept = stored()
+    told, whole = np.zeros_like(kept.told), np.zeros_like(kept.whole)
+    whole[HEART] = True
+    source = from_projection(replace(kept, told=told, whole=whole))
+    asked = [HEART, LUNG, NAMES.index("aorta")]
+    sample = make_sample(source, asked, 64, np.random.default_rng(0), Look(0, (1, 1), (0, 0)))
+    assert sample.known.tolist() == [True, True, False]
+    assert sample.whole.tolist() == [True, False, False]
+    assert not sample.told.any()
+    assert sample.truths[0].all()
+    assert not sample.truths[1:].any()
+    (batch,) = Batches([source], asked, 64, DRAWING).steps(0, 1)
+    assert torch.equal(batch.whole, torch.tensor([[True, False, False]]).expand(DRAWING.batch, 3))
 
 
 def test_lungs_that_touch_and_no_lungs_are_not_told_apart() -> None:

@@ -265,7 +265,14 @@ def test_phases_unfreeze_from_the_head_down_and_norms_keep_their_statistics(opti
 def test_parent_tells_what_nobody_corrected_and_the_view(options: FinetuneOptions) -> None:
     parent = load_parent(Bundle.load(options.bundle))
     image, known = torch.rand(1, 1, SIZE, SIZE), torch.tensor([[True, False, False]])
-    batch = Batch(image, torch.ones(1, 3, 16, 16), known, torch.zeros(1).long(), torch.ones(1, 16, 16) > 0)
+    batch = Batch(
+        image,
+        torch.ones(1, 3, 16, 16),
+        known,
+        torch.zeros(1).long(),
+        torch.ones(1, 16, 16) > 0,
+        torch.zeros_like(known),
+    )
     told = told_by(parent, batch)
     with torch.no_grad():
         answer = parent(image)
@@ -282,7 +289,7 @@ def test_parent_pulls_nowhere_where_it_is_followed(options: FinetuneOptions) -> 
         drawn = torch.tensor([known, known])
         batch = Batch(
             torch.rand(2, 1, SIZE, SIZE), torch.ones(2, 3, 16, 16), drawn, torch.zeros(2).long(),
-            torch.ones(2, 16, 16) > 0,
+            torch.ones(2, 16, 16) > 0, torch.zeros_like(drawn),
         )  # fmt: skip
         outputs = parent(batch.image)
         logits = outputs.logits.detach().requires_grad_()

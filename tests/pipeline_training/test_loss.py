@@ -13,6 +13,11 @@ from pipeline_training.train import weights_of
 from pipeline_training.train_options import TrainOptions
 
 
+def batch_of(image: torch.Tensor, target: torch.Tensor, known: torch.Tensor, told: torch.Tensor) -> Batch:
+    """Return a batch of frontal views of which no structure is whole."""
+    return Batch(image, target, known, torch.zeros(len(image)).long(), told, torch.zeros_like(known))
+
+
 def partly_known() -> tuple[torch.Tensor, Batch]:
     """Return logits and a batch of three samples, of which all, two and none of four structures are known."""
     torch.manual_seed(0)
@@ -20,12 +25,13 @@ def partly_known() -> tuple[torch.Tensor, Batch]:
     told = torch.rand(3, 5, 6) > 0.3
     target = torch.rand(3, 4, 5, 6, dtype=torch.float64)
     logits = 3 * torch.randn(3, 4, 5, 6, dtype=torch.float64)
-    return logits, Batch(torch.zeros(3, 1, 10, 12), target, known, torch.zeros(3).long(), told)
+    whole = torch.tensor([[False, True, False, True], [False] * 4, [True] * 4])
+    return logits, Batch(torch.zeros(3, 1, 10, 12), target, known, torch.zeros(3).long(), told, whole)
 
 
 def test_sums_are_those_of_the_formulas() -> None:
     logits, batch = partly_known()
-    told = batch.told[:, None] * batch.known[:, :, None, None]
+    told = (batch.told[:, None] | batch.whole[:, :, None, None]) * batch.known[:, :, None, None]
     found, truth = torch.sigmoid(logits) * told, batch.target * told
     entropy = torch.nn.functional.binary_cross_entropy_with_logits(logits, batch.target, reduction="none")
     sums = plain_sums(logits, batch)
@@ -73,7 +79,7 @@ def test_unknown_structures_do_not_change_the_loss() -> None:
     losses = [
         loss_of(
             Outputs(each, torch.zeros(2, 2)),
-            Batch(torch.zeros(2, 1, 8, 8), target, known, torch.zeros(2).long(), torch.ones(2, 4, 4) > 0),
+            batch_of(torch.zeros(2, 1, 8, 8), target, known, torch.ones(2, 4, 4) > 0),
         )
         for each in (logits, other)
     ]
@@ -88,7 +94,7 @@ def test_a_sample_weighs_the_same_however_little_is_known_of_it() -> None:
     logits = torch.zeros(2, 9, 8, 8, requires_grad=True)
     target = torch.zeros(2, 9, 8, 8)
     target[:, :, :4] = 1
-    batch = Batch(torch.zeros(2, 1, 16, 16), target, known, torch.zeros(2).long(), torch.ones(2, 8, 8) > 0)
+    batch = batch_of(torch.zeros(2, 1, 16, 16), target, known, torch.ones(2, 8, 8) > 0)
     loss, _ = loss_of(Outputs(logits, torch.zeros(2, 2)), batch)
     (slope,) = torch.autograd.grad(loss, logits)
     first, second = slope.abs().sum(dim=(1, 2, 3))
@@ -100,8 +106,8 @@ def test_emphasised_structures_weigh_more() -> None:
     options = TrainOptions(Path(), Path(), emphasised=("heart",), emphasis=3.0)
     weights = weights_of(options, [NAMES.index("heart"), NAMES.index("aorta")])
     logits = torch.zeros(1, 2, 4, 4, requires_grad=True)
-    told, view = torch.ones(1, 4, 4) > 0, torch.zeros(1).long()
-    batch = Batch(torch.zeros(1, 1, 8, 8), torch.ones(1, 2, 4, 4), torch.ones(1, 2) > 0, view, told)
+    told = torch.ones(1, 4, 4) > 0
+    batch = batch_of(torch.zeros(1, 1, 8, 8), torch.ones(1, 2, 4, 4), torch.ones(1, 2) > 0, told)
     loss, parts = loss_of(Outputs(logits, torch.zeros(1, 2)), batch, weights=weights)
     (slope,) = torch.autograd.grad(loss, logits)
     heart, aorta = slope.abs().sum(dim=(0, 2, 3))
@@ -112,9 +118,7 @@ def test_emphasised_structures_weigh_more() -> None:
 def test_untold_places_do_not_change_the_loss() -> None:
     told = torch.ones(1, 4, 4) > 0
     told[:, 2:] = False
-    batch = Batch(
-        torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 4, 4), torch.tensor([[True]]), torch.zeros(1).long(), told
-    )
+    batch = batch_of(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 4, 4), torch.tensor([[True]]), told)
     plain, other = torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)
     other[:, :, 2:] = 9
     for robust in (False, True):
@@ -138,9 +142,9 @@ def _toy_dice(robust: bool, seed: int) -> float:
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
     for _ in range(120):
         image, _, label = _toy(generator, 8)
-        known, view, told = torch.ones(8, 1) > 0, torch.zeros(8).long(), label[:, 0] >= 0
+        known, told = torch.ones(8, 1) > 0, label[:, 0] >= 0
         outputs = Outputs(network(image), torch.zeros(8, 2))
-        loss, _ = loss_of(outputs, Batch(image, label, known, view, told), robust)
+        loss, _ = loss_of(outputs, batch_of(image, label, known, told), robust)
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         optimiser.step()
@@ -177,9 +181,9 @@ def test_dice_says_nothing_of_what_a_look_does_not_show(robust: bool) -> None:
     target[:, 0, :4] = 1
     logits = torch.zeros(1, 2, 8, 8)
     known, told = torch.ones(1, 2) > 0, torch.ones(1, 8, 8) > 0
-    batch = Batch(torch.zeros(1, 1, 16, 16), target, known, torch.zeros(1).long(), told)
+    batch = batch_of(torch.zeros(1, 1, 16, 16), target, known, told)
     _, parts = loss_of(Outputs(logits, torch.zeros(1, 2)), batch, robust)
-    first = replace(batch, target=target[:, :1], known=known[:, :1])
+    first = replace(batch, target=target[:, :1], known=known[:, :1], whole=batch.whole[:, :1])
     _, alone = loss_of(Outputs(logits[:, :1], torch.zeros(1, 2)), first, robust)
     assert alone["dice"] > 0.2
     assert parts["dice"] == pytest.approx(alone["dice"] / 2)

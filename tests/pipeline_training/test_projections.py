@@ -117,7 +117,7 @@ def test_file_of_an_earlier_version_says_so(anatomy: Anatomy, tmp_path: Path) ->
 def test_folder_of_an_earlier_version_says_so(options: ProjectOptions) -> None:
     options.out.mkdir()
     (options.out / "options.json").write_text(json.dumps({"size": SIZE, "seed": 3, "lateral_share": 0.1}))
-    with pytest.raises(DatasetError, match="made with layout None, not 2"):
+    with pytest.raises(DatasetError, match="made with layout None, not 3"):
         next(build_projections(options))
 
 
@@ -138,6 +138,13 @@ def test_told_is_stored_and_ends_with_the_scan(anatomy: Anatomy, tmp_path: Path)
     assert stored.told[SIZE // 2].all()
     assert not stored.told[0].any()
     assert not stored.told[-1].any()
+    assert not stored.whole.any()
+
+
+def test_whole_structures_are_stored(anatomy: Anatomy, tmp_path: Path) -> None:
+    marked = replace(anatomy, whole=frozenset({"heart", "duodenum"}))  # the second is not in the phantom
+    write_projection(tmp_path / "a.npz", marked, Pose(), project(marked, Pose(), SIZE, step_mm=6.0))
+    assert np.flatnonzero(read_projection(tmp_path / "a.npz").whole).tolist() == [NAMES.index("heart")]
 
 
 def test_channels_sum_to_what_the_projector_saw(anatomy: Anatomy) -> None:

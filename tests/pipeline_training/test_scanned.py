@@ -4,10 +4,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pipeline_training.anatomy import Anatomy
+from pipeline_training.anatomy import Anatomy, Layer
 from pipeline_training.geometry import POSES, Pose
 from pipeline_training.paint import add_room
-from pipeline_training.scanned import EXTENSION_MM, Scanned, extend, told
+from pipeline_training.scanned import EXTENSION_MM, Scanned, extend, ribs_cut_below, told, whole_structures
 from pipeline_training.warp import Field
 
 
@@ -72,3 +72,38 @@ def test_parallel_rays_see_the_scan_at_its_true_height(anatomy: Anatomy) -> None
     assert rows.size == pytest.approx(len(anatomy.hu) * anatomy.spacing_mm, abs=2)
     middle = 450 - (anatomy.centre[0] + 0.5 - len(anatomy.hu) / 2) * anatomy.spacing_mm * -1
     assert rows.mean() + 0.5 == pytest.approx(middle, abs=1.5)
+
+
+def column(anatomy: Anatomy, **slices: tuple[int, int]) -> Anatomy:
+    """Return the anatomy with these structures only, each on slices [first, last) of a column of its own."""
+    organs = Layer.empty(anatomy.hu.shape)
+    for place, (name, (first, last)) in enumerate(slices.items()):
+        mask = np.zeros(anatomy.hu.shape, np.bool_)
+        mask[first:last, 20, 20 + place] = True
+        organs.add(mask, name.replace("_", " "))
+    return replace(anatomy, organs=organs, regions=())
+
+
+def test_whole_is_what_ends_before_the_scan_does(anatomy: Anatomy) -> None:
+    top = len(anatomy.hu)
+    cut = column(
+        anatomy, heart=(2, top - 2), aorta=(1, 20), trachea=(20, top - 1), spine=(0, top), liver=(5, 5)
+    )
+    assert whole_structures(cut) == {"heart"}
+    assert extend(cut)[0].whole == {"heart"}
+    both = column(anatomy, anterior_4th_rib_left=(10, 20), posterior_4th_rib_left=(20, top))
+    assert whole_structures(both) == frozenset(), "where a cut rib turns forward is not known"
+
+
+def test_of_ribs_that_leave_the_scan_below_nothing_is_known(anatomy: Anatomy) -> None:
+    top = len(anatomy.hu)
+    ribs = column(
+        anatomy,
+        anterior_10th_rib_right=(10, 20),
+        posterior_10th_rib_right=(0, 20),
+        anterior_1st_rib_left=(10, 20),
+        posterior_1st_rib_left=(20, top),
+        liver=(0, 20),
+    )
+    assert ribs_cut_below(ribs) == {"anterior 10th rib right", "posterior 10th rib right"}
+    assert extend(ribs)[0].known() == ["anterior 1st rib left", "liver", "posterior 1st rib left"]

@@ -169,13 +169,10 @@ class Look:
 
 
 def draw_look(generator: np.random.Generator) -> Look:
-    """Return a look: turned by some 4 degrees, frames 0.8 to 1.13 as wide, squashed by 7 %, moved up to 9 %.
-
-    A frame much wider than the picture would show it small between wide margins, as no radiograph is shown.
-    """
-    zoom, squash = np.exp(generator.uniform(-0.22, 0.12)), np.exp(generator.normal(0, 0.07))
+    """Return a look: rotated by some 6 degrees, scaled 0.8 to 1.25, squashed by some 7 %, moved up to 9 %."""
+    zoom, squash = np.exp(generator.uniform(-0.22, 0.22)), np.exp(generator.normal(0, 0.07))
     shift = generator.uniform(-0.18, 0.18, 2)
-    rotation = float(generator.normal(0, 4))
+    rotation = float(generator.normal(0, 6))
     scale = (float(zoom * squash), float(zoom / squash))
     return Look(rotation, scale, (float(shift[0]), float(shift[1])))
 

@@ -57,9 +57,6 @@ def trachea(segmentation: Segmentation, spacing: PixelSpacing | None) -> Trachea
     mask, pair = segmentation.masks["trachea"], [segmentation.masks[name] for name in lungs(segmentation)]
     rows = np.asarray(np.arange(mask.top, mask.bottom) + 0.5, np.float64)
     right, left = (outer_edges(mask, side) for side in ("left", "right"))
-    reason = bifurcation_misplaced(segmentation)
-    if reason:
-        return reason
     below = split_top(segmentation)
     kept = ~np.isnan(right) & (rows > min(lung.top for lung in pair)) & (rows < below)
     if not kept.any():
@@ -77,8 +74,8 @@ def _above_bronchi(found: Trachea) -> Trachea:
 
 
 def split_top(segmentation: Segmentation) -> float:
-    """Return the row where the bifurcation begins, or infinity where the model found none."""
-    known = absent(segmentation, "tracheal bifurcation") is None
+    """Return the row where the bifurcation begins, or infinity where none was found between the lungs."""
+    known = not (absent(segmentation, "tracheal bifurcation") or bifurcation_misplaced(segmentation))
     return float(segmentation.masks["tracheal bifurcation"].top) if known else float("inf")
 
 

@@ -95,6 +95,8 @@ def lungs_implausible(segmentation: Segmentation) -> str | None:
         if reason:
             return reason
     lost = next((name for name in names if name not in found), None)
+    if not found:
+        return absent(segmentation, names[0])
     if lost:
         return f"side and size of the other lung cannot be checked: {absent(segmentation, lost)}"
     reason = sides_swapped(segmentation, *names) or _unlike(*_pair(segmentation))

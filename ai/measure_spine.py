@@ -15,7 +15,7 @@ from ai.radiograph import Radiograph
 from ai.segmentation import Segmentation
 
 VERTEBRAE = tuple(item.name for item in LABELS if item.name.startswith(("vertebrae T", "vertebrae L")))
-"""T1 to L5, from above: those that the curve was compared with readers on."""
+"""T1 to L5, from above: those on which the curve was compared with readers; the neck bends by itself."""
 
 CURVE_DEGREE = (3, 7)
 """The curve through n centres has the degree n * 3 // 7: five for T1 to T12, seven for T1 to L5. Measured on
@@ -61,7 +61,7 @@ class Centres:
 def spine_centre_distance(radiograph: Radiograph, segmentation: Segmentation) -> Measurement | NotComputed:
     """Return how far the vertebrae lie from the straight line that fits them best, on average.
 
-    Definition: the mean distance of the centres of the vertebrae from their regression line (column on row).
+    Definition: the mean distance of the centres of T1 to L5 from their regression line (column on row).
     Unit: mm.
     Source: the spine-center distance of CXAS (Seibold et al., arXiv 2306.03934), there in pixels of a
     squashed image.
@@ -90,8 +90,8 @@ def spine_centre_distance(radiograph: Radiograph, segmentation: Segmentation) ->
 def spine_angle(radiograph: Radiograph, segmentation: Segmentation) -> Measurement | NotComputed:
     """Return the largest angle between tangents of the spine: Cobb-like, from centres, not endplates.
 
-    Definition: a polynomial (column on row, degree as in CURVE_DEGREE) is fitted to the centres of the
-    vertebrae; the value is the difference of its largest and smallest inclination at the centres.
+    Definition: a polynomial (column on row, degree as in CURVE_DEGREE) is fitted to the centres of T1 to
+    L5; the value is the difference of its largest and smallest inclination at the centres.
     Unit: degrees.
     Source: after Cobb JR, Outline for the study of scoliosis, AAOS Instr Course Lect 5:261 (1948), with
     perpendiculars of the curve in the place of endplates.

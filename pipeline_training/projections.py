@@ -183,7 +183,7 @@ class StoredProjection:
         known: bool (labels,): whether the case tells of the structure at all, be it there or absent.
         patient: The unit that data are split by.
         told: bool (size, size): where `known` holds; elsewhere the ray leaves what was scanned, and nothing
-            is known of any structure that the masks do not show.
+            is known of any structure that the masks do not show and that is not whole.
         whole: bool (labels,): structures of which nothing lies beyond the scan; these are known everywhere.
     """
 

@@ -25,7 +25,7 @@ def screen(checkpoint: Path, projections: Path, size: int = 320, looks: int = 80
     """Return the mean Dice of every structure of a checkpoint over `looks` frontal looks, worst first.
 
     Where a look does not tell what is true, nothing is counted; for a structure a look counts when its truth
-    covers LEAST_CELLS. What no look shows has None, and comes first.
+    covers LEAST_CELLS. What no look shows on so many has None, and comes first.
 
     Raises:
         pipeline_training.errors.ExportError: If the checkpoint cannot be read.

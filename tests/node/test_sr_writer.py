@@ -1,6 +1,7 @@
 """The report as a reader of its bytes sees it; what the whole way shows is in test_pipeline.py."""
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import replace
 from io import BytesIO
 
@@ -259,3 +260,14 @@ def test_report_holds_the_digits_that_picture_and_terminal_show(written: Written
     for measured in written.measurements.computed:
         assert again[measured.name].value == measured.rounded
         assert again[measured.name].text == measured.text
+
+
+def test_remarks_of_earlier_reports_are_read_under_their_code(written: Written) -> None:
+    earlier = deepcopy(written.report)
+    notes = _named(earlier, codes.MEASUREMENT_NOTE)
+    assert notes
+    for item in notes:
+        item.ConceptNameCodeSequence[0].CodeValue = codes.LIMITATION.value
+    remarks = [each.remarks for each in read_measurements(written.report).computed]
+    assert any(remarks)
+    assert [each.remarks for each in read_measurements(earlier).computed] == remarks

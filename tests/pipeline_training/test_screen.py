@@ -1,12 +1,16 @@
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
 from pipeline_training.anatomy import Anatomy
 from pipeline_training.cli import main
+from pipeline_training.dataset import read_sources
 from pipeline_training.network import AnatomyNet
-from pipeline_training.projections import write_projection
+from pipeline_training.projections import NAMES, write_projection
 from pipeline_training.projector import Pose, project
 from pipeline_training.screen import screen
 
@@ -69,3 +73,23 @@ def test_command_says_what_to_withhold(
     told = capsys.readouterr().out
     assert f"withheld = {withheld}" in told
     assert "not shown" in told
+
+
+def test_only_what_is_told_is_counted(
+    anatomy: Anatomy, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that says lung everywhere errs least where nothing but lung is told."""
+    write_projection(tmp_path / "0.npz", anatomy, Pose(), project(anatomy, Pose(), 320, step_mm=30.0))
+    (source,) = read_sources(tmp_path, ())
+    lung = NAMES.index("right lung")
+    inside = source.coverage[source.known.tolist().index(lung)] == 4
+
+    def dice(told: npt.NDArray[np.bool_], *whole: int) -> float | None:
+        changed = replace(source, told=told, whole=frozenset(whole))
+        monkeypatch.setattr("pipeline_training.screen.read_sources", lambda *_: [changed])
+        return screen(checkpoint, tmp_path, size=64, looks=2)["right lung"]
+
+    nowhere, everywhere = np.zeros_like(inside), np.ones_like(inside)
+    assert dice(nowhere) is None
+    assert dice(inside) == pytest.approx(0.9, abs=0.1)
+    assert dice(nowhere, lung) == dice(everywhere) == pytest.approx(0.3, abs=0.15)

@@ -237,8 +237,8 @@ def make_sample(
     image[inside] = normalise(image[inside])
     row_of = {int(name): row for row, name in enumerate(source.known)}
     rows = [row_of.get(index, -1) for index in labels]
-    known = torch.tensor([row >= 0 for row in rows])
-    whole = known & torch.tensor([index in source.whole for index in labels])
+    known = torch.tensor([row >= 0 for row in rows], dtype=torch.bool)
+    whole = known & torch.tensor([index in source.whole for index in labels], dtype=torch.bool)
     coverage = source.coverage[[row for row in rows if row >= 0]]
     target = torch.zeros(len(labels), size // OUTPUT_STRIDE, size // OUTPUT_STRIDE)
     if len(coverage):

@@ -47,6 +47,11 @@ SHOWN: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 """Of sets that we know: views, and who is shown."""
 
+TABLE_HEAD = (
+    "| set | structure | n | refused | Dice | IoU | HD95, pixels | others |",
+    "|---|---|---|---|---|---|---|---|",
+)
+
 RATIO_ANCHOR = "Published: mean absolute error .018 to .021, limits of agreement about -.026 to +.026."
 
 
@@ -73,13 +78,12 @@ def _lines(evaluation: Evaluation, trained_on: tuple[str, ...]) -> Iterator[str]
         "readers draw different things."
     )
     yield ""
-    yield "| set | structure | n | refused | Dice | IoU | HD95, pixels | others |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield from TABLE_HEAD
     for found in evaluation.sets:
         for structure in found.structures:
-            yield _row(found, structure, _name(found.name, trained_on))
+            yield score_row(found, structure, _name(found.name, trained_on))
     for found in evaluation.sets:
-        yield from _ratio(found, _name(found.name, trained_on))
+        yield from ratio_lines(found, _name(found.name, trained_on))
     yield from spine_lines([(_name(name, trained_on), result) for name, result in evaluation.spines])
     yield from _shown([found.name for found in evaluation.sets])
     yield from ("", "## Remarks", "")
@@ -100,7 +104,8 @@ def _name(name: str, trained_on: tuple[str, ...]) -> str:
     return f"{name} (trained on)" if name in trained_on else name
 
 
-def _row(found: SetResult, structure: StructureResult, name: str) -> str:
+def score_row(found: SetResult, structure: StructureResult, name: str) -> str:
+    """Return the line of a structure under `TABLE_HEAD`; `name` is what the set is called there."""
     anchor = ANCHORS.get((found.name, structure.structure), "")
     scores = structure.with_refusals
     if scores is None:
@@ -113,7 +118,8 @@ def _row(found: SetResult, structure: StructureResult, name: str) -> str:
     return f"| {name} | {structure.structure} | {scores.n} | {refused} | {figures} | {anchor} |"
 
 
-def _ratio(found: SetResult, name: str) -> Iterator[str]:
+def ratio_lines(found: SetResult, name: str) -> Iterator[str]:
+    """Yield what is said of the cardiothoracic ratio on a set; nothing where none was computed."""
     ratio = found.cardiothoracic_ratio
     if ratio is None or ratio.agreement is None:
         return

@@ -18,6 +18,7 @@ from ai.errors import AiError
 from pipeline_training.commands.accuracy import accuracy
 from pipeline_training.commands.build import build
 from pipeline_training.commands.compare import calibrate, compare
+from pipeline_training.commands.cross_validation import cross_validate, fold
 from pipeline_training.commands.finetune import finetune
 from pipeline_training.commands.judge import add_judge, evaluate_judge, project_beside, train_judge
 from pipeline_training.commands.label import label
@@ -58,6 +59,8 @@ COMMANDS = (
         screen,
         compare,
         calibrate,
+        fold,
+        cross_validate,
         finetune,
         repeatability,
     ),

@@ -159,7 +159,7 @@ def _evaluate_set(
             _structure_result(s, unsupported, scores[s.folder], empty[s.folder], options)
             for s in found.structures
         ),
-        cardiothoracic_ratio=_ratio_result(ratios, options),
+        cardiothoracic_ratio=ratio_result(ratios, options),
         patients=_patients(found),
         spine=spine_result(found, spines, options.resamples, options.seed),
     )
@@ -216,14 +216,15 @@ def _structure_result(
         note=f"{structure.note}; not cut by what the model does not support: {', '.join(uncut)}"
         if uncut
         else structure.note,
-        answered=_summary([score for score in counted if not score.refused], options),
-        with_refusals=_summary(counted, options),
+        answered=summary([score for score in counted if not score.refused], options),
+        with_refusals=summary(counted, options),
         images=counted,
         empty=tuple(empty) if known else (),
     )
 
 
-def _summary(scores: Sequence[Score], options: EvaluateOptions) -> Summary | None:
+def summary(scores: Sequence[Score], options: EvaluateOptions) -> Summary | None:
+    """Return the means over images with their intervals; None of no image."""
     if not scores:
         return None
 
@@ -270,7 +271,8 @@ def _drawn(found: RadiographSet, image: Path, radiograph: Radiograph) -> Segment
     return Segmentation(shape, masks, READERS)
 
 
-def _ratio_result(scores: Sequence[RatioScore], options: EvaluateOptions) -> RatioResult | None:
+def ratio_result(scores: Sequence[RatioScore], options: EvaluateOptions) -> RatioResult | None:
+    """Return how ratios agree with the readers'; None of no image."""
     if not scores:
         return None
     pairs = [(score.truth, score.found) for score in scores if score.found is not None]

@@ -131,11 +131,11 @@ def stand_in_mask(labels: tuple[str, ...]) -> npt.NDArray[np.bool_]:
 
 
 @pytest.fixture
-def tiny_bundle(tmp_path: Path) -> Callable[[], Path]:
+def tiny_bundle(tmp_path: Path) -> Callable[..., Path]:
     """Writes a bundle whose network finds two square lungs and a square heart in every picture."""
 
-    def make() -> Path:
-        squares = {"heart": (36, 30), "visible lung right": (24, 12), "visible lung left": (24, 40)}
+    def make(folder: str = "bundle", heart: tuple[int, int] = (36, 30)) -> Path:
+        squares = {"heart": heart, "visible lung right": (24, 12), "visible lung left": (24, 40)}
         logits = np.full((3, INPUT_SIZE, INPUT_SIZE), -8, np.float32)
         for field, (top, left) in zip(logits, squares.values(), strict=True):
             field[top : top + 14, left : left + 12] = 8
@@ -149,8 +149,8 @@ def tiny_bundle(tmp_path: Path) -> Callable[[], Path]:
             thresholds=dict.fromkeys(squares, 0.5),
             sha256=bundle_digest(weights),
         )
-        Bundle(manifest, weights).save(tmp_path / "bundle")
-        return tmp_path / "bundle"
+        Bundle(manifest, weights).save(tmp_path / folder)
+        return tmp_path / folder
 
     return make
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_training.errors import VolumeError
+from pipeline_training.labelling.long_bones import LONG_BONES, misshapen, shape_of
 from pipeline_training.labelling.plausible import LUNGS_ML, MAY_BE_ABSENT, Range, plausible_ml
 from pipeline_training.labelling.prior_vertebrae import LEVELS
 from pipeline_training.volumes import LUNGS, MAX_LABEL, LabelMap, check_orientation
@@ -88,7 +89,8 @@ def judge(
     dropped: dict[str, str] = {}
     for found in (
         _missing(volume), _too_few_ribs(volume), _gaps(volume), _out_of_range(volume),
-        _disputed(volume, agreement or {}), _unsure(volume, confidence), _no_bone(volume, skeleton),
+        _misshapen(volume), _disputed(volume, agreement or {}), _unsure(volume, confidence),
+        _no_bone(volume, skeleton),
     ):  # fmt: skip
         for name, reason in found:
             dropped.setdefault(name, reason)
@@ -149,6 +151,14 @@ def _outside(ml: float, allowed: Range, cut: bool) -> str:
     if low <= ml <= allowed.high:
         return ""
     return f"volume out of range: {ml:.1f} ml, plausible are {low:g} to {allowed.high:g} ml"
+
+
+def _misshapen(volume: LabelMap) -> Findings:
+    cut = cut_structures(volume)
+    for name in sorted(name for name in set(volume.names.values()) if name.startswith(LONG_BONES)):
+        mask = volume.mask(name)
+        if mask.any() and (reason := misshapen(shape_of(mask, volume.spacing_mm), name in cut)):
+            yield name, reason
 
 
 def _disputed(volume: LabelMap, agreement: Mapping[str, float]) -> Findings:

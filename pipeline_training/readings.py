@@ -3,6 +3,11 @@
 Without the cut, a mask would be judged by what another convention leaves out. The cuts were stated after
 networks had been evaluated without them, so that the Dice without the cut is told beside. Masks that are cut,
 or only noted, are never learned from.
+
+Until version 0.5.0 whole lungs were compared without all that lies over the spine, with its processes: lung
+that every reader draws. With half of its width the network of 0.5.0 has a Dice of .934 where it had .898
+(v7-portable), of .948 and .936 where it had .895 and .889 (generalblockchain). The half was taken from text
+books and tried once; the width of the processes had been seen on pictures of v7-portable.
 """
 
 from collections.abc import Mapping
@@ -23,26 +28,29 @@ class Reading:
     Attributes:
         note: In words, for the table.
         without: Labels whose pixels are taken off our mask before it is compared.
+        between: Labels of the spine: its middle, where the vertebrae's bodies lie, is taken off as well.
         inside: Labels in whose common convex hull alone our mask is compared; empty compares everywhere.
     """
 
     note: str
     without: tuple[str, ...] = ()
+    between: tuple[str, ...] = ()
     inside: tuple[str, ...] = ()
 
     @property
     def cutters(self) -> tuple[str, ...]:
         """Labels that our mask is cut by; none where it is compared as it is."""
-        return self.without + self.inside
+        return self.without + self.between + self.inside
 
 
 AS_LABELLED = Reading("")
 """They drew what our label means."""
 
 _WHOLE_LUNG = Reading(
-    "readers end the lung at the dome of the diaphragm and beside the spine: compared is our whole lung "
-    "without what lies over diaphragm and spine",
-    without=("diaphragm", "spine"),
+    "readers end the lung at the dome of the diaphragm and beside the bodies of the vertebrae: compared is "
+    "our whole lung without what lies over the diaphragm and over the middle half of the spine",
+    without=("diaphragm",),
+    between=("spine",),
 )
 _CLAVICLE = Reading(
     "drawn only where it crosses the lungs and the rib cage: compared inside the convex hull of both lungs",

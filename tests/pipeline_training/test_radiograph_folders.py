@@ -75,7 +75,7 @@ def test_every_note_belongs_to_a_known_protocol() -> None:
 
 
 def test_every_label_of_the_known_readings_is_in_the_label_table() -> None:
-    named = {name for reading in READINGS.values() for name in (*reading.without, *reading.inside)}
+    named = {name for reading in READINGS.values() for name in reading.cutters}
     assert {label(name).name for name in named} == named
 
 

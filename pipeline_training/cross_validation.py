@@ -91,14 +91,16 @@ def cross_validation_page(evaluations: Sequence[Evaluation], recipe: str) -> str
     Raises:
         EvaluationError: As `pooled` raises it.
     """
-    return "\n".join(_lines(pooled(evaluations), [each.model for each in evaluations], recipe)) + "\n"
+    return "\n".join(_lines(pooled(evaluations), evaluations, recipe)) + "\n"
 
 
-def _lines(found: SetResult, models: Sequence[ModelIdentity], recipe: str) -> Iterator[str]:
+def _lines(found: SetResult, evaluations: Sequence[Evaluation], recipe: str) -> Iterator[str]:
+    models: Sequence[ModelIdentity] = [each.model for each in evaluations]
+    named = all(part.patients for each in evaluations for part in each.sets)
     yield from (f"# Cross-validation on {found.name}", "")
     yield (
-        f"{found.images} images in {len(models)} folds: every image was answered by a network that had not "
-        "learned from its patient."
+        f"{found.images} images in {len(models)} folds: each was answered by a network that had not learned "
+        + ("from its patient." if named else "from it. Nothing says which images are of one patient.")
     )
     yield from (recipe, "") if recipe else ("",)
     yield from TABLE_HEAD

@@ -59,10 +59,23 @@ def test_page_tells_set_scores_and_networks(folds: Path, tiny_bundle: Callable[.
     found = asked(folds, tiny_bundle("near"), tiny_bundle("far", FAR))
     page = cross_validation_page(found, "Both were drawn by hand.")
     assert page.startswith("# Cross-validation on wingspan\n\n5 images in 2 folds: ")
+    assert "had not learned from it. Nothing says which images are of one patient.\n" in page
     assert "\nBoth were drawn by hand.\n\n| set |" in page
     assert "| wingspan | heart | 5 | 0 | " in page
     assert all(
         f"| {n} | squares 1 | `{each.model.sha256}` |" in page for n, each in enumerate(found, start=1)
+    )
+
+
+def test_page_tells_that_patients_were_kept_apart_where_they_are_named(
+    make_reader_set: Callable[..., Path], tiny_bundle: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = make_reader_set("jsrt", 4)
+    (folder / "patients.csv").write_text("file,patient\n0.png,a\n1.png,a\n2.png,b\n3.png,b\n")
+    write_folds(folder, 2, tmp_path / "apart")
+    page = cross_validation_page(asked(tmp_path / "apart", tiny_bundle("near"), tiny_bundle("far", FAR)), "")
+    assert (
+        "4 images in 2 folds: each was answered by a network that had not learned from its patient.\n" in page
     )
 
 

@@ -219,7 +219,7 @@ def test_bfloat16_learns_about_the_same(options: TrainOptions) -> None:
     assert half[0]["dice"] != whole[0]["dice"]
 
 
-@pytest.mark.parametrize("name", ["run", "second", "third", "fourth", "fifth", "gpu"])
+@pytest.mark.parametrize("name", ["run", "second", "third", "fourth", "fifth", "folds", "gpu"])
 def test_shipped_run_files_make_two_steps(name: str, options: TrainOptions) -> None:
     """On a CPU, of small pictures: everything else as the file says, precision and widths too."""
     stated = read_run(DEFAULT_RUNS / f"{name}.toml", TrainOptions)

@@ -87,6 +87,16 @@ TRAINING_PAGES = (
         then="jq -e . comparison.json calibration.json repeatability.json",
     ),
     Walk(
+        "training.md",
+        "paxnode-train fold",
+        replaced=(
+            ("--radiographs SET", "--radiographs wingspan"),
+            ("taught/SET", "taught/wingspan"),
+            ("--id fold-$fold", "--id fold-$fold --input-size 64"),
+        ),
+        then="grep -q '^# Cross-validation on wingspan' cross_validation.md",
+    ),
+    Walk(
         "howto_retrain.md",
         "pip install",
         not_here="pip's part is `make service`; this is `make test`'s own install",

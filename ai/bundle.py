@@ -2,6 +2,7 @@
 
 import hashlib
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,10 +93,17 @@ class Bundle:
         parts = {MODEL_FILE: self.onnx_bytes, MANIFEST_FILE: self.manifest.to_json().encode()}
         if self.judge_bytes is not None:
             parts[JUDGE_FILE] = self.judge_bytes
-        for name, content in parts.items():
-            (folder / f"{name}.new").write_bytes(content)
-        for name in parts:
-            (folder / f"{name}.new").replace(folder / name)
+        try:
+            for name, content in parts.items():
+                (folder / f"{name}.new").write_bytes(content)
+            for name in parts:
+                (folder / f"{name}.new").replace(folder / name)
+        finally:
+            for name in parts:
+                with suppress(
+                    OSError
+                ):  # what could not be written must be told, not what could not be removed
+                    (folder / f"{name}.new").unlink()
         if self.judge_bytes is None:
             (folder / JUDGE_FILE).unlink(missing_ok=True)
 

@@ -39,6 +39,18 @@ class Batch:
     told: torch.Tensor
     whole: torch.Tensor
 
+    @classmethod
+    def of(cls, samples: Sequence[Sample]) -> "Batch":
+        """Return samples of one size, one or more, in their order."""
+        return cls(
+            torch.stack([s.image for s in samples]),
+            torch.stack([s.target.half() for s in samples]),
+            torch.stack([s.known for s in samples]),
+            torch.tensor([s.view for s in samples]),
+            torch.stack([s.told for s in samples]),
+            torch.stack([s.whole for s in samples]),
+        )
+
     def to(self, device: str) -> "Batch":
         """Return the batch on another device."""
         return Batch(*(tensor.to(device, non_blocking=True) for tensor in self.tensors()))
@@ -121,14 +133,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         """Return this rank's share of the batch of a step; the same step gives the same batch."""
         samples = [self._sample(step, k) for k in self._share]
-        return Batch(
-            torch.stack([s.image for s in samples]),
-            torch.stack([s.target.half() for s in samples]),
-            torch.stack([s.known for s in samples]),
-            torch.tensor([s.view for s in samples]),
-            torch.stack([s.told for s in samples]),
-            torch.stack([s.whole for s in samples]),
-        )
+        return Batch.of(samples)
 
     def _sample(self, step: int, k: int) -> Sample:
         generator = np.random.default_rng([self._drawing.seed, step, k])

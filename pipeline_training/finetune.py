@@ -244,14 +244,7 @@ def _batches(
             generator = np.random.default_rng([options.seed, step, k])
             source = sources[int(generator.integers(len(sources)))]
             samples.append(make_sample(source, labels, size, generator))
-        yield Batch(
-            torch.stack([s.image for s in samples]),
-            torch.stack([s.target for s in samples]),
-            torch.stack([s.known for s in samples]),
-            torch.tensor([s.view for s in samples]),
-            torch.stack([s.told for s in samples]),
-            torch.stack([s.whole for s in samples]),
-        )
+        yield Batch.of(samples)
         step += 1
 
 

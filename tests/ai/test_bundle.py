@@ -140,6 +140,11 @@ def test_a_bundle_that_cannot_be_written_leaves_the_one_that_is_there(
         make_bundle({"heart": np.ones((64, 64), np.float32)}).save(folder)
     after = Bundle.load(folder)
     assert (after.manifest, after.onnx_bytes) == (before.manifest, before.onnx_bytes)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "manifest.json",
+        "manifest.json.new",
+        "model.onnx",
+    ]
 
 
 def test_what_is_neither_folder_nor_file_is_not_read(tmp_path: Path) -> None:

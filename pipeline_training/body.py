@@ -10,6 +10,7 @@ import numpy as np
 from pipeline_training.anatomy import Anatomy
 from pipeline_training.arms import Arm, cut_sides, draw_arms, lower_arms
 from pipeline_training.breasts import Breasts, add_breasts, draw_breasts
+from pipeline_training.clavicles import turn_clavicles
 from pipeline_training.deform import Deformation, draw_deformation
 from pipeline_training.devices import Device
 from pipeline_training.fittings import draw_fittings, fit
@@ -99,6 +100,8 @@ def make_body(anatomy: Anatomy, scanned: Scanned, difference: Difference) -> tup
     """
     motions = unfolded_motions(anatomy, difference)
     moved, ends = warp(anatomy, motions), scanned.moved(anatomy.hu.shape, motions, anatomy.spacing_mm)
+    right, left = (shoulder.tilt_deg for shoulder in difference.shoulders)
+    moved = turn_clavicles(moved, (right, left), ends)
     if difference.breasts is not None:
         moved = add_breasts(moved, difference.breasts)
     if difference.arms is not None:

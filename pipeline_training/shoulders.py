@@ -1,6 +1,7 @@
-"""Shoulders: in a CT the arms are up, in a radiograph down or rolled forward; scapulae turn, clavicles tilt.
+"""Shoulders: in a CT the arms are up, in a radiograph down or rolled forward; scapulae turn, clavicles sink.
 
-A smooth motion around each bone, for HU and labels alike; what lies near (skin, ribs) follows in part.
+A smooth motion around each bone, for HU and labels alike; what lies near (skin, ribs) follows in part. By how
+much a clavicle tilts is drawn here, too, and done by `clavicles`.
 """
 
 import math
@@ -100,7 +101,7 @@ def _slope(clavicle: npt.NDArray[np.bool_], outwards: float) -> float:
 
 
 def move_shoulders(anatomy: Anatomy, shoulders: tuple[Shoulder, Shoulder]) -> Field:
-    """Return the motion of both shoulders; bones that the anatomy does not know stay."""
+    """Return the motion of both shoulders, clavicles not tilted; unknown bones stay."""
     stride = coarse_stride(anatomy.spacing_mm)
     shape = [math.ceil(n / stride) for n in anatomy.hu.shape]
     field, clavicles = np.zeros((2, 3, *shape), np.float32)
@@ -114,10 +115,8 @@ def move_shoulders(anatomy: Anatomy, shoulders: tuple[Shoulder, Shoulder]) -> Fi
             field += _turned(near, scapula.shape, pivot, turn, (0.0, shift))
         clavicle = anatomy.organs.mask(f"clavicle {side}")
         if clavicle.any():
-            pivot = _inner_end(clavicle, outwards)
-            sunk = (-shoulder.sink_mm / anatomy.spacing_mm, 0.0)
             near = _nearness(clavicle, anatomy.spacing_mm)
-            clavicles += _turned(near, clavicle.shape, pivot, outwards * shoulder.tilt_deg, sunk)
+            clavicles[2] += near * (shoulder.sink_mm / anatomy.spacing_mm)
             nearness += near
     return Field(field + clavicles / np.maximum(nearness, 1))  # between both, their mean and not their sum
 
@@ -128,13 +127,6 @@ def _pivot(scapula: npt.NDArray[np.bool_]) -> Point:
     cut = int(slices[0] + (slices[-1] - slices[0]) * 2 / 3)
     z, y, x = ndimage.center_of_mass(scapula[cut:])
     return float(z) + cut, float(y), float(x)
-
-
-def _inner_end(clavicle: npt.NDArray[np.bool_], outwards: float) -> Point:
-    """Return the point of the clavicle that is nearest to the sternum."""
-    places = np.argwhere(clavicle)
-    z, y, x = places[np.argmin(outwards * places[:, 2])]
-    return float(z), float(y), float(x)
 
 
 def _turned(

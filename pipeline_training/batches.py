@@ -26,8 +26,8 @@ QUEUED = 4
 class Batch:
     """Samples stacked.
 
-    image (n, 1, s, s), target (n, labels, s/2, s/2), known (n, labels), view (n,), told (n, s/2, s/2),
-    whole (n, labels).
+    image (n, 1, s, s), target (n, labels, s/2, s/2), known (n, labels), view (n,),
+    told (n, PLANES, s/2, s/2), place (n, labels).
 
     Targets are of half precision: they are most of what goes from process to process.
     """
@@ -37,7 +37,7 @@ class Batch:
     known: torch.Tensor
     view: torch.Tensor
     told: torch.Tensor
-    whole: torch.Tensor
+    place: torch.Tensor
 
     @classmethod
     def of(cls, samples: Sequence[Sample]) -> "Batch":
@@ -48,7 +48,7 @@ class Batch:
             torch.stack([s.known for s in samples]),
             torch.tensor([s.view for s in samples]),
             torch.stack([s.told for s in samples]),
-            torch.stack([s.whole for s in samples]),
+            torch.stack([s.place for s in samples]),
         )
 
     def to(self, device: str) -> "Batch":
@@ -57,7 +57,7 @@ class Batch:
 
     def tensors(self) -> tuple[torch.Tensor, ...]:
         """Return its parts in order."""
-        return self.image, self.target, self.known, self.view, self.told, self.whole
+        return self.image, self.target, self.known, self.view, self.told, self.place
 
 
 class Fresh(Protocol):
@@ -181,7 +181,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
                 labels = self._drawn_structures(sources[k - first], generator)
                 sample = make_sample(sources[k - first], labels, self.size, generator)
                 view = torch.tensor(sample.view)
-                parts = sample.image, sample.target, sample.known, view, sample.told, sample.whole
+                parts = sample.image, sample.target, sample.known, view, sample.told, sample.place
                 for stacked, part in zip(batch.tensors(), parts, strict=True):
                     stacked[row] = part
 

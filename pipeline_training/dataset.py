@@ -16,6 +16,7 @@ from pipeline_training.network import OUTPUT_STRIDE
 from pipeline_training.projections import NAMES, StoredProjection, projection_files, read_projection
 from pipeline_training.radiograph_folders import RadiographSet, Structure, read_radiograph
 from pipeline_training.style import in_style
+from pipeline_training.told import PLANES
 
 FRONTAL, LATERAL = 0, 1
 GRID = 160
@@ -47,8 +48,8 @@ class Source:
         coverage: uint8 (known structures, 160, 160): quarters of a grid cell, 0..4.
         known: Indices into NAMES of the structures in `coverage`; of the others nothing is known.
         view: FRONTAL or LATERAL.
-        told: bool (160, 160): where anything is known; of a real radiograph everywhere.
-        whole: Indices into NAMES of structures that are known everywhere, whatever `told` says.
+        told: bool (PLANES, 160, 160): where structures are known; of a real radiograph everywhere.
+        place: uint8 (len(NAMES),): which of these planes holds for each structure.
         film: bool (320, 320): where the picture is, not what a radiograph that is not square is padded with.
     """
 
@@ -57,9 +58,9 @@ class Source:
     coverage: npt.NDArray[np.uint8]
     known: npt.NDArray[np.intp]
     view: int
-    told: npt.NDArray[np.bool_] = field(default_factory=lambda: np.ones((GRID, GRID), np.bool_))
+    told: npt.NDArray[np.bool_] = field(default_factory=lambda: np.ones((PLANES, GRID, GRID), np.bool_))
     film: npt.NDArray[np.bool_] = field(default_factory=lambda: np.ones((GRID * 2, GRID * 2), np.bool_))
-    whole: frozenset[int] = frozenset()
+    place: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros(len(NAMES), np.uint8))
 
     @property
     def is_real(self) -> bool:
@@ -88,10 +89,9 @@ def from_projection(stored: StoredProjection) -> Source:
     view = LATERAL if stored.lateral else FRONTAL
     if stored.lateral:  # how a reader draws the visible lung is defined for frontal views
         known = np.array([i for i in known if not NAMES[i].startswith("visible lung")])
-    told = quarters(stored.told[None])[0] == 4  # a cell of which a part is unknown teaches nothing
+    told = quarters(stored.told) == 4  # a cell of which a part is unknown teaches nothing
     coverage = quarters(stored.masks()[known])
-    whole = frozenset(np.flatnonzero(stored.whole).tolist())
-    return Source(stored.patient, stored.tissues, coverage, known, view, told, whole=whole)
+    return Source(stored.patient, stored.tissues, coverage, known, view, told, place=stored.place)
 
 
 def from_radiograph(images: RadiographSet, path: Path) -> Source | None:
@@ -186,9 +186,9 @@ class Sample:
         target: float32 (labels, size / 2, size / 2), share of each cell that belongs to the structure.
         known: bool (labels,); the targets of the others mean nothing.
         view: FRONTAL or LATERAL.
-        told: bool (size / 2, size / 2); targets elsewhere mean nothing, except what lies beyond the picture,
-            and those of structures that are whole.
-        whole: bool (labels,): known structures whose targets hold everywhere.
+        told: bool (PLANES, size / 2, size / 2); targets elsewhere mean nothing. What lies beyond the picture
+            is told.
+        place: int64 (labels,): which of these planes holds for each structure.
         film: bool (size, size): where the image holds picture, not padding.
     """
 
@@ -197,13 +197,13 @@ class Sample:
     known: torch.Tensor
     view: int
     told: torch.Tensor
-    whole: torch.Tensor
+    place: torch.Tensor
     film: torch.Tensor
 
     @property
     def truths(self) -> torch.Tensor:
         """Bool (labels, size / 2, size / 2): where the target of each structure holds, if it is known."""
-        return self.told | self.whole[:, None, None]
+        return self.told[self.place]
 
 
 def make_sample(
@@ -238,15 +238,14 @@ def make_sample(
     row_of = {int(name): row for row, name in enumerate(source.known)}
     rows = [row_of.get(index, -1) for index in labels]
     known = torch.tensor([row >= 0 for row in rows], dtype=torch.bool)
-    whole = known & torch.tensor([index in source.whole for index in labels], dtype=torch.bool)
+    place = torch.from_numpy(source.place[list(labels)].astype(np.int64))
     coverage = source.coverage[[row for row in rows if row >= 0]]
     target = torch.zeros(len(labels), size // OUTPUT_STRIDE, size // OUTPUT_STRIDE)
     if len(coverage):
         target[known] = _resampled(coverage, cells) / 4
-    untold = ~source.told[None]  # beyond the picture there is nothing: that is told
-    told = _resampled(untold, cells)[0] < TOLD_SHARE
+    told = _resampled(~source.told, cells) < TOLD_SHARE  # beyond the picture there is nothing: that is told
     film = torch.from_numpy(inside)
-    return Sample(torch.from_numpy(image)[None], target, known, source.view, told, whole, film)
+    return Sample(torch.from_numpy(image)[None], target, known, source.view, told, place, film)
 
 
 def _planes(source: Source, generator: np.random.Generator) -> npt.NDArray[np.float32]:

@@ -45,8 +45,8 @@ def loss_of(
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """Return the loss of a whole batch, of which this rank may hold a share, and its parts.
 
-    Of each sample: the weighted mean over its known structures of cross-entropy plus soft Dice, at told
-    places, or everywhere of what is whole; Dice counts as 0 where a look does not show the structure. Of the
+    Of each sample: the weighted mean over its known structures of cross-entropy plus soft Dice, where each is
+    told; Dice counts as 0 where a look does not show the structure. Of the
     batch: the mean over samples, plus the view's cross-entropy. So a radiograph of which three structures are
     known weighs what a projection of which all are known does; were structures averaged over the whole batch,
     real masks would be a fiftieth of the loss. Every rank gets the same loss.
@@ -64,8 +64,8 @@ def loss_of(
         weights: float (labels,), above 0, of the structures; None weighs them alike.
     """
     entropy, above, below, truth = (robust_sums if robust else plain_sums)(outputs.logits, batch)
-    told = batch.told.sum(dim=(1, 2))[:, None].expand_as(batch.whole)
-    entropy = entropy / told.where(~batch.whole, batch.told[0].numel()).clamp_min(1)
+    told = batch.told.sum(dim=CELLS).gather(1, batch.place)
+    entropy = entropy / told.clamp_min(1)
     dice = above / (below + DICE_SMOOTHING) * (truth >= LEAST_SHOWN)
     share = batch.known.float() if weights is None else batch.known * weights
     share = share / share.sum(dim=1, keepdim=True).clamp_min(LEAST_PROBABILITY)
@@ -79,7 +79,7 @@ def loss_of(
 
 
 class Sums(NamedTuple):
-    """What is summed over the told cells (of what is whole: all) of known structures: (n, labels), else 0.
+    """What is summed over the cells where known structures are told: (n, labels), else 0.
 
     Attributes:
         entropy: Cross-entropy.
@@ -102,7 +102,7 @@ def plain_sums(logits: torch.Tensor, batch: Batch) -> Sums:
     """
     apply: Any = _PlainSums.apply  # it has no type hints
     told = batch.told.to(torch.promote_types(logits.dtype, torch.float32))
-    entropy, overlap, total, truth = apply(logits, batch.target, told, batch.known, batch.whole)
+    entropy, overlap, total, truth = apply(logits, batch.target, told, batch.known, batch.place)
     return Sums(entropy, total - 2 * overlap, total, truth)
 
 
@@ -119,11 +119,11 @@ class _PlainSums(torch.autograd.Function):
         target: torch.Tensor,
         told: torch.Tensor,
         known: torch.Tensor,
-        whole: torch.Tensor,
+        place: torch.Tensor,
     ) -> tuple[torch.Tensor, ...]:
-        ctx.save_for_backward(logits, target, told, known, whole)
+        ctx.save_for_backward(logits, target, told, known, place)
         sums = told.new_zeros((4, *known.shape))
-        for i, rows, places in _at_places(told, known, whole):
+        for i, rows, places in _at_places(told, known, place):
             logit, truth, cells = (
                 logits[i, rows].flatten(1).to(told.dtype),
                 target[i, rows].flatten(1).to(told.dtype),
@@ -140,9 +140,9 @@ class _PlainSums(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *slopes: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """With slopes e, o and s of the sums: e (p - t) + (o t + s) p (1 - p), at told cells."""
-        logits, target, told, known, whole = ctx.saved_tensors
+        logits, target, told, known, place = ctx.saved_tensors
         slope = torch.zeros_like(logits)
-        for i, rows, places in _at_places(told, known, whole):
+        for i, rows, places in _at_places(told, known, place):
             found, truth = torch.sigmoid(logits[i, rows].to(told.dtype)), target[i, rows].to(told.dtype)
             e, o, s = (each[i, rows][:, None, None] for each in slopes[:3])
             inner = torch.addcmul(s, truth, o).mul_(torch.addcmul(found, found, found, value=-1))
@@ -151,17 +151,18 @@ class _PlainSums(torch.autograd.Function):
 
 
 def _at_places(
-    told: torch.Tensor, known: torch.Tensor, whole: torch.Tensor
+    told: torch.Tensor, known: torch.Tensor, place: torch.Tensor
 ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
     """Yield each sample's number, some of its known structures (labels,), and the cells (g, g) that count."""
     for i, rows in enumerate(known):
-        yield i, rows & ~whole[i], told[i]
-        yield i, rows & whole[i], torch.ones_like(told[i])
+        for number in sorted(set(place[i, rows].tolist())):
+            yield i, rows & (place[i] == number), told[i, number]
 
 
 def robust_sums(logits: torch.Tensor, batch: Batch) -> Sums:
     """Return the sums of the generalised cross-entropy and of the noise-robust Dice loss."""
-    told = (batch.told[:, None] | batch.whole[:, :, None, None]) * batch.known[:, :, None, None].float()
+    told = torch.stack([told[place] for told, place in zip(batch.told, batch.place, strict=True)])
+    told = told * batch.known[:, :, None, None].float()
     logits, target = logits.float(), batch.target.float()
     entropy = (_generalised_entropy(logits, target) * told).sum(CELLS)
     found, truth = torch.sigmoid(logits) * told, target * told

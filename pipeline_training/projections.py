@@ -27,15 +27,16 @@ from pipeline_training.manifest import Entry, entry_of, write_manifest
 from pipeline_training.origin import check_origin
 from pipeline_training.poses import draw_pose, is_lateral, lean_of
 from pipeline_training.projector import Projection, Projector
-from pipeline_training.scanned import Scanned, extend, told
+from pipeline_training.scanned import Scanned, extend
 from pipeline_training.targets import structure_lengths, structure_masks
+from pipeline_training.told import PLANES, THROUGH, told
 from pipeline_training.volumes import WORKING_SPACING_MM, LabelMap
 
 NAMES = tuple(label.name for label in LABELS)
 POSES_PER_BODY = 4
 
 OPTIONS_FILE = "options.json"
-LAYOUT = 3
+LAYOUT = 4
 """Of the folder and its files; raised when either changes."""
 
 
@@ -182,9 +183,9 @@ class StoredProjection:
         packed_masks: uint8 (labels, size * size / 8), in the order of NAMES.
         known: bool (labels,): whether the case tells of the structure at all, be it there or absent.
         patient: The unit that data are split by.
-        told: bool (size, size): where `known` holds; elsewhere the ray leaves what was scanned, and nothing
-            is known of any structure that the masks do not show and that is not whole.
-        whole: bool (labels,): structures of which nothing lies beyond the scan; these are known everywhere.
+        told: bool (PLANES, size, size): where `known` holds; elsewhere the ray leaves what was scanned, and
+            nothing is known of a structure that the masks do not show.
+        place: uint8 (labels,): which of these planes holds for each structure.
     """
 
     case: str
@@ -194,7 +195,7 @@ class StoredProjection:
     known: npt.NDArray[np.bool_]
     patient: str
     told: npt.NDArray[np.bool_]
-    whole: npt.NDArray[np.bool_]
+    place: npt.NDArray[np.uint8]
 
     @property
     def size(self) -> int:
@@ -203,14 +204,19 @@ class StoredProjection:
 
     def masks(self) -> npt.NDArray[np.bool_]:
         """Return bool (labels, size, size)."""
-        bits = np.unpackbits(self.packed_masks, axis=1, count=self.size**2)
-        return bits.reshape(len(NAMES), self.size, self.size).view(np.bool_)
+        return _planes(self.packed_masks, self.size)
+
+
+def _planes(packed: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.bool_]:
+    """Return packed bits (n, size * size / 8) as bool (n, size, size)."""
+    return np.unpackbits(packed, axis=1, count=size**2).reshape(len(packed), size, size).view(np.bool_)
 
 
 def stored(body: Body, pose: Pose, projection: Projection) -> StoredProjection:
     """Return what is kept of a projection."""
     size = projection.water_mm.shape[1]
     masks = structure_masks(structure_lengths(body.anatomy, projection))
+    where = told(body.anatomy, body.scanned, pose, size)
     stack = np.zeros((len(NAMES), size, size), np.bool_)
     for i, name in enumerate(NAMES):
         if name in masks:
@@ -222,8 +228,8 @@ def stored(body: Body, pose: Pose, projection: Projection) -> StoredProjection:
         packed_masks=np.packbits(stack.reshape(len(NAMES), -1), axis=1),
         known=np.array([name in masks or name in body.anatomy.absent for name in NAMES]),
         patient=body.anatomy.patient or body.anatomy.case,
-        told=told(body.anatomy, body.scanned, pose, size),
-        whole=np.array([name in masks and name in body.anatomy.whole for name in NAMES]),
+        told=where.planes,
+        place=np.array([where.place.get(name, THROUGH) for name in NAMES], np.uint8),
     )
 
 
@@ -265,8 +271,8 @@ def write_projection(file: Path, body: Body | Anatomy, pose: Pose, projection: P
         tissues=kept.tissues,
         masks=kept.packed_masks,
         known=kept.known,
-        told=np.packbits(kept.told),
-        whole=kept.whole,
+        told=np.packbits(kept.told.reshape(PLANES, -1), axis=1),
+        place=kept.place,
         described=json.dumps(described),
     )
     torn.rename(file)
@@ -290,8 +296,8 @@ def read_projection(file: Path) -> StoredProjection:
                 packed_masks=arrays["masks"],
                 known=arrays["known"],
                 patient=described["patient"],
-                told=np.unpackbits(arrays["told"], count=size**2).reshape(size, size).view(np.bool_),
-                whole=arrays["whole"],
+                told=_planes(arrays["told"], size),
+                place=arrays["place"],
             )
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as exc:
         raise DatasetError(f"{file} is not a projection: {exc}") from exc

@@ -1,4 +1,4 @@
-"""Where a volume ends, and which rays know it: a body goes on beyond its scan, without structures."""
+"""Where a scan ends: a body goes on beyond it, without structures."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_training.anatomy import Anatomy, Layer
-from pipeline_training.geometry import Pose, cast_rays, central_direction
 from pipeline_training.paint import SKIN_HU
 from pipeline_training.warp import Motion, pulled
 
@@ -97,14 +96,17 @@ def ribs_cut_below(anatomy: Anatomy) -> frozenset[str]:
     return frozenset(cut | _siblings(cut))
 
 
+def rib_siblings(name: str) -> list[str]:
+    """Return the anterior part of a rib of which this is the posterior one, or the other way round.
+
+    >>> rib_siblings("posterior 4th rib left"), rib_siblings("heart")
+    (['anterior 4th rib left'], [])
+    """
+    return [other + name.removeprefix(part) for part, other in RIB_PARTS if name.startswith(part)]
+
+
 def _siblings(names: Iterable[str]) -> set[str]:
-    """Return the other parts of the ribs whose posterior or anterior parts these are."""
-    return {
-        other + name.removeprefix(part)
-        for name in names
-        for part, other in RIB_PARTS
-        if name.startswith(part)
-    }
+    return {other for name in names for other in rib_siblings(name)}
 
 
 def _holds(layer: Layer, parts: Sequence[int], slices: slice) -> bool:
@@ -123,22 +125,3 @@ def _extent(line: npt.NDArray[np.bool_]) -> slice:
     if not found.size:
         return slice(0, len(line))
     return slice(max(0, int(found[0]) - MARGIN), min(len(line), int(found[-1]) + 1 + MARGIN))
-
-
-def told(anatomy: Anatomy, scanned: Scanned, pose: Pose, size: int) -> npt.NDArray[np.bool_]:
-    """Return bool (size, size): rays that stay between the scanned ends all along the body.
-
-    What counts is where a ray enters and leaves the body's extent along the beam, from front to back in a
-    frontal view, whether or not it meets the body in between.
-    """
-    rays = cast_rays(pose, size)
-    axis = int(np.argmax(np.abs(central_direction(pose)[:2])))
-    extent = body_extent(anatomy)[1 - axis]
-    centre = anatomy.centre[2 - axis]
-    inside = np.ones(len(rays.direction), np.bool_)
-    for end in (extent.start, extent.stop - 1):
-        there = (end - centre) * anatomy.spacing_mm
-        reach = (there - rays.origin[:, axis]) / rays.direction[:, axis]
-        level = (rays.origin[:, 2] + reach * rays.direction[:, 2]) / anatomy.spacing_mm + anatomy.centre[0]
-        inside &= (level >= scanned.low - 0.5) & (level <= scanned.high + 0.5)
-    return inside.reshape(size, size)

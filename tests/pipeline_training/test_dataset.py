@@ -15,6 +15,7 @@ from pipeline_training.dataset import (
     GRID,
     LATERAL,
     STORED_SIZE,
+    UNASKED,
     Look,
     Source,
     draw_look,
@@ -30,6 +31,7 @@ from pipeline_training.errors import DatasetError
 from pipeline_training.projections import NAMES, StoredProjection
 from pipeline_training.radiograph_folders import RadiographSet, Structure, read_set
 from pipeline_training.readings import Reading
+from pipeline_training.told import EVERYWHERE, PLANES
 
 HEART, LUNG, VISIBLE = (NAMES.index(name) for name in ("heart", "lung", "visible lung right"))
 
@@ -55,8 +57,8 @@ def stored(lateral: bool = False) -> StoredProjection:
     tissues = np.zeros((len(CHANNELS), STORED_SIZE, STORED_SIZE), np.float16)
     tissues[1], tissues[3] = 1.0, masks[HEART] * 2.0
     packed = np.packbits(masks.reshape(len(NAMES), -1), axis=1)
-    told = np.ones((STORED_SIZE, STORED_SIZE), np.bool_)
-    return StoredProjection("a", lateral, tissues, packed, known, "a", told, np.zeros_like(known))
+    told, place = np.ones((PLANES, STORED_SIZE, STORED_SIZE), np.bool_), np.zeros(len(NAMES), np.uint8)
+    return StoredProjection("a", lateral, tissues, packed, known, "a", told, place)
 
 
 def real(mask: npt.NDArray[np.bool_]) -> Source:
@@ -82,8 +84,8 @@ def test_lateral_projection_knows_no_visible_lung() -> None:
 
 def test_projection_of_another_size_is_refused() -> None:
     tissues, masks = np.zeros((len(CHANNELS), 32, 32), np.float16), np.zeros((161, 128), np.uint8)
-    told, none = np.ones((32, 32), np.bool_), np.zeros(161, np.bool_)
-    small = StoredProjection("a", False, tissues, masks, none, "a", told, none)
+    told, none, place = np.ones((PLANES, 32, 32), np.bool_), np.zeros(161, np.bool_), np.zeros(161, np.uint8)
+    small = StoredProjection("a", False, tissues, masks, none, "a", told, place)
     with pytest.raises(DatasetError, match="320 pixels wide, found 32"):
         from_projection(small)
 
@@ -162,20 +164,24 @@ def test_lungs_are_parted_by_side() -> None:
     np.testing.assert_array_equal(parted[1], left)
 
 
-def test_whole_structures_are_known_where_nothing_else_is() -> None:
+def test_each_structure_is_told_where_its_plane_says() -> None:
     kept = stored()
-    told, whole = np.zeros_like(kept.told), np.zeros_like(kept.whole)
-    whole[HEART] = True
-    source = from_projection(replace(kept, told=told, whole=whole))
-    asked = [HEART, LUNG, NAMES.index("aorta")]
+    told, place = np.zeros_like(kept.told), np.zeros_like(kept.place)
+    told[EVERYWHERE], place[HEART] = True, EVERYWHERE
+    told[2, :160], place[NAMES.index("aorta")] = True, 2
+    source = from_projection(replace(kept, told=told, place=place))
+    asked = [LUNG, HEART, UNASKED, NAMES.index("aorta")]
     sample = make_sample(source, asked, 64, np.random.default_rng(0), Look(0, (1, 1), (0, 0)))
-    assert sample.known.tolist() == [True, True, False]
-    assert sample.whole.tolist() == [True, False, False]
-    assert not sample.told.any()
-    assert sample.truths[0].all()
-    assert not sample.truths[1:].any()
-    (batch,) = Batches([source], asked, 64, DRAWING).steps(0, 1)
-    assert torch.equal(batch.whole, torch.tensor([[True, False, False]]).expand(DRAWING.batch, 3))
+    assert sample.known.tolist() == [True, True, False, False]
+    assert sample.place[[0, 1, 3]].tolist() == [0, EVERYWHERE, 2]
+    assert sample.truths.shape == (4, 32, 32)
+    assert not sample.truths[0].any()
+    assert sample.truths[1].all()
+    assert sample.truths[3, :16].all()
+    assert not sample.truths[3, 17:].any()
+    (batch,) = Batches([source], [LUNG, HEART], 64, DRAWING).steps(0, 1)
+    assert torch.equal(batch.place, torch.tensor([[0, EVERYWHERE]]).expand(DRAWING.batch, 2))
+    assert batch.told.shape == (DRAWING.batch, PLANES, 32, 32)
 
 
 def test_lungs_that_touch_and_no_lungs_are_not_told_apart() -> None:

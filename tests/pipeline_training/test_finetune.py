@@ -270,8 +270,8 @@ def test_parent_tells_what_nobody_corrected_and_the_view(options: FinetuneOption
         torch.ones(1, 3, 16, 16),
         known,
         torch.zeros(1).long(),
-        torch.ones(1, 16, 16) > 0,
-        torch.zeros_like(known),
+        torch.ones(1, 1, 16, 16) > 0,
+        torch.zeros_like(known, dtype=torch.long),
     )
     told = told_by(parent, batch)
     with torch.no_grad():
@@ -289,7 +289,7 @@ def test_parent_pulls_nowhere_where_it_is_followed(options: FinetuneOptions) -> 
         drawn = torch.tensor([known, known])
         batch = Batch(
             torch.rand(2, 1, SIZE, SIZE), torch.ones(2, 3, 16, 16), drawn, torch.zeros(2).long(),
-            torch.ones(2, 16, 16) > 0, torch.zeros_like(drawn),
+            torch.ones(2, 1, 16, 16) > 0, torch.zeros_like(drawn, dtype=torch.long),
         )  # fmt: skip
         outputs = parent(batch.image)
         logits = outputs.logits.detach().requires_grad_()

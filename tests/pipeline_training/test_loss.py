@@ -14,24 +14,25 @@ from pipeline_training.train_options import TrainOptions
 
 
 def batch_of(image: torch.Tensor, target: torch.Tensor, known: torch.Tensor, told: torch.Tensor) -> Batch:
-    """Return a batch of frontal views of which no structure is whole."""
-    return Batch(image, target, known, torch.zeros(len(image)).long(), told, torch.zeros_like(known))
+    """Return a batch of frontal views of which all structures are told in the same cells (n, g, g)."""
+    views, place = torch.zeros(len(image)).long(), torch.zeros_like(known, dtype=torch.long)
+    return Batch(image, target, known, views, told[:, None], place)
 
 
 def partly_known() -> tuple[torch.Tensor, Batch]:
     """Return logits and a batch of three samples, of which all, two and none of four structures are known."""
     torch.manual_seed(0)
     known = torch.tensor([[True] * 4, [True, False, True, False], [False] * 4])
-    told = torch.rand(3, 5, 6) > 0.3
+    told = torch.rand(3, 4, 5, 6) > 0.3
     target = torch.rand(3, 4, 5, 6, dtype=torch.float64)
     logits = 3 * torch.randn(3, 4, 5, 6, dtype=torch.float64)
-    whole = torch.tensor([[False, True, False, True], [False] * 4, [True] * 4])
-    return logits, Batch(torch.zeros(3, 1, 10, 12), target, known, torch.zeros(3).long(), told, whole)
+    place = torch.tensor([[0, 2, 0, 3], [1, 1, 3, 0], [2, 2, 2, 2]])
+    return logits, Batch(torch.zeros(3, 1, 10, 12), target, known, torch.zeros(3).long(), told, place)
 
 
 def test_sums_are_those_of_the_formulas() -> None:
     logits, batch = partly_known()
-    told = (batch.told[:, None] | batch.whole[:, :, None, None]) * batch.known[:, :, None, None]
+    told = batch.told[torch.arange(3)[:, None], batch.place] * batch.known[:, :, None, None]
     found, truth = torch.sigmoid(logits) * told, batch.target * told
     entropy = torch.nn.functional.binary_cross_entropy_with_logits(logits, batch.target, reduction="none")
     sums = plain_sums(logits, batch)
@@ -183,7 +184,7 @@ def test_dice_says_nothing_of_what_a_look_does_not_show(robust: bool) -> None:
     known, told = torch.ones(1, 2) > 0, torch.ones(1, 8, 8) > 0
     batch = batch_of(torch.zeros(1, 1, 16, 16), target, known, told)
     _, parts = loss_of(Outputs(logits, torch.zeros(1, 2)), batch, robust)
-    first = replace(batch, target=target[:, :1], known=known[:, :1], whole=batch.whole[:, :1])
+    first = replace(batch, target=target[:, :1], known=known[:, :1], place=batch.place[:, :1])
     _, alone = loss_of(Outputs(logits[:, :1], torch.zeros(1, 2)), first, robust)
     assert alone["dice"] > 0.2
     assert parts["dice"] == pytest.approx(alone["dice"] / 2)

@@ -25,6 +25,7 @@ from pipeline_training.projections import (
 )
 from pipeline_training.projector import Pose, project
 from pipeline_training.scanned import Scanned
+from pipeline_training.told import EVERYWHERE, THROUGH, told
 
 MakeCase = Callable[..., Path]
 SIZE = 32
@@ -117,7 +118,7 @@ def test_file_of_an_earlier_version_says_so(anatomy: Anatomy, tmp_path: Path) ->
 def test_folder_of_an_earlier_version_says_so(options: ProjectOptions) -> None:
     options.out.mkdir()
     (options.out / "options.json").write_text(json.dumps({"size": SIZE, "seed": 3, "lateral_share": 0.1}))
-    with pytest.raises(DatasetError, match="made with layout None, not 3"):
+    with pytest.raises(DatasetError, match="made with layout None, not 4"):
         next(build_projections(options))
 
 
@@ -135,16 +136,30 @@ def test_told_is_stored_and_ends_with_the_scan(anatomy: Anatomy, tmp_path: Path)
     pose = Pose(field_mm=900.0)
     write_projection(tmp_path / "a.npz", anatomy, pose, project(anatomy, pose, SIZE, step_mm=6.0))
     stored = read_projection(tmp_path / "a.npz")
-    assert stored.told[SIZE // 2].all()
-    assert not stored.told[0].any()
-    assert not stored.told[-1].any()
-    assert not stored.whole.any()
+    assert stored.told[THROUGH, SIZE // 2].all()
+    assert not stored.told[THROUGH, 0].any()
+    assert not stored.told[THROUGH, -1].any()
+    assert stored.told[EVERYWHERE].all()
+    assert EVERYWHERE not in stored.place
 
 
 def test_whole_structures_are_stored(anatomy: Anatomy, tmp_path: Path) -> None:
-    marked = replace(anatomy, whole=frozenset({"heart", "duodenum"}))  # the second is not in the phantom
+    marked = replace(anatomy, whole=frozenset({"heart"}))
     write_projection(tmp_path / "a.npz", marked, Pose(), project(marked, Pose(), SIZE, step_mm=6.0))
-    assert np.flatnonzero(read_projection(tmp_path / "a.npz").whole).tolist() == [NAMES.index("heart")]
+    place = read_projection(tmp_path / "a.npz").place
+    assert np.flatnonzero(place == EVERYWHERE).tolist() == [NAMES.index("heart")]
+
+
+def test_what_is_told_of_a_structure_is_stored_in_its_plane(anatomy: Anatomy, tmp_path: Path) -> None:
+    pose = Pose(tilt_deg=20.0, field_mm=900.0)
+    write_projection(tmp_path / "a.npz", anatomy, pose, project(anatomy, pose, SIZE, step_mm=6.0))
+    stored, where = (
+        read_projection(tmp_path / "a.npz"),
+        told(anatomy, Scanned(0.0, len(anatomy.hu) - 1.0), pose, SIZE),
+    )
+    assert np.array_equal(stored.told, where.planes)
+    assert {name: int(stored.place[NAMES.index(name)]) for name in where.place} == where.place
+    assert not stored.place[[NAMES.index(name) for name in set(NAMES) - set(where.place)]].any()
 
 
 def test_channels_sum_to_what_the_projector_saw(anatomy: Anatomy) -> None:

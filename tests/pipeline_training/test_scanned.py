@@ -2,12 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-import pytest
 
 from pipeline_training.anatomy import Anatomy, Layer
-from pipeline_training.geometry import POSES, Pose
 from pipeline_training.paint import add_room
-from pipeline_training.scanned import EXTENSION_MM, Scanned, extend, ribs_cut_below, told, whole_structures
+from pipeline_training.scanned import EXTENSION_MM, Scanned, extend, ribs_cut_below, whole_structures
 from pipeline_training.warp import Field
 
 
@@ -43,35 +41,6 @@ def test_moved_body_is_known_where_it_comes_from_the_scan() -> None:
     scanned = Scanned(10.0, 40.0).moved((60, 10, 10), (field(4.0),), 6.0)
     assert scanned == Scanned(6.0, 36.0)
     assert Scanned(10.0, 40.0).moved((60, 10, 10), (field(500.0),), 6.0) == Scanned(0.0, -1.0)
-
-
-@pytest.mark.parametrize("view", ["PA", "AP", "LL", "RL"])
-def test_rays_are_told_between_the_ends_of_the_scan(anatomy: Anatomy, view: str) -> None:
-    pose, (longer, scanned) = POSES[view], extend(anatomy)
-    tall = told(longer, scanned, replace(pose, field_mm=900.0), 90)
-    rows = np.flatnonzero(tall.all(axis=1))
-    assert rows.size
-    assert not tall[: rows[0]].any()
-    height = len(anatomy.hu) * anatomy.spacing_mm
-    seen = height * pose.source_to_detector_mm / pose.source_to_centre_mm
-    depth_loss = 0.25 * seen
-    assert seen - depth_loss < rows.size * 10 <= seen + 10
-
-
-def test_tilted_ray_that_leaves_the_scan_within_the_body_is_not_told(anatomy: Anatomy) -> None:
-    longer, scanned = extend(anatomy)
-    straight = told(longer, scanned, Pose(field_mm=900.0).as_parallel(), 90)
-    tilted = told(longer, scanned, replace(Pose(field_mm=900.0), tilt_deg=12.0).as_parallel(), 90)
-    assert tilted.sum() < straight.sum()
-
-
-def test_parallel_rays_see_the_scan_at_its_true_height(anatomy: Anatomy) -> None:
-    longer, scanned = extend(anatomy)
-    pose = Pose(field_mm=900.0, parallel=True)
-    rows = np.flatnonzero(told(longer, scanned, pose, 900).all(axis=1))
-    assert rows.size == pytest.approx(len(anatomy.hu) * anatomy.spacing_mm, abs=2)
-    middle = 450 - (anatomy.centre[0] + 0.5 - len(anatomy.hu) / 2) * anatomy.spacing_mm * -1
-    assert rows.mean() + 0.5 == pytest.approx(middle, abs=1.5)
 
 
 def column(anatomy: Anatomy, **slices: tuple[int, int]) -> Anatomy:

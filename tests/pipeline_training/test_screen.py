@@ -84,8 +84,10 @@ def test_only_what_is_told_is_counted(
     lung = NAMES.index("right lung")
     inside = source.coverage[source.known.tolist().index(lung)] == 4
 
-    def dice(told: npt.NDArray[np.bool_], *whole: int) -> float | None:
-        changed = replace(source, told=told, whole=frozenset(whole))
+    def dice(told: npt.NDArray[np.bool_], *everywhere: int) -> float | None:
+        planes, place = np.zeros_like(source.told), np.zeros_like(source.place)
+        planes[0], planes[1], place[list(everywhere)] = told, True, 1
+        changed = replace(source, told=planes, place=place)
         monkeypatch.setattr("pipeline_training.screen.read_sources", lambda *_: [changed])
         return screen(checkpoint, tmp_path, size=64, looks=2)["right lung"]
 

@@ -87,7 +87,7 @@ def _lines(evaluation: Evaluation, trained_on: tuple[str, ...]) -> Iterator[str]
     yield from spine_lines([(_name(name, trained_on), result) for name, result in evaluation.spines])
     yield from _shown([found.name for found in evaluation.sets])
     yield from ("", "## Remarks", "")
-    yield from (f"* {remark}" for remark in remarks(evaluation))
+    yield from (f"* {remark}" for remark in remarks(evaluation.sets))
 
 
 def _shown(names: Sequence[str]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from ai.segmentation import Segmentation
 from ai.segmenter import Segmenter
 from pipeline_training.hull import convex_hull
 from pipeline_training.radiograph_folders import Structure, read_radiograph
-from pipeline_training.vertebral_bodies import vertebral_bodies
+from pipeline_training.spine_middle import middle_of_spine
 
 BATCH = 8
 """Radiographs held in memory at once."""
@@ -47,7 +47,7 @@ def found_mask(segmentation: Segmentation, structure: Structure) -> npt.NDArray[
     """
     reading = structure.reading
     mask = union_of(segmentation, structure.labels) & ~union_of(segmentation, reading.without)
-    mask &= ~vertebral_bodies(union_of(segmentation, reading.between))
+    mask &= ~middle_of_spine(union_of(segmentation, reading.between))
     is_hull = reading.inside and set(reading.inside) <= set(segmentation.masks)
     hull = convex_hull(union_of(segmentation, reading.inside)) if is_hull else None
     return mask if hull is None or not hull.any() else mask & hull

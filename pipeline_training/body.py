@@ -98,10 +98,10 @@ def make_body(anatomy: Anatomy, scanned: Scanned, difference: Difference) -> tup
     Raises:
         pipeline_training.errors.VolumeError: If the lungs were moved out of the volume.
     """
+    right, left = (shoulder.tilt_deg for shoulder in difference.shoulders)
+    anatomy = turn_clavicles(anatomy, (right, left), scanned)
     motions = unfolded_motions(anatomy, difference)
     moved, ends = warp(anatomy, motions), scanned.moved(anatomy.hu.shape, motions, anatomy.spacing_mm)
-    right, left = (shoulder.tilt_deg for shoulder in difference.shoulders)
-    moved = turn_clavicles(moved, (right, left), ends)
     if difference.breasts is not None:
         moved = add_breasts(moved, difference.breasts)
     if difference.arms is not None:

@@ -1,7 +1,9 @@
 """Clavicles: raised with the arms in a CT, level in a radiograph; each is turned as a rigid bone.
 
-A smooth motion would take the first rib along, and a network would never see the two cross as on radiographs.
-Where the bone was its surroundings go on; where it comes to lie it slides forward, off the lung and the ribs.
+A smooth motion would take the first rib along, and a network would never see the two cross as on
+radiographs. Where the bone was its surroundings go on; where it comes to lie it slides forward, off lung and
+other bones, and what is still in its way keeps its place. A bone that the scan cut short stays as it is:
+turned into the scan it would end where no clavicle ends.
 """
 
 from dataclasses import dataclass, replace
@@ -10,15 +12,20 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from pipeline_training.anatomy import TISSUES, Anatomy
-from pipeline_training.paint import SKIN_HU, Box, add_room
+from pipeline_training.anatomy import MAX_PARTS, TISSUES, Anatomy
+from pipeline_training.paint import SKIN_HU, Box
 from pipeline_training.scanned import Scanned
 
 FORWARD_DEG = tuple(range(0, 35, 5))
 """Tried in turn, about the long axis of the body, until the bone lies free."""
 
 FREE_SHARE = 0.05
-"""Of a turned bone that may lie in lung or rib."""
+"""Of a turned bone that may lie in the way of lung or bone."""
+
+IN_THE_WAY = ("lung", "ribs", "spine", "shoulder", "front")
+
+LEAST_MM = 120.0
+"""Length of a clavicle that is turned; whole ones measure some 120 to 170 mm (text books)."""
 
 RIM_MM = 3.0
 """Around a bone's label, where voxels are bone in part."""
@@ -29,9 +36,6 @@ SOFT_HU = (-150, 150)
 BONY_HU = 120
 AROUND_MM = 15.0
 """Where what takes its place is looked for."""
-
-ROOM_MM = 30.0
-"""Beside the body: a level clavicle reaches further out than a raised one."""
 
 LEAST_DEG = 0.5
 """Smaller turns are none."""
@@ -74,15 +78,15 @@ def turn_clavicles(anatomy: Anatomy, tilts_deg: tuple[float, float], scanned: Sc
     Args:
         anatomy: It stays as it is. Clavicles that it does not know stay, too.
         tilts_deg: (right, left); above 0 the outer end sinks.
-        scanned: Its slices. What the slices above show of a bone that the scan cut off is taken away as well.
+        scanned: Its slices, none moved yet. What those above repeat of a bone is taken away as well.
     """
-    wide = anatomy
+    turned = anatomy
     for (side, outwards), tilt in zip(SIDES, tilts_deg, strict=True):
-        if abs(tilt) < LEAST_DEG or not anatomy.organs.mask(f"clavicle {side}").any():
+        own = anatomy.organs.mask(f"clavicle {side}")
+        if abs(tilt) < LEAST_DEG or not own.any() or _length(own) * anatomy.spacing_mm < LEAST_MM:
             continue
-        wide = add_room(anatomy, sides_mm=ROOM_MM) if wide is anatomy else wide
-        wide = _with_turned(wide, f"clavicle {side}", outwards, tilt, scanned.high)
-    return wide
+        turned = _with_turned(turned, f"clavicle {side}", outwards, tilt, scanned.high)
+    return turned
 
 
 def inner_end(clavicle: Mask, outwards: float) -> Point:
@@ -97,17 +101,16 @@ def _with_turned(anatomy: Anatomy, name: str, outwards: float, tilt: float, top:
     source = _around(own, AROUND_MM / anatomy.spacing_mm)
     bare = _without(anatomy, own, source, top)
     pivot = np.array(inner_end(own, outwards))
-    turn = min(
-        (_turn(pivot, outwards, tilt, forward) for forward in FORWARD_DEG),
-        key=lambda each: max(FREE_SHARE, _share_in_organs(bare, own, source, each)),
-    )
+    turns = [_turn(pivot, outwards, tilt, forward) for forward in FORWARD_DEG]
+    shares = (_share_in_the_way(bare, own, source, each) for each in turns)
+    turn = next((each for each, share in zip(turns, shares, strict=False) if share <= FREE_SHARE), turns[-1])
     target = turn.target(source, own.shape)
     label = turn.taken(own[source].astype(np.float32), source, target, 0.0) > 0.5
     rim = _grown(own[source], RIM_MM / anatomy.spacing_mm).astype(np.float32)
     weight = turn.taken(rim, source, target, 0.0)
     bone = turn.taken(anatomy.hu[source].astype(np.float32), source, target, float(SOFT_HU[0]))
     hu, parts = bare.hu.copy(), bare.organs.parts.copy()
-    inside = hu[target] > SKIN_HU
+    inside = (hu[target] > SKIN_HU) & ~_in_the_way(bare, target)
     denser = np.maximum(bone, hu[target])  # beside the bone fat and muscle are those of the new place
     mixed = weight * np.where(label, bone, denser) + (1 - weight) * hu[target]
     hu[target] = np.where(inside, mixed.round(), hu[target]).astype(np.int16)
@@ -118,15 +121,12 @@ def _with_turned(anatomy: Anatomy, name: str, outwards: float, tilt: float, top:
 
 def _without(anatomy: Anatomy, own: Mask, source: Box, top: float) -> Anatomy:
     """Return the anatomy without a bone: it and its rim become what is the nearest soft tissue."""
-    grow = RIM_MM / anatomy.spacing_mm
     hu, parts = anatomy.hu.copy(), anatomy.organs.parts.copy()
-    box = _up_to_the_top(source, own.shape) if _reaches(own, top) else source
-    gone = _grown(own[box], grow)
-    if box is not source:
-        level = int(top) - box[0].start
-        cut = np.asarray(own[box][max(0, level - 2) : level + 1].any(axis=0))
-        shadow = _grown(cut[None], grow)
-        gone[level:] |= shadow & (hu[box][level:] > BONY_HU)
+    box = slice(source[0].start, own.shape[0]), source[1], source[2]
+    gone = _grown(own[box], RIM_MM / anatomy.spacing_mm)
+    last = int(top) - box[0].start  # the slices above repeat this one
+    if 0 <= last < len(gone):
+        gone[last + 1 :] |= gone[last] & (hu[box][last + 1 :] > BONY_HU)
     gone &= (parts[box] == 0) | own[box]
     soft = (hu[box] > SOFT_HU[0]) & (hu[box] < SOFT_HU[1]) & (parts[box] == 0) & ~gone
     if soft.any():
@@ -136,14 +136,19 @@ def _without(anatomy: Anatomy, own: Mask, source: Box, top: float) -> Anatomy:
     return replace(anatomy, hu=hu, organs=anatomy.organs.with_parts(parts))
 
 
-def _share_in_organs(anatomy: Anatomy, own: Mask, source: Box, turn: _Turn) -> float:
-    """Return the share of a turned bone that would lie in lung or rib."""
+def _share_in_the_way(anatomy: Anatomy, own: Mask, source: Box, turn: _Turn) -> float:
+    """Return the share of a turned bone that would lie in lung or in other bones."""
     target = turn.target(source, own.shape)
     label = turn.taken(own[source].astype(np.float32), source, target, 0.0) > 0.5
-    solid = np.isin(anatomy.tissue_of_part, [TISSUES.index("lung"), TISSUES.index("ribs")])
-    table = np.zeros(256, np.bool_)
-    table[: len(solid)] = solid
-    return float(table[anatomy.organs.parts[target]][label].mean()) if label.any() else 1.0
+    return float(_in_the_way(anatomy, target)[label].mean()) if label.any() else 1.0
+
+
+def _in_the_way(anatomy: Anatomy, box: Box) -> Mask:
+    parts = np.zeros(MAX_PARTS + 1, np.bool_)
+    solid = np.isin(anatomy.tissue_of_part, [TISSUES.index(tissue) for tissue in IN_THE_WAY])
+    parts[: len(solid)] = solid
+    parts[0] = False
+    return np.asarray(parts[anatomy.organs.parts[box]])
 
 
 def _turn(pivot: npt.NDArray[np.float64], outwards: float, tilt: float, forward: float) -> _Turn:
@@ -155,13 +160,9 @@ def _turn(pivot: npt.NDArray[np.float64], outwards: float, tilt: float, forward:
     return _Turn(pivot, axial @ frontal)
 
 
-def _reaches(own: Mask, top: float) -> bool:
-    """Return whether a bone goes up to the last slice that was scanned, give or take two."""
-    return bool(own[max(0, int(top) - 2) : int(top) + 2].any())
-
-
-def _up_to_the_top(box: Box, shape: tuple[int, ...]) -> Box:
-    return slice(box[0].start, shape[0]), box[1], box[2]
+def _length(mask: Mask) -> float:
+    """Return the diagonal of the box around a mask, voxels: a slender bone is hardly shorter."""
+    return float(np.linalg.norm(np.ptp(np.argwhere(mask), axis=0) + 1))
 
 
 def _around(mask: Mask, margin: float) -> Box:

@@ -234,7 +234,7 @@ def _show(evaluation: Evaluation) -> None:
     if evaluation.spines:
         console.print(centre_table(evaluation.spines))
         console.print(angle_table(evaluation.spines))
-    for line in remarks(evaluation):
+    for line in remarks(evaluation.sets):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

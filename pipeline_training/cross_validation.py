@@ -9,7 +9,7 @@ from ai.segmentation import ModelIdentity
 from pipeline_training.accuracy_page import TABLE_HEAD, ratio_lines, score_row
 from pipeline_training.errors import EvaluationError
 from pipeline_training.evaluate import EvaluateOptions, evaluate, ratio_result, summary
-from pipeline_training.evaluation_report import Evaluation, SetResult, StructureResult
+from pipeline_training.evaluation_report import Evaluation, SetResult, StructureResult, remarks
 from pipeline_training.folds import KEPT
 
 
@@ -106,6 +106,11 @@ def _lines(found: SetResult, evaluations: Sequence[Evaluation], recipe: str) -> 
     yield from TABLE_HEAD
     yield from (score_row(found, structure, found.name) for structure in found.structures)
     yield from ratio_lines(found, found.name)
+    yield (
+        "\nIntervals are those of images; how far networks of other folds would differ is not in them. "
+        "Landmarks of the spine are not pooled.\n"
+    )
+    yield from (f"* {line}" for line in remarks([found]))
     yield from ("", "| fold | network | sha256 |", "|---|---|---|")
     for number, model in enumerate(models, start=1):
         yield f"| {number} | {model.id} {model.version} | `{model.sha256}` |"

@@ -253,8 +253,10 @@ def _ratio(found: RadiographSet, answer: Answer) -> list[RatioScore]:
 
 def _true_ratio(found: RadiographSet, answer: Answer) -> float | None:
     """Return the reader's ratio: that of ctr.csv, or, without such a table, ours of the reader's masks."""
-    if found.ratios or answer.radiograph is None:
+    if found.ratios is not None:
         return found.ratios.get(answer.image.name)
+    if answer.radiograph is None:
+        return None
     result = measure(answer.radiograph, _drawn(found, answer.image, answer.radiograph))[RATIO]
     return result.value if isinstance(result, Measurement) else None
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -183,9 +183,9 @@ def ratio_table(evaluation: Evaluation) -> Table:
     return table
 
 
-def remarks(evaluation: Evaluation) -> Iterator[str]:
+def remarks(sets: Sequence[SetResult]) -> Iterator[str]:
     """Yield a line for each thing that the tables do not say: refusals, notes, unsupported labels."""
-    for found in evaluation.sets:
+    for found in sets:
         if found.refusals:
             (reason, times), *_ = Counter(refusal.reason for refusal in found.refusals).most_common(1)
             refused = f"{found.name}: {len(found.refusals)} of {found.images} images refused"

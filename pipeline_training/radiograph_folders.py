@@ -112,7 +112,7 @@ class RadiographSet:
         folder: Where it lies.
         images: Paths of its pictures, sorted by name.
         structures: What it has masks of, sorted by folder; none in a set without masks.
-        ratios: Cardiothoracic ratio by picture file name, of the pictures that have one.
+        ratios: Cardiothoracic ratio by picture file name, of pictures that have one; None without a table.
         patients: Patient by picture file name, of every picture; None where nothing says who is who.
         spine: Vertebrae that a reader marked; None where there are none.
     """
@@ -121,7 +121,7 @@ class RadiographSet:
     folder: Path
     images: tuple[Path, ...]
     structures: tuple[Structure, ...]
-    ratios: Mapping[str, float]
+    ratios: Mapping[str, float] | None
     patients: Mapping[str, str] | None = None
     spine: SpineTable | None = None
 
@@ -283,9 +283,9 @@ def _read_labels(path: Path, folder: str, names: object) -> tuple[str, ...]:
         raise RadiographSetError(f"{path}: {folder!r}: {exc}") from exc
 
 
-def _read_ratios(path: Path) -> dict[str, float]:
+def _read_ratios(path: Path) -> dict[str, float] | None:
     if not path.is_file():
-        return {}
+        return None
     try:
         with path.open(newline="", encoding="utf-8") as lines:
             return {row["file"]: float(row["cardiothoracic_ratio"]) for row in csv.DictReader(lines)}

@@ -28,7 +28,7 @@ class Reading:
     Attributes:
         note: In words, for the table.
         without: Labels whose pixels are taken off our mask before it is compared.
-        between: Labels of the spine: its middle, where the vertebrae's bodies lie, is taken off as well.
+        between: Labels of the spine, the middle half of whose width is taken off as well.
         inside: Labels in whose common convex hull alone our mask is compared; empty compares everywhere.
     """
 
@@ -47,8 +47,9 @@ AS_LABELLED = Reading("")
 """They drew what our label means."""
 
 _WHOLE_LUNG = Reading(
-    "readers end the lung at the dome of the diaphragm and beside the bodies of the vertebrae: compared is "
-    "our whole lung without what lies over the diaphragm and over the middle half of the spine",
+    "readers end the lung at the dome of the diaphragm and beside the spine, over its processes: compared is "
+    "our whole lung without what lies over the diaphragm and over the middle half of the spine, a cut that "
+    "was chosen when v7-portable had been looked at",
     without=("diaphragm",),
     between=("spine",),
 )

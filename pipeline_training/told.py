@@ -1,8 +1,9 @@
 """Which rays of a projection tell of which structure: the scan ends, and what lies beyond was not seen.
 
-A structure that ends before the scan does is told everywhere. Of one that the scan cuts, what is missing lies
-beyond the scan's ends, as far in front as the rest of it or nearly so: a ray tells of it if it is between the
-ends as long as it is that far in front. Anything else is told by rays that stay between the ends all along.
+A structure that ends before the scan does is told everywhere. Of one that the scan cuts, what is missing is
+taken to lie beyond the scan's ends, no further in front or behind than `BESIDE_MM` from what is seen of it: a
+ray tells of it if it is between the ends as long as it is there. A rib of which one part was seen alone, and
+anything else, is told by rays that stay between the ends all along.
 """
 
 from collections.abc import Mapping, Sequence
@@ -95,8 +96,13 @@ def _depths(anatomy: Anatomy, axis: int, body: Depth) -> dict[str, Depth]:
     step, beside = (round(mm / anatomy.spacing_mm) or 1 for mm in (ROUNDED_MM, BESIDE_MM))
     depths = {}
     for name, (first, last) in found.items():
-        kin = [found[other] for other in rib_siblings(name) if other in found]
-        first, last = min([first, *(d[0] for d in kin)]), max([last, *(d[1] for d in kin)])
+        others = rib_siblings(name)
+        if not set(others) <= set(found):
+            continue
+        first, last = (
+            min([first, *(found[o][0] for o in others)]),
+            max([last, *(found[o][1] for o in others)]),
+        )
         near, far = (first - beside) // step * step, -(-(last + beside) // step) * step
         depths[name] = max(near, body[0]), min(far, body[1])
     return depths

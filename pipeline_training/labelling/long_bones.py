@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-LONG_BONES = ("clavicula_",)
-"""Beginnings of names."""
+CLAVICLES = ("clavicula_",)
+"""Beginning of their names."""
 
 SHORTEST_MM = 100.0
 """Of a whole adult clavicle: they measure some 120 to 170 mm (text books); a little is allowed for."""
@@ -18,6 +18,9 @@ SHORTEST_MM = 100.0
 WIDEST_MM2 = 600.0
 """Across the bone. Eight clavicles of the four labelled development bodies reach 357 to 532 mm2; two onto
 which a name had spread from the bone to the first rib's cartilage 666 and 705."""
+
+STRAY_SHARE = 0.005
+"""Of the voxels, at either end of the bone: what is left out of its length."""
 
 STEP_MM = 6.0
 """Along the bone, between the cross-sections that are measured."""
@@ -41,7 +44,8 @@ def shape_of(mask: npt.NDArray[np.bool_], spacing_mm: float) -> Shape:
     _, directions = np.linalg.eigh(centred.T @ centred)
     along = centred @ directions[:, -1]
     slabs = np.bincount(((along - along.min()) // STEP_MM).astype(int))
-    return Shape(float(np.ptp(along)) + spacing_mm, float(slabs.max() * spacing_mm**3 / STEP_MM))
+    first, last = np.quantile(along, [STRAY_SHARE, 1 - STRAY_SHARE])  # a stray voxel makes no bone longer
+    return Shape(float(last - first) + spacing_mm, float(slabs.max() * spacing_mm**3 / STEP_MM))
 
 
 def misshapen(shape: Shape, cut: bool) -> str:

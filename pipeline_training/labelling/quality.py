@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline_training.errors import VolumeError
-from pipeline_training.labelling.long_bones import LONG_BONES, misshapen, shape_of
+from pipeline_training.labelling.long_bones import CLAVICLES, misshapen, shape_of
 from pipeline_training.labelling.plausible import LUNGS_ML, MAY_BE_ABSENT, Range, plausible_ml
 from pipeline_training.labelling.prior_vertebrae import LEVELS
 from pipeline_training.volumes import LUNGS, MAX_LABEL, LabelMap, check_orientation
@@ -155,7 +155,7 @@ def _outside(ml: float, allowed: Range, cut: bool) -> str:
 
 def _misshapen(volume: LabelMap) -> Findings:
     cut = cut_structures(volume)
-    for name in sorted(name for name in set(volume.names.values()) if name.startswith(LONG_BONES)):
+    for name in sorted(name for name in set(volume.names.values()) if name.startswith(CLAVICLES)):
         mask = volume.mask(name)
         if mask.any() and (reason := misshapen(shape_of(mask, volume.spacing_mm), name in cut)):
             yield name, reason

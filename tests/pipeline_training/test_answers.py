@@ -36,10 +36,10 @@ def test_mask_is_the_union_of_the_labels_without_what_readers_leave_out() -> Non
     assert np.array_equal(found_mask(found, Structure("lung", ("left lung",))), box(2, 18, 11, 28))
 
 
-def test_lungs_end_at_the_bodies_of_the_vertebrae_not_at_their_processes() -> None:
+def test_lungs_end_at_the_middle_half_of_the_spine_not_at_its_processes() -> None:
     spine = box(0, 20, 12, 18) | box(4, 5, 9, 21)
     found = segmentation(right_lung=box(2, 18, 1, 16), left_lung=box(2, 18, 14, 28), spine=spine)
-    lungs = Structure("lungs", ("right lung", "left lung"), Reading("to the bodies", between=("spine",)))
+    lungs = Structure("lungs", ("right lung", "left lung"), Reading("to the middle", between=("spine",)))
     right, left = box(2, 18, 1, 14), box(2, 18, 16, 28)
     drawn = found_mask(found, lungs)
     assert np.array_equal(drawn & box(0, 20, 0, 13), right & box(0, 20, 0, 13))

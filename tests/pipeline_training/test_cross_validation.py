@@ -79,6 +79,25 @@ def test_page_tells_that_patients_were_kept_apart_where_they_are_named(
     )
 
 
+def test_a_fold_without_a_row_of_the_table_takes_no_ratio_from_masks(
+    make_reader_set: Callable[..., Path], tiny_bundle: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = make_reader_set("wingspan", 4, structures=("heart", "right_lung", "left_lung"))
+    (folder / "ctr.csv").write_text("file,cardiothoracic_ratio\n0.png,0.4\n")
+    write_folds(folder, 2, tmp_path / "one")
+    whole = pooled(asked(tmp_path / "one", tiny_bundle("near"), tiny_bundle("far", FAR)))
+    assert whole.cardiothoracic_ratio is not None
+    assert [score.image for score in whole.cardiothoracic_ratio.images] == ["0.png"]
+
+
+def test_page_has_the_remarks_of_the_set(
+    make_reader_set: Callable[..., Path], tiny_bundle: Callable[..., Path], tmp_path: Path
+) -> None:
+    write_folds(make_reader_set("jsrt", 4, structures=("heart", "left_clavicle")), 2, tmp_path / "cut")
+    page = cross_validation_page(asked(tmp_path / "cut", tiny_bundle("near"), tiny_bundle("far", FAR)), "")
+    assert "* jsrt/left_clavicle: not supported: clavicle left" in page
+
+
 def test_one_network_for_two_folds_is_refused(folds: Path, tiny_bundle: Callable[..., Path]) -> None:
     bundle = tiny_bundle()
     with pytest.raises(EvaluationError, match="two folds were named the same network"):

@@ -135,7 +135,9 @@ def test_a_set_without_masks_counts_refusals(make_reader_set: MakeReaderSet) -> 
     whiten_first_pixel(folder / "images" / "0.png")
     result = evaluated(folder, Choosy())
     assert (result.sets[0].structures, len(result.sets[0].refusals)) == ((), 1)
-    assert list(remarks(result)) == ["not-chest: 1 of 3 images refused, 1 of them: the first pixel is white"]
+    assert list(remarks(result.sets)) == [
+        "not-chest: 1 of 3 images refused, 1 of them: the first pixel is white"
+    ]
 
 
 def test_images_without_annotation_are_not_counted(make_reader_set: MakeReaderSet) -> None:
@@ -153,7 +155,7 @@ def test_structures_that_the_model_does_not_support_are_named_not_scored(
     result = evaluated(folder)
     (trachea,) = result.sets[0].structures
     assert (trachea.unsupported, trachea.answered, trachea.images) == (("trachea",), None, ())
-    assert "own/heart: not supported: trachea" in list(remarks(result))
+    assert "own/heart: not supported: trachea" in list(remarks(result.sets))
 
 
 def test_a_partly_supported_union_is_scored_and_told(make_reader_set: MakeReaderSet) -> None:

@@ -32,10 +32,12 @@ def test_pictures_masks_and_tables_are_those_of_the_set(
     (folder / "sites.csv").write_text("site\nward\n")
     (folder / "empty.csv").write_text("")
     whole = read_set(folder)
+    known = whole.ratios or {}
+    assert len(known) == 3
     for fold in write_folds(folder, 2, tmp_path / "folds"):
         for part in (read_set(fold / "kept" / "mine"), read_set(fold / "taught" / "mine")):
             assert part.structures == whole.structures
-            assert part.ratios == {name: whole.ratios[name] for name in _names(part) if name in whole.ratios}
+            assert part.ratios == {name: known[name] for name in _names(part) if name in known}
             for image in part.images:
                 assert image.read_bytes() == (folder / "images" / image.name).read_bytes()
                 mask = part.mask_path(part.structures[0], image)

@@ -168,7 +168,7 @@ def test_too_few_vertebrae_have_no_angle_and_the_reason_is_told(make_spine_set: 
     evaluation = evaluated(make_spine_set(), kept(*THORACIC[:5]))
     told = "5 vertebrae were found, 8 are needed"
     assert spine_of(evaluation).angles[0].not_computed == {told: 2}
-    assert f"spines: spine angle of model's vertebrae not computed: 2 x {told}" in remarks(evaluation)
+    assert f"spines: spine angle of model's vertebrae not computed: 2 x {told}" in remarks(evaluation.sets)
 
 
 def test_a_model_without_vertebrae_is_said_to_support_none(make_spine_set: MakeSpineSet) -> None:
@@ -196,7 +196,7 @@ def test_remarks_tell_what_is_amiss_with_the_table(
     make_spine_set: MakeSpineSet, landmark_row: Callable[..., dict[str, str]]
 ) -> None:
     rows = [landmark_row("0.png", (20, 12, 3)), landmark_row("gone.png")]
-    told = list(remarks(evaluated(make_spine_set(rows=rows))))
+    told = list(remarks(evaluated(make_spine_set(rows=rows)).sets))
     assert "spines: landmarks of 1 pictures that are not there, such as gone.png" in told
     assert "spines: 1 pictures without landmarks" in told
     (difference,) = (line for line in told if "differ by at most" in line)

@@ -98,6 +98,13 @@ def test_both_parts_of_a_rib_are_told_alike(anatomy: Anatomy) -> None:
     assert place["posterior 4th rib left"] == place["anterior 4th rib left"] != place["heart"]
 
 
+def test_a_rib_of_which_one_part_was_seen_is_told_through_the_body(anatomy: Anatomy) -> None:
+    body = at_rows(anatomy, posterior_1st_rib_left=(20, 26), heart=(8, 12))
+    place = told(body, Scanned(0.0, len(anatomy.hu) - 1.0), TILTED, 60).place
+    assert "posterior 1st rib left" not in place
+    assert "heart" in place
+
+
 def test_a_lateral_view_tells_by_columns(anatomy: Anatomy) -> None:
     body, pose = at_rows(anatomy, heart=(2, 28)), replace(TILTED, azimuth_deg=90.0)
     found = told(body, Scanned(0.0, len(anatomy.hu) - 1.0), pose, 120)

@@ -1,7 +1,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from pipeline_training.vertebral_bodies import vertebral_bodies
+from pipeline_training.spine_middle import middle_of_spine
 
 ROWS, COLUMNS = 120, 80
 
@@ -12,30 +12,30 @@ def spine(middle: npt.NDArray[np.float64], half: float) -> npt.NDArray[np.bool_]
     return np.abs(np.arange(COLUMNS) - middle[:, None]) <= widths[:, None]
 
 
-def test_bodies_are_the_middle_half_of_the_spine() -> None:
-    found = vertebral_bodies(spine(np.full(ROWS, 40.0), 16))
+def test_middle_is_half_of_the_spine() -> None:
+    found = middle_of_spine(spine(np.full(ROWS, 40.0), 16))
     assert (found.sum(axis=1) == 17).all()
     assert found[:, 32:49].all()
 
 
-def test_bodies_follow_a_bent_spine() -> None:
+def test_middle_follows_a_bent_spine() -> None:
     middle = 40 + 12 * np.sin(np.linspace(0, np.pi, ROWS))
-    found = vertebral_bodies(spine(middle, 16))
+    found = middle_of_spine(spine(middle, 16))
     columns = np.arange(COLUMNS)
     found_middle = (found * columns).sum(axis=1) / found.sum(axis=1)
     assert np.abs(found_middle - middle)[20:-20].max() < 2
 
 
-def test_rows_without_a_spine_have_no_bodies() -> None:
+def test_rows_without_a_spine_have_no_middle() -> None:
     mask = spine(np.full(ROWS, 40.0), 16)
     mask[:30] = False
-    found = vertebral_bodies(mask)
+    found = middle_of_spine(mask)
     assert not found[:30].any()
     assert found[30:].any(axis=1).all()
-    assert not vertebral_bodies(np.zeros((5, 6), np.bool_)).any()
+    assert not middle_of_spine(np.zeros((5, 6), np.bool_)).any()
 
 
 def test_a_spine_at_the_border_stays_inside_the_picture() -> None:
     mask = np.zeros((20, 10), np.bool_)
     mask[:, 6:] = True
-    assert np.array_equal(np.flatnonzero(vertebral_bodies(mask)[10]), [7, 8])
+    assert np.array_equal(np.flatnonzero(middle_of_spine(mask)[10]), [7, 8])

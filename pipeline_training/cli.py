@@ -21,7 +21,7 @@ from pipeline_training.commands.compare import calibrate, compare
 from pipeline_training.commands.cross_validation import cross_validate, fold
 from pipeline_training.commands.finetune import finetune
 from pipeline_training.commands.judge import add_judge, evaluate_judge, project_beside, train_judge
-from pipeline_training.commands.label import label
+from pipeline_training.commands.label import label, repair
 from pipeline_training.commands.quickstart import quickstart
 from pipeline_training.commands.reliability import check_reliability, fit_reliability
 from pipeline_training.commands.reopen import reopen
@@ -52,6 +52,7 @@ COMMANDS = (
     *(
         build,
         label,
+        repair,
         train_labeller,
         quickstart,
         self_label,

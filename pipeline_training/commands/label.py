@@ -12,6 +12,7 @@ from pipeline_training.intake.ct import CtVolume
 from pipeline_training.out_folders import make_folders
 
 if TYPE_CHECKING:
+    from pipeline_training.labelling.label_case import Labelled
     from pipeline_training.labelling.labeller import Labeller
     from pipeline_training.volumes import LabelMap
 
@@ -50,6 +51,37 @@ def label(
         raise LabellerError("no case could be labelled")
 
 
+def repair(
+    cases: Annotated[list[Path], typer.Argument(help="Labelled cases, with or without CT; docs/volumes.md.")],
+    out: Annotated[Path, typer.Option(help="A folder for each case comes here; one that is done is kept.")],
+) -> None:
+    """Repair labels that a volume has already by anatomy, and judge them; what is unsound becomes unknown."""
+    from pipeline_training.intake.case import load_case
+    from pipeline_training.labelling.label_case import is_done, repair_case, write_labelled
+    from pipeline_training.volumes import LabelMap
+
+    make_folders(out)
+    console, errors, made = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True), 0
+    for path in cases:
+        try:
+            volume = load_case(path)
+        except VolumeError as exc:
+            errors.print(f"{path.name}: {exc}", markup=False, highlight=False)
+            continue
+        if not isinstance(volume, LabelMap):
+            errors.print(f"{path.name}: there are no labels, only a CT", markup=False, highlight=False)
+            continue
+        made += 1
+        if is_done(out / volume.case):
+            console.print(f"{volume.case}: done before", markup=False, highlight=False)
+            continue
+        repaired = repair_case(volume)
+        write_labelled(out / volume.case, repaired)
+        _tell(repaired)
+    if not made:
+        raise LabellerError("no case could be repaired")
+
+
 def _as_ct(volume: "LabelMap | CtVolume") -> CtVolume:
     """Return the CT of a case; labels that it has are not looked at."""
     if isinstance(volume, CtVolume):
@@ -72,6 +104,11 @@ def _label(ct: CtVolume, out: Path, labellers: "Sequence[Labeller]") -> None:
     write_labelled(folder, labelled)
     for failure in labelled.failures:
         Console(stderr=True, soft_wrap=True).print(f"{ct.case}: {failure}", markup=False, highlight=False)
-    quality, found = labelled.quality, len(labelled.volume.names)
-    words = "; ".join(quality.reasons) or f"{found} structures, {len(quality.dropped)} dropped"
-    console.print(f"{ct.case}: {quality.verdict}: {words}", markup=False, highlight=False)
+    _tell(labelled)
+
+
+def _tell(labelled: "Labelled") -> None:
+    quality, volume = labelled.quality, labelled.volume
+    sound = f"{len(volume.names)} structures, {len(quality.dropped)} dropped, {len(labelled.changes)} changes"
+    words = "; ".join(quality.reasons) or sound
+    Console(soft_wrap=True).print(f"{volume.case}: {quality.verdict}: {words}", markup=False, highlight=False)

@@ -32,7 +32,7 @@ class Labelled:
 
     Attributes:
         volume: Labels, CT, and the vocabulary that is left.
-        confidence: float32 in [0, 1] of its shape.
+        confidence: float32 in [0, 1] of its shape; None where the labels are a person's.
         quality: The judgement; where it says rejected, the volume is not for training.
         changes: What the anatomical priors changed.
         labellers: Seconds by labeller that answered.
@@ -41,7 +41,7 @@ class Labelled:
     """
 
     volume: LabelMap
-    confidence: npt.NDArray[np.float32]
+    confidence: npt.NDArray[np.float32] | None
     quality: Quality
     changes: tuple[str, ...]
     labellers: Mapping[str, float]
@@ -65,6 +65,14 @@ def label_case(ct: CtVolume, labellers: Sequence[Labeller]) -> Labelled:
     return Labelled(
         volume, consensus.confidence, quality, repaired.changes, seconds, failures, consensus.agreement
     )
+
+
+def repair_case(volume: LabelMap) -> Labelled:
+    """Return a volume that has labels already, repaired and judged as those of labellers are."""
+    repaired = apply_priors(volume)
+    ct = None if volume.hu is None else CtVolume(volume.case, volume.hu, volume.spacing_mm, volume.patient)
+    quality = judge(repaired.volume, skeleton=None if ct is None else _skeleton(ct))
+    return Labelled(keep_sound(repaired.volume, quality), None, quality, repaired.changes, {}, (), {})
 
 
 def _votes(
@@ -110,8 +118,9 @@ def write_labelled(folder: Path, labelled: Labelled) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if labelled.quality.verdict is not Verdict.REJECTED:
-            shares = np.rint(np.clip(labelled.confidence, 0, 1) * 255).astype(np.uint8)
-            write_volume(folder / "confidence.nii.gz", shares, labelled.volume.spacing_mm)
+            if labelled.confidence is not None:
+                shares = np.rint(np.clip(labelled.confidence, 0, 1) * 255).astype(np.uint8)
+                write_volume(folder / "confidence.nii.gz", shares, labelled.volume.spacing_mm)
             write_case(folder, labelled.volume)
         text = json.dumps(report(labelled), indent=1)
         (folder / REPORT).write_text(text, encoding="utf-8")

@@ -165,6 +165,12 @@ TRAINING_PAGES = (
         then="test -s projections/report.html",
     ),
     Walk(
+        "labelling.md",
+        "paxnode-train repair",
+        replaced=(("LABELLED LABELLED ...", "labelled/body_0 labelled/body_1"),),
+        then="test -s repaired/body_1/report.json",
+    ),
+    Walk(
         "building.md",
         "paxnode-train build CASE CASE",
         before=BODIES,

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,17 @@ from typer.testing import CliRunner
 
 from pipeline_training.case_writer import write_case
 from pipeline_training.commands.build import build
-from pipeline_training.commands.label import label
+from pipeline_training.commands.label import label, repair
 from pipeline_training.commands.train_labeller import train_labeller
 from pipeline_training.errors import LabellerError, OutputError
+from pipeline_training.intake.case import load_case
+from pipeline_training.phantom import PhantomParameters, make_phantom
 from pipeline_training.volumes import LabelMap
 
 application = typer.Typer()
 application.command()(label)
 application.command("train-labeller")(train_labeller)
+application.command()(repair)
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +106,47 @@ def test_folder_that_cannot_be_made_is_told_before_the_work(case: Path, tmp_path
         run("label", case, "--out", tmp_path / "out", "--labeller", "rules")
     with pytest.raises(OutputError, match="cannot make the folder"):
         build([case], tmp_path / "out")
+
+
+def test_labels_that_are_there_are_repaired_and_judged_once(tmp_path: Path) -> None:
+    """A stretch of a rib bears the next number, as in label maps of others, and a clavicle ends half-way."""
+    body = make_phantom(PhantomParameters(), 3.0)
+    labels = body.labels.copy()
+    rib = body.mask("rib_left_8")
+    rows = np.nonzero(rib)[1]
+    middle = (np.arange(rib.shape[1]) > np.quantile(rows, 0.5)) & (
+        np.arange(rib.shape[1]) < np.quantile(rows, 0.7)
+    )
+    labels[rib & middle[:, None]] = body.ids("rib_left_9")[0]
+    clavicle = body.mask("clavicula_right")
+    outer = np.arange(clavicle.shape[2]) < np.median(np.nonzero(clavicle)[2])
+    labels[clavicle & outer] = 0
+    write_case(tmp_path / "wrong", replace(body, labels=labels, hu=None))
+    command = ("repair", tmp_path / "wrong", "--out", tmp_path / "out")
+    assert "wrong: kept with its sound structures only: " in run(*command)
+    report = json.loads((tmp_path / "out" / "wrong" / "report.json").read_text())
+    assert any(change.startswith("rib_left_8: ") and "(9)" in change for change in report["changes"])
+    assert report["dropped"]["clavicula_right"].startswith("too short for the bone")
+    before, after = (load_case(tmp_path / folder) for folder in ("wrong", "out/wrong"))
+    assert isinstance(before, LabelMap)
+    assert isinstance(after, LabelMap)
+    assert before.mask("rib_left_8").sum() < 0.9 * after.mask("rib_left_8").sum()
+    assert "clavicula_right" not in after.vocabulary
+    assert not (tmp_path / "out" / "wrong" / "confidence.nii.gz").exists()
+    assert run(*command) == "wrong: done before\n"
+
+
+def test_rejected_labels_leave_only_their_report(case: Path, tmp_path: Path) -> None:
+    assert "body: rejected: lungs: volume out of range" in run("repair", case, "--out", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out" / "body").iterdir()] == ["report.json"]
+
+
+def test_what_has_no_labels_is_told_by_name(tmp_path: Path, case: Path) -> None:
+    (tmp_path / "ct").mkdir()
+    shutil.copy(case / "ct.nii.gz", tmp_path / "ct" / "ct.nii.gz")
+    done = CliRunner().invoke(
+        application, ["repair", str(tmp_path / "ct"), str(tmp_path / "none"), "--out", str(tmp_path / "out")]
+    )
+    assert isinstance(done.exception, LabellerError)
+    assert "ct: there are no labels, only a CT" in done.output
+    assert "none: there is no such file or folder" in done.output

@@ -81,7 +81,7 @@ def show_job(job: JobArgument, config: ConfigOption = None) -> None:
 
 @jobs.command("retry")
 def retry_job(job: JobArgument, config: ConfigOption = None) -> None:
-    """Run a job again that was put aside for any reason, or send its parked results again."""
+    """Run a job again that was put aside, unless other content came under its UID, or send parked results."""
     state = _existing(config, job).retry(job).state
     Console().print(f"job {job} is {state} now; a running node takes it from there")
 

@@ -14,7 +14,7 @@ from ai.consistency import make_consistent
 from ai.judge import Judge
 from ai.labels import LABELS
 from ai.manifest import Manifest
-from ai.plausibility import check_lungs, check_seen_view, frontal_probability
+from ai.plausibility import check_lungs, check_seen_view, check_trust, frontal_probability
 from ai.postprocess import cutoff_of, put_sides_right, side_pairs, to_mask
 from ai.preprocess import Letterbox, network_input
 from ai.radiograph import Radiograph
@@ -189,7 +189,8 @@ class OnnxSegmenter:
             grid = Letterbox(box.rows, box.columns, output.logits.shape[-1])
             masks, repairs = self._masks(output.logits, grid)
             exchanged: list[tuple[str, str]] = []
-            if frontal >= 0.5:
+            is_frontal = frontal >= 0.5
+            if is_frontal:
                 check_lungs(masks, shape, self.manifest.labels)
                 before = masks
                 masks, exchanges = put_sides_right(masks, _SIDE_PAIRS)
@@ -200,6 +201,8 @@ class OnnxSegmenter:
             for right, left in exchanged:  # whose signs are whose is doubtful where sides were
                 if right in trust and left in trust:
                     trust[right] = trust[left] = min(trust[right], trust[left], key=lambda t: t.probability)
+            if is_frontal:
+                check_trust(trust)
             return replace(self._segmentation(shape, masks, repairs, frontal), trust=trust)
 
     def _trust(self, output: NetworkOutput, masks: Mapping[str, Mask]) -> dict[str, Trust]:

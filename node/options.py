@@ -9,7 +9,7 @@ from ai.errors import LabelError
 from config.profiles import Profile
 from config.settings import ResultSettings, Settings
 
-WRITER_REVISION = 9
+WRITER_REVISION = 10
 """Raised whenever the writers would make another object of the same input, so that its UID changes too."""
 
 RULES = {

@@ -19,6 +19,8 @@ def tapered() -> dict[str, Field]:
 
 ARCH = {"aortic arch": box((110, 141), (220, 300))}
 CARINA = {"tracheal bifurcation": box((170, 191), (225, 275))}
+BESIDE_KNOB = {"aortic arch": box((110, 141), (220, 275))}
+NOTCHED = {"visible lung left": tapered()["visible lung left"] & ~box((90, 160), (0, 430))}
 TRACHEA = {"trachea": box((60, 170), (235, 260))}
 
 
@@ -50,6 +52,15 @@ def test_without_the_arch_the_level_is_taken_between_apices_and_carina(
     assert width.remarks[0].startswith(
         "the level is 65% of the way from the apices to the carina: aortic arch"
     )
+
+
+def test_arch_beside_which_there_is_no_lung_tells_no_level(
+    make_film: MakeFilm, make_chest: MakeChest
+) -> None:
+    width = mediastinal_width(make_film(), make_chest(tapered() | BESIDE_KNOB | TRACHEA | CARINA))
+    assert isinstance(width, Measurement)
+    assert width.structures == ("visible lung right", "visible lung left", "tracheal bifurcation")
+    assert "its lateral border does not lie beside the left lung" in width.remarks[0]
 
 
 def test_without_arch_and_carina_the_level_is_not_known(make_film: MakeFilm, make_chest: MakeChest) -> None:
@@ -127,7 +138,9 @@ def test_arch_is_measured_from_the_trachea_to_its_lateral_border(
             {"aortic arch": box((130, 180), (220, 300)), "trachea": box((60, 150), (240, 260))},
             "beside most of",
         ),
-        ({"aortic arch": box((110, 141), (220, 440))} | TRACHEA, "the aortic arch is implausible"),
+        ({"aortic arch": box((110, 141), (220, 440))} | TRACHEA, "does not lie beside the left lung"),
+        (BESIDE_KNOB | TRACHEA, "does not lie beside the left lung"),
+        ({"aortic arch": box((110, 141), (220, 430))} | TRACHEA | NOTCHED, "0.42 of the thoracic width"),
     ],
 )
 def test_arch_is_not_measured_where_it_would_be_wrong(

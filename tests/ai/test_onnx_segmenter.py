@@ -201,13 +201,19 @@ def test_trust_falls_where_the_second_look_shows_something_else(
     make_bundle: MakeBundle, chest: dict[str, Field]
 ) -> None:
     """The network ignores the picture, so its discs stay where they are when the picture moves."""
-    curves = dict.fromkeys(chest, Reliability(bar=0.9, intercept=-1.0, expected=0.0, agreement=1.0))
+    curves = dict.fromkeys(chest, Reliability(bar=0.9, intercept=1.0, expected=0.0, agreement=1.0))
     [found] = OnnxSegmenter(make_bundle(chest, reliability=curves)).segment([radiograph()])
     assert set(found.trust) == {"visible lung right", "visible lung left"}, "the heart was not found"
     shifted = {name: shift_dice(chest[name]) for name in found.trust}
     for name, trust in found.trust.items():
         agreed = shifted[name]
-        assert trust.probability == pytest.approx(1 / (1 + np.e * (1 - agreed) / agreed), abs=0.02)
+        assert trust.probability == pytest.approx(1 / (1 + (1 - agreed) / agreed / np.e), abs=0.02)
+
+
+def test_lungs_of_which_none_is_sure_are_no_chest(make_bundle: MakeBundle, chest: dict[str, Field]) -> None:
+    curves = dict.fromkeys(chest, Reliability(bar=0.9, intercept=-1.0, expected=0.0, agreement=1.0))
+    with pytest.raises(NotAChestError, match="neither lungs nor heart can be told with certainty"):
+        OnnxSegmenter(make_bundle(chest, reliability=curves)).segment([radiograph()])
 
 
 def test_masks_that_changed_sides_share_the_lower_trust(

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from ai.errors import NotAChestError
-from ai.plausibility import check_lungs, check_seen_view, frontal_probability
+from ai.plausibility import check_lungs, check_seen_view, check_trust, frontal_probability
 from ai.radiograph import Radiograph, View
 from ai.segmentation import Mask
 from ai.stated_view import check_stated_view
+from ai.uncertainty import Trust
 
 VISIBLE = ("visible lung right", "visible lung left")
 
@@ -53,3 +54,23 @@ def test_whole_lungs_are_judged_where_the_model_knows_no_visible_ones() -> None:
     with pytest.raises(NotAChestError, match="no lungs were found"):
         check_lungs({}, (100, 100), ("heart", "right lung", "left lung"))
     check_lungs({}, (100, 100), ("heart",))
+
+
+def test_picture_of_which_neither_lungs_nor_heart_are_sure_is_no_chest() -> None:
+    low, high = Trust(0.23, 0.85), Trust(0.5, 0.9)
+    with pytest.raises(NotAChestError, match=r"surest is heart, probability 0\.23 of a Dice of 0\.85"):
+        check_trust({VISIBLE[0]: Trust(0.03, 0.9), "heart": low, "scapula left": high})
+    check_trust({VISIBLE[0]: high, VISIBLE[1]: low, "heart": low})
+    check_trust({VISIBLE[1]: low, "heart": high})
+
+
+def test_whole_lungs_count_only_where_no_visible_ones_are_judged() -> None:
+    low, high = Trust(0.2, 0.9), Trust(0.8, 0.9)
+    check_trust({"right lung": high})
+    with pytest.raises(NotAChestError, match="neither lungs nor heart"):
+        check_trust({"right lung": high, VISIBLE[0]: low})
+
+
+def test_what_no_curve_judges_passes() -> None:
+    check_trust({})
+    check_trust({"scapula left": Trust(0.1, 0.7)})

@@ -39,6 +39,13 @@ GOLDEN = {
         "PR": "cc9feb2460341e24",
         "SC": "ae1b9853c5777e6a",
     },
+    10: {
+        "SEG": "bab974ef0a0c9163",
+        "SR": "8c5afbcf989fda7b",
+        "SR structures": "70753942bc0126cb",
+        "PR": "cc9feb2460341e24",
+        "SC": "ae1b9853c5777e6a",
+    },
 }
 """By revision, the digests of what is written for the input below. A new revision gets a new line here."""
 

@@ -15,8 +15,12 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 from pynetdicom import build_context
+from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+
+NAMED = 3
+"""So many SOP classes that were declined are named; storescu proposes a hundred."""
 
 LABEL_MAP_STORAGE = UID("1.2.840.10008.5.1.4.1.1.66.7")
 LABEL_MAP_NAME = "Label Map Segmentation Storage"
@@ -58,3 +62,14 @@ def supported_contexts() -> list[PresentationContext]:
     syntaxes = [str(syntax) for syntax in transfer_syntaxes()]
     storage = [build_context(str(sop_class), syntaxes) for sop_class in STORAGE_CLASSES]
     return [build_context(Verification), *storage]
+
+
+def declined(association: Association) -> str:
+    """Return which SOP classes a peer proposed in vain, in words; "" where each was accepted in some syntax."""
+    accepted = {context.abstract_syntax for context in association.accepted_contexts}
+    proposed = {context.abstract_syntax for context in association.rejected_contexts} - accepted
+    names = sorted(UID(each).name for each in proposed if each is not None)
+    if not names:
+        return ""
+    more = len(names) - NAMED
+    return f"not accepted: {', '.join(names[:NAMED])}" + (f" and {more} more" if more > 0 else "")

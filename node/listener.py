@@ -18,7 +18,7 @@ from node.acceptor import association_for, reject_for_now
 from node.auditor import AuditTrail
 from node.caller import Arrival
 from node.commitment_scp import CommitmentScp
-from node.contexts import supported_contexts
+from node.contexts import declined, supported_contexts
 from node.doors import Door, HouseRules, house_rules, open_doors, refitted
 from node.errors import StorageError, UndecodableError
 from node.file_limit import raise_file_limit
@@ -231,7 +231,9 @@ class Listener:
         address = association.requestor.address_info
         calling = str(association.requestor.ae_title)
         where = address.address if address else ""
-        log.info("association ended", calling_ae_title=calling, address=where)
+        reason = reason_for_log(declined(association))
+        told = {"reason": reason} if reason else {}
+        log.info("association ended", calling_ae_title=calling, address=where, **told)
         self._audit.association_ended(association, calling, where)
 
     # ---- C-STORE

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 
+from ai.measurement import Measurements
 from ai.segmenter import Segmenter, Shared
 from node.appearance import Examiner
 from node.attributes import text
@@ -69,7 +70,7 @@ class Made:
 
     Attributes:
         results: With their destinations. One that several groups of destinations get stands there for each.
-        remarks: Why some destinations get nothing, one sentence each.
+        remarks: Why some destinations get nothing, and that nothing was measured, one sentence each.
     """
 
     results: tuple[AddressedResult, ...]
@@ -131,6 +132,8 @@ class Work:
                 remarks.append(f"nothing for {', '.join(destinations) or 'anybody'}: {reason}")
         if broken is not None and not results:
             raise broken
+        if results and not found.measurements.computed:
+            remarks.append(_unmeasured(found.measurements))
         return Made(tuple(results), tuple(remarks))
 
     def _decision(self, job: Job, content: bytes) -> Decision:
@@ -178,6 +181,12 @@ class Work:
         reports = (result for result in kept if result.kind.startswith("SR"))
         read = (_predecessor(result, self._spool.path(result.path)) for result in reports)
         return tuple(predecessor for predecessor in read if predecessor is not None)
+
+
+def _unmeasured(measurements: Measurements) -> str:
+    """Return what the list of jobs tells of an image of which masks went out and no value."""
+    first = next(iter(measurements.not_computed), None)
+    return "nothing was measured" + (f": {first.name}: {first.reason}" if first else "")
 
 
 def _predecessor(result: StoredResult, path: Path) -> Predecessor | None:

@@ -1,6 +1,8 @@
 """What the listener takes: durable and in the database before it is acknowledged, and each object once."""
 
 import hashlib
+import io
+import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,10 +14,13 @@ from pydicom.uid import (
     UID,
     CTImageStorage,
     DigitalXRayImageStorageForPresentation,
+    EncapsulatedPDFStorage,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEGLSLossless,
+    MRImageStorage,
+    UltrasoundImageStorage,
 )
 from sqlalchemy import event as sqlalchemy_event
 
@@ -103,6 +108,29 @@ def test_decoders_for_the_usual_compressions_are_installed() -> None:
 def test_class_that_is_no_radiograph_is_not_negotiated(run: Any) -> None:
     with run().association((CTImageStorage, ExplicitVRLittleEndian)) as association:
         assert [context.abstract_syntax for context in association.rejected_contexts] == [CTImageStorage]
+
+
+@pytest.mark.parametrize(
+    ("proposed", "told"),
+    [
+        ([DX], None),
+        ([DX, CTImageStorage], "not accepted: CT Image Storage"),
+        (
+            [CTImageStorage, MRImageStorage, UltrasoundImageStorage, EncapsulatedPDFStorage],
+            "not accepted: CT Image Storage, Encapsulated PDF Storage, MR Image Storage and 1 more",
+        ),
+    ],
+)
+def test_the_log_names_what_was_not_accepted(
+    run: Any, lines: io.StringIO, proposed: list[UID], told: str | None
+) -> None:
+    node = run()
+    with node.association(*((each, ExplicitVRLittleEndian) for each in proposed)):
+        pass
+    node.listener.stop()
+
+    said = map(json.loads, lines.getvalue().splitlines())
+    assert [line.get("reason") for line in said if line["event"] == "association ended"] == [told]
 
 
 def test_several_objects_come_in_one_association(run: Any, make_dx: Any) -> None:

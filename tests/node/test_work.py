@@ -1,5 +1,6 @@
 """What a worker makes of a job: one understanding, several forms; a later model supersedes an earlier one."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -13,6 +14,7 @@ from ai.radiograph import Radiograph
 from ai.segmentation import ModelIdentity, Segmentation
 from ai.segmenter import Segmenter
 from ai.stand_in import StandInSegmenter
+from ai.uncertainty import Trust
 from node.database import engine_for, upgrade
 from node.errors import (
     IgnoredImageError,
@@ -241,6 +243,23 @@ def test_one_profile_without_results_costs_the_others_nothing_and_is_told(node: 
     assert (job.state, job.reason) == (
         State.DONE,
         "nothing for empty: nothing that its profile asks for was found",
+    )
+
+
+class Doubting(Versioned):
+    """The stand-in, sure of nothing that it finds."""
+
+    def segment(self, radiographs: Sequence[Radiograph]) -> list[Segmentation]:
+        found = super().segment(radiographs)
+        return [replace(each, trust=dict.fromkeys(each.masks, Trust(0.1, 0.9))) for each in found]
+
+
+def test_an_image_of_which_nothing_could_be_measured_is_told(node: Node) -> None:
+    assert node.run(Doubting("1"), {PLAIN: ("a",)}), "masks and report are sent all the same"
+    job = node.store.jobs()[0]
+    assert job.state is State.DONE
+    assert re.fullmatch(
+        "nothing was measured: cardiothoracic ratio: .* cannot be told with certainty: .*", job.reason
     )
 
 

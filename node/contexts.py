@@ -65,7 +65,7 @@ def supported_contexts() -> list[PresentationContext]:
 
 
 def declined(association: Association) -> str:
-    """Return which SOP classes a peer proposed in vain, in words; "" where each was accepted in some syntax."""
+    """Return which SOP classes a peer proposed in vain, in words; "" where each was accepted."""
     accepted = {context.abstract_syntax for context in association.accepted_contexts}
     proposed = {context.abstract_syntax for context in association.rejected_contexts} - accepted
     names = sorted(UID(each).name for each in proposed if each is not None)

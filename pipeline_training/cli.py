@@ -19,6 +19,7 @@ from pipeline_training.commands.accuracy import accuracy
 from pipeline_training.commands.build import build
 from pipeline_training.commands.compare import calibrate, compare
 from pipeline_training.commands.cross_validation import cross_validate, fold
+from pipeline_training.commands.failures import failures
 from pipeline_training.commands.finetune import finetune
 from pipeline_training.commands.judge import add_judge, evaluate_judge, project_beside, train_judge
 from pipeline_training.commands.label import label, repair
@@ -65,7 +66,8 @@ COMMANDS = (
         finetune,
         repeatability,
     ),
-    *(fit_reliability, check_reliability, accuracy, project_beside, train_judge, evaluate_judge, add_judge),
+    *(fit_reliability, check_reliability, failures, accuracy),
+    *(project_beside, train_judge, evaluate_judge, add_judge),
 )
 for command in COMMANDS:
     app.command(name=command.__name__.replace("_", "-"))(command)

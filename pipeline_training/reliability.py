@@ -54,11 +54,23 @@ class Sign:
     dice: float
 
 
-def signs(segmenter: OnnxSegmenter, sample: Sample) -> list[Sign]:
-    """Return a sign for every structure of a sample that is known and was found.
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """What a segmenter says of one sample, beside what is true; nothing where the sample does not tell.
 
-    The sample is made for the labels of the segmenter's manifest, in their order, at its input size.
+    Attributes:
+        found: bool (L, G, G), L in the order of the manifest's labels.
+        truth: Likewise.
+        signs: Of every structure that is known and was found.
     """
+
+    found: npt.NDArray[np.bool_]
+    truth: npt.NDArray[np.bool_]
+    signs: tuple[Sign, ...]
+
+
+def answered(segmenter: OnnxSegmenter, sample: Sample) -> Answered:
+    """Ask a segmenter about a sample that was made for its labels, in their order, at its input size."""
     manifest = segmenter.manifest
     (output,) = segmenter.infer(sample.image[None].numpy(), [sample.film.numpy()])
     if output.agreement is None:
@@ -71,11 +83,12 @@ def signs(segmenter: OnnxSegmenter, sample: Sample) -> list[Sign]:
     sizes = found.sum(axis=(1, 2)) + truth.sum(axis=(1, 2))
     dice = 2 * (found & truth).sum(axis=(1, 2)) / np.maximum(sizes, 1)
     expected = expected_dice(output.logits, cutoffs)
-    return [
+    signs = tuple(
         Sign(name, float(expected[i]), float(output.agreement[i]), float(dice[i]))
         for i, name in enumerate(manifest.labels)
         if sample.known[i] and found[i].any()
-    ]
+    )
+    return Answered(found, truth, signs)
 
 
 def enlarged(masks: npt.NDArray[np.bool_], factor: int) -> npt.NDArray[np.bool_]:
@@ -121,7 +134,7 @@ def _looks(segmenter: OnnxSegmenter, sources: Sequence[Source], looks: int, seed
             )
         else:
             sample = make_sample(source, labels, segmenter.manifest.input_size, generator)
-        yield from signs(segmenter, sample)
+        yield from answered(segmenter, sample).signs
 
 
 def fit_curve(seen: Sequence[Sign], bar: float) -> Reliability:
@@ -206,7 +219,7 @@ def check(bundle: Bundle, sets: Mapping[str, Sequence[Source]], seed: int = SEED
             for number, source in enumerate(sources):
                 generator = np.random.default_rng([seed, number])
                 sample = spoilt(source, how, labels, bundle.manifest.input_size, generator)
-                for sign in signs(segmenter, sample):
+                for sign in answered(segmenter, sample).signs:
                     seen.setdefault(sign.structure, []).append(sign)
             rankings += [
                 _ranking(name, how, each, bundle.manifest.reliability[structure])

@@ -17,7 +17,7 @@ from pipeline_training.errors import EvaluationError
 from pipeline_training.model_card import model_card
 from pipeline_training.projections import NAMES
 from pipeline_training.radiograph_folders import read_set
-from pipeline_training.reliability import LEAST_LOOKS, Sign, check, check_table, fit, fit_curve, signs
+from pipeline_training.reliability import LEAST_LOOKS, Sign, answered, check, check_table, fit, fit_curve
 from pipeline_training.spoil import SPOILERS, spoilt
 
 HEART = NAMES.index("heart")
@@ -84,7 +84,7 @@ def test_signs_are_told_of_masks_that_were_found(
     judged = Bundle(replace(bundle.manifest, reliability={"heart": CURVE}), bundle.onnx_bytes)
     labels = [NAMES.index(name) for name in judged.manifest.labels]
     sample = spoilt(sources[0], "", labels, 64, np.random.default_rng(0))
-    (sign,) = signs(OnnxSegmenter(judged), sample)
+    (sign,) = answered(OnnxSegmenter(judged), sample).signs
     assert sign.structure == "heart", "of the lungs nothing is known"
     found = torch.zeros(64, 64) > 0
     found[36:50, 30:42] = True

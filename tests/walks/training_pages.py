@@ -88,6 +88,15 @@ TRAINING_PAGES = (
     ),
     Walk(
         "training.md",
+        "paxnode-train failures",
+        before="""
+            rm -rf B
+            paxnode-train fit-reliability --bundle quickstart/bundle --out B --projections projections
+        """,
+        then="test -s failures.png && grep -q 'CC BY 3.0' failures.md",
+    ),
+    Walk(
+        "training.md",
         "paxnode-train fold",
         replaced=(
             ("--radiographs SET", "--radiographs wingspan"),

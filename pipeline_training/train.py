@@ -91,6 +91,8 @@ def train(options: TrainOptions, tell: Callable[[str], None] = lambda words: Non
         checks = looks(held_back, labels, options.sizes[-1]) if ranks.is_first else []
         online = online_of(options) if options.online_cases else None
         batches = Batches(taught, labels, options.sizes[0], _drawing_of(options), ranks, online)
+        if ranks.is_first and is_emulated(options, torch.cpu.get_capabilities()):
+            tell('this processor has no bfloat16: precision = "float32" may be many times as fast here')
         if ranks.is_first:
             real = sum(source.is_real for source in taught)
             tell(
@@ -99,6 +101,18 @@ def train(options: TrainOptions, tell: Callable[[str], None] = lambda words: Non
             )
         _learn(run, batches, checks, tell)
     return options.out / CHECKPOINT
+
+
+def is_emulated(options: TrainOptions, capabilities: Mapping[str, Any]) -> bool:
+    """Return whether a processor works out bfloat16 by way of float32, which is slower than float32 itself.
+
+    Args:
+        options: Of the run.
+        capabilities: As `torch.cpu.get_capabilities` tells them; of another than x86 nothing is said.
+    """
+    is_x86 = "avx2" in capabilities
+    is_fast = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
+    return options.precision == "bfloat16" and options.device == "cpu" and is_x86 and not is_fast
 
 
 def _drawing_of(options: TrainOptions) -> Drawing:

@@ -14,7 +14,7 @@ from pipeline_training.errors import DatasetError, TrainingError
 from pipeline_training.online import OnlineSources
 from pipeline_training.run_file import read_run
 from pipeline_training.split import is_held_back
-from pipeline_training.train import follow, learning_rate, online_of, train
+from pipeline_training.train import follow, is_emulated, learning_rate, online_of, train
 from pipeline_training.train_options import TrainOptions
 
 DEFAULT_RUNS = Path(__file__).parents[2] / "pipeline_training" / "default_run"
@@ -217,6 +217,23 @@ def test_bfloat16_learns_about_the_same(options: TrainOptions) -> None:
     whole, half = log(options), log(replace(options, out=options.out / "half"))
     assert float(half[0]["dice"]) == pytest.approx(float(whole[0]["dice"]), abs=0.02)
     assert half[0]["dice"] != whole[0]["dice"]
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "capabilities", "told"),
+    [
+        ("bfloat16", "cpu", {"avx2": True, "avx512_bf16": False, "amx_bf16": False}, True),
+        ("bfloat16", "cpu", {"avx2": True, "avx512_bf16": True, "amx_bf16": False}, False),
+        ("bfloat16", "cpu", {"avx2": True, "amx_bf16": True}, False),
+        ("bfloat16", "cpu", {"architecture": "aarch64"}, False),
+        ("bfloat16", "cuda", {"avx2": True}, False),
+        ("float32", "cpu", {"avx2": True}, False),
+    ],
+)
+def test_bfloat16_on_a_processor_without_it_is_told(
+    options: TrainOptions, precision: str, device: str, capabilities: dict[str, Any], told: bool
+) -> None:
+    assert is_emulated(replace(options, precision=precision, device=device), capabilities) is told
 
 
 @pytest.mark.parametrize("name", ["run", "second", "third", "fourth", "fifth", "folds", "gpu"])

@@ -1,5 +1,6 @@
 """The sockets that the node listens on, and who may wait behind them."""
 
+import errno
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -16,6 +17,12 @@ MAX_WAITING = 4096
 
 FILES_PER_ASSOCIATION = 4
 """Its connection, what wakes its thread (two), and the object that comes in."""
+
+ADVICE = {
+    errno.EADDRINUSE: "; something listens there, this node perhaps: `paxnode check` tells",
+    errno.EACCES: "; ports below 1024 are for those whom the system lets",
+}
+"""What is said beside the system's own words."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ def _open_door(host: str, port: int, tls: ServerTls | None = None) -> Door:
     try:
         listening = listening_socket(host, port)
     except OSError as error:
-        why = (error.strerror or str(error)).partition(" (while")[0]
+        why = (error.strerror or str(error)).partition(" (while")[0] + ADVICE.get(error.errno or 0, "")
         raise NodeError(f"cannot listen on {host}:{port}: {why}") from error
     listening.setblocking(False)
     return Door(listening, tls)

@@ -44,7 +44,8 @@ HEAD = """# Failures of {model}
 Made by `paxnode-train failures`: of {looks} looks at projections, spoilt in each way that happens to films,
 the one with the lowest mean Dice of the structures below. **Green is true, magenta is what the model found.**
 Looks are drawn by chance; nobody chose them. They are composed from CT volumes, are no radiographs, and the
-model may have learned from the same bodies.
+model may have learned from the same bodies. Outlines end where the CT ends; what a body does not tell of is
+not outlined in green.
 
 ![the worst look of each kind]({picture})
 

@@ -26,7 +26,7 @@ class ConstantImageError(RadiographError):
 
 
 class NotAChestError(RadiographError):
-    """The pixels do not look like a chest radiograph of a view that the model supports."""
+    """The pixels do not look like a chest radiograph of a supported view, or like none that can be used."""
 
 
 class LabelError(AiError):

@@ -202,7 +202,7 @@ class OnnxSegmenter:
                 if right in trust and left in trust:
                     trust[right] = trust[left] = min(trust[right], trust[left], key=lambda t: t.probability)
             if is_frontal:
-                check_trust(trust)
+                check_trust(masks, trust)
             return replace(self._segmentation(shape, masks, repairs, frontal), trust=trust)
 
     def _trust(self, output: NetworkOutput, masks: Mapping[str, Mask]) -> dict[str, Trust]:

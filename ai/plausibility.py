@@ -58,19 +58,20 @@ def check_lungs(masks: Mapping[str, Mask], shape: tuple[int, int], supported: Co
         )
 
 
-def check_trust(trust: Mapping[str, Trust]) -> None:
-    """Raise NotAChestError if lungs and heart were found and neither can be told with certainty.
+def check_trust(masks: Mapping[str, Mask], trust: Mapping[str, Trust]) -> None:
+    """Raise NotAChestError if none of the lungs and the heart that were found can be told with certainty.
 
     On 245 frontal chest radiographs of six public sets, portable ones of the very ill and two of children
     among them, the surest of the three has a probability of 0.66 or more (docs/appearance.md); on knees,
-    pelves, teeth and a dog it has 0.23 at most. A model that judges none of them is not judged.
+    pelves, teeth and a dog it has 0.23 at most. Where no lung was found, or one of the three is found and
+    not judged, nothing is said.
     """
-    lungs = next((pair for pair in LUNG_PAIRS if not trust.keys().isdisjoint(pair)), ())
-    judged = {name: trust[name] for name in (*lungs, "heart") if name in trust}
-    if not judged or any(each.suffices for each in judged.values()):
+    lungs = next((pair for pair in LUNG_PAIRS if not masks.keys().isdisjoint(pair)), ())
+    found = [name for name in (*lungs, "heart") if name in masks]
+    if not lungs or any(name not in trust or trust[name].suffices for name in found):
         return
-    name, surest = max(judged.items(), key=lambda item: item[1].probability)
+    surest = max(found, key=lambda name: trust[name].probability)
     raise NotAChestError(
-        f"neither lungs nor heart can be told with certainty (surest is {name}, {surest}): "
+        f"neither lungs nor heart can be told with certainty (surest is {surest}, {trust[surest]}): "
         "not a chest radiograph, or none that can be used"
     )

@@ -1,5 +1,8 @@
 """What the node accepts: SOP classes (PS3.4 B.5) and transfer syntaxes (PS3.5 10)."""
 
+import re
+
+from pydicom._uid_dict import UID_dictionary
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
     UID,
@@ -21,6 +24,11 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 NAMED = 3
 """So many SOP classes that were declined are named; storescu proposes a hundred."""
+
+NO_SYNTAX = 0x04
+"""Result of a presentation context of which no transfer syntax is supported (PS3.8 Table 9-18)."""
+
+_UID = re.compile(r"[0-9.]{1,64}")  # what a UID may consist of, PS3.5 9.1
 
 LABEL_MAP_STORAGE = UID("1.2.840.10008.5.1.4.1.1.66.7")
 LABEL_MAP_NAME = "Label Map Segmentation Storage"
@@ -65,11 +73,19 @@ def supported_contexts() -> list[PresentationContext]:
 
 
 def declined(association: Association) -> str:
-    """Return which SOP classes a peer proposed in vain, in words; "" where each was accepted."""
+    """Return which SOP classes a peer proposed in vain, in words; "" where each was accepted.
+
+    What is no UID is not repeated: a peer may write anything there, and this goes into the log.
+    """
     accepted = {context.abstract_syntax for context in association.accepted_contexts}
-    proposed = {context.abstract_syntax for context in association.rejected_contexts} - accepted
-    names = sorted(UID(each).name for each in proposed if each is not None)
+    names = sorted({_named(cx) for cx in association.rejected_contexts if cx.abstract_syntax not in accepted})
     if not names:
         return ""
     more = len(names) - NAMED
     return f"not accepted: {', '.join(names[:NAMED])}" + (f" and {more} more" if more > 0 else "")
+
+
+def _named(context: PresentationContext) -> str:
+    uid = UID(context.abstract_syntax or "")
+    known = uid.name if uid in UID_dictionary else uid if _UID.fullmatch(uid) else "what is no UID"
+    return f"{known} (in no transfer syntax of ours)" if context.result == NO_SYNTAX else known

@@ -231,7 +231,7 @@ class JobStore(JobOrders):
         """Record a job's results and a delivery of each to each of its destinations, all or nothing.
 
         What an earlier run of the job has recorded is not recorded again, and not delivered again to whom it
-        was for. The reason says why somebody gets nothing, for the admin.
+        was for. The reason says why somebody gets nothing, or that nothing was measured.
 
         Raises:
             LeaseLostError: Another worker has the job; nothing was recorded.

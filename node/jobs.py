@@ -101,7 +101,8 @@ class Job:
     Attributes:
         id: Its number, rising in the order of arrival.
         state: Where it stands.
-        reason: Why it was refused, quarantined, given back or failed; empty otherwise.
+        reason: Why it was refused, quarantined, given back or failed, or what an admin should know of
+            one that is done; empty otherwise.
         attempts: How often a worker has begun with it since it was last queued by a person.
         lease_owner: The worker that holds it, or held it last.
         lease_until: When the lease ends, or ended, UTC.

@@ -184,7 +184,7 @@ class Work:
 
 
 def _unmeasured(measurements: Measurements) -> str:
-    """Return what the list of jobs tells of an image of which masks went out and no value."""
+    """Return what the list of jobs tells of an image of which results went out and no value."""
     first = next(iter(measurements.not_computed), None)
     return "nothing was measured" + (f": {first.name}: {first.reason}" if first else "")
 

@@ -43,9 +43,10 @@ HEAD = """# Failures of {model}
 
 Made by `paxnode-train failures`: of {looks} looks at projections, spoilt in each way that happens to films,
 the one with the lowest mean Dice of the structures below. **Green is true, magenta is what the model found.**
-Looks are drawn by chance; nobody chose them. They are composed from CT volumes, are no radiographs, and the
-model may have learned from the same bodies. Outlines end where the CT ends; what a body does not tell of is
-not outlined in green.
+How a look is spoilt is drawn by chance; nobody chose them. They are composed from CT volumes, are no
+radiographs, and the model may have learned from the same bodies. Outlines end where the CT ends; what a body
+does not tell of is not outlined in green. Masks are the network's own, before the node puts sides and
+pieces right.
 
 ![the worst look of each kind]({picture})
 
@@ -60,11 +61,12 @@ ColourImage = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one structure: Dice in [0, 1], and the trust in its mask, where one was found."""
+    """What became of one structure: Dice in [0, 1], trust in its mask if it is judged."""
 
     structure: str
     dice: float
     trust: Trust | None
+    is_found: bool = True
 
     @property
     def is_unnoticed(self) -> bool:
@@ -136,7 +138,7 @@ def _outcomes(manifest: Manifest, said: Answered, known: Sequence[bool]) -> tupl
             continue
         sign, curve = signs.get(name), manifest.reliability.get(name)
         if sign is None or curve is None:
-            outcomes.append(Outcome(name, sign.dice if sign else 0.0, None))
+            outcomes.append(Outcome(name, sign.dice if sign else 0.0, None, sign is not None))
         else:
             trust = Trust(curve.probability(sign.expected, sign.agreement), curve.bar)
             outcomes.append(Outcome(name, sign.dice, trust))
@@ -191,7 +193,7 @@ def failure_page(
 
 
 def _row(found: Failure, outcome: Outcome) -> str:
-    bar, told, remark = "-", "-", "not found"
+    bar, told, remark = "-", "-", "not judged" if outcome.is_found else "not found"
     if outcome.trust:
         bar, told = f"{outcome.trust.bar:.2f}", f"{outcome.trust.probability:.2f}"
         remark = "**unnoticed**" if outcome.is_unnoticed else ""

@@ -68,7 +68,7 @@ def train(options: TrainOptions, tell: Callable[[str], None] = lambda words: Non
 
     Args:
         options: Of the run.
-        tell: Is given a line at the start and at each checkpoint, by the first rank.
+        tell: Is given a line or two at the start and one at each checkpoint, by the first rank.
 
     Raises:
         TrainingError: If the checkpoint in `out` cannot be read or belongs to a run with other options, if no
@@ -91,9 +91,9 @@ def train(options: TrainOptions, tell: Callable[[str], None] = lambda words: Non
         checks = looks(held_back, labels, options.sizes[-1]) if ranks.is_first else []
         online = online_of(options) if options.online_cases else None
         batches = Batches(taught, labels, options.sizes[0], _drawing_of(options), ranks, online)
-        if ranks.is_first and is_emulated(options, torch.cpu.get_capabilities()):
-            tell('this processor has no bfloat16: precision = "float32" may be many times as fast here')
         if ranks.is_first:
+            if is_emulated(options, torch.cpu.get_capabilities()):
+                tell('this processor has no bfloat16: precision = "float32" may be many times as fast here')
             real = sum(source.is_real for source in taught)
             tell(
                 f"{len(taught) - real} projections, {real} radiographs, {len(held_back)} of both held back; "

@@ -36,7 +36,7 @@ class JobLine:
         job: The number of its job.
         received_at: When, UTC.
         state: Where it stands.
-        reason: Why it was put aside or given back; empty otherwise.
+        reason: Why it was put aside or given back, or what is odd about one that is done; empty otherwise.
         accession_number: Of the image; likewise the next two. Never logged.
         patient_id: See above.
         modality: See above.

@@ -216,6 +216,15 @@ def test_lungs_of_which_none_is_sure_are_no_chest(make_bundle: MakeBundle, chest
         OnnxSegmenter(make_bundle(chest, reliability=curves)).segment([radiograph()])
 
 
+def test_a_lateral_view_is_not_refused_for_doubts_about_lungs(
+    make_bundle: MakeBundle, chest: dict[str, Field]
+) -> None:
+    curves = dict.fromkeys(chest, Reliability(bar=0.9, intercept=-9.0, expected=0.0, agreement=0.0))
+    bundle = make_bundle(chest, view=(-2.0, 2.0), views=("frontal", "lateral"), reliability=curves)
+    [found] = OnnxSegmenter(bundle).segment([radiograph()])
+    assert not any(trust.suffices for trust in found.trust.values())
+
+
 def test_masks_that_changed_sides_share_the_lower_trust(
     make_bundle: MakeBundle, chest: dict[str, Field]
 ) -> None:

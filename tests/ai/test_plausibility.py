@@ -56,21 +56,31 @@ def test_whole_lungs_are_judged_where_the_model_knows_no_visible_ones() -> None:
     check_lungs({}, (100, 100), ("heart",))
 
 
+LOW, HIGH = Trust(0.23, 0.85), Trust(0.5, 0.9)
+
+
+def found(*names: str) -> dict[str, Mask]:
+    return dict.fromkeys(names, lung(40, 25))
+
+
 def test_picture_of_which_neither_lungs_nor_heart_are_sure_is_no_chest() -> None:
-    low, high = Trust(0.23, 0.85), Trust(0.5, 0.9)
+    masks = found(*VISIBLE, "heart", "scapula left")
+    doubted = {VISIBLE[0]: Trust(0.03, 0.9), VISIBLE[1]: Trust(0.1, 0.9), "heart": LOW, "scapula left": HIGH}
     with pytest.raises(NotAChestError, match=r"surest is heart, probability 0\.23 of a Dice of 0\.85"):
-        check_trust({VISIBLE[0]: Trust(0.03, 0.9), "heart": low, "scapula left": high})
-    check_trust({VISIBLE[0]: high, VISIBLE[1]: low, "heart": low})
-    check_trust({VISIBLE[1]: low, "heart": high})
+        check_trust(masks, doubted)
+    for sure in (*VISIBLE, "heart"):
+        check_trust(masks, doubted | {sure: HIGH})
 
 
-def test_whole_lungs_count_only_where_no_visible_ones_are_judged() -> None:
-    low, high = Trust(0.2, 0.9), Trust(0.8, 0.9)
-    check_trust({"right lung": high})
+def test_whole_lungs_count_only_where_no_visible_ones_were_found() -> None:
+    trust = {"right lung": HIGH, VISIBLE[0]: LOW}
+    check_trust(found("right lung"), trust)
     with pytest.raises(NotAChestError, match="neither lungs nor heart"):
-        check_trust({"right lung": high, VISIBLE[0]: low})
+        check_trust(found("right lung", VISIBLE[0]), trust)
 
 
-def test_what_no_curve_judges_passes() -> None:
-    check_trust({})
-    check_trust({"scapula left": Trust(0.1, 0.7)})
+def test_what_was_not_judged_is_not_doubted() -> None:
+    check_trust(found(*VISIBLE, "heart"), {})
+    check_trust(found(*VISIBLE, "heart"), {"heart": LOW})
+    check_trust(found(*VISIBLE, "heart"), dict.fromkeys(VISIBLE, LOW))
+    check_trust(found("heart"), {"heart": LOW})

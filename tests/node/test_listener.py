@@ -133,6 +133,26 @@ def test_the_log_names_what_was_not_accepted(
     assert [line.get("reason") for line in said if line["event"] == "association ended"] == [told]
 
 
+def test_what_a_peer_writes_in_place_of_a_uid_is_not_logged(run: Any, lines: io.StringIO) -> None:
+    node = run()
+    proposed = ["SMITH JOHN 1960", "DOE^JANE", "1.2.3.4", CTImageStorage]
+    with node.association(*((UID(each), ExplicitVRLittleEndian) for each in proposed)):
+        pass
+    node.listener.stop()
+    said = lines.getvalue()
+    assert '"reason": "not accepted: 1.2.3.4, CT Image Storage, what is no UID"' in said
+    assert "SMITH" not in said
+    assert "DOE" not in said
+
+
+def test_a_class_that_comes_in_no_transfer_syntax_of_ours_is_told_so(run: Any, lines: io.StringIO) -> None:
+    node = run()
+    with node.association((DX, UID("1.2.3.4"))):
+        pass
+    node.listener.stop()
+    assert f"not accepted: {DX.name} (in no transfer syntax of ours)" in lines.getvalue()
+
+
 def test_several_objects_come_in_one_association(run: Any, make_dx: Any) -> None:
     node = run()
     with node.association() as association:

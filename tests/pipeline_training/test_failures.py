@@ -76,10 +76,16 @@ def test_picture_shows_what_is_true_and_what_was_found(sure: Bundle, sources: li
 
 def test_page_names_bar_probability_and_what_was_not_noticed(sure: Bundle, sources: list[Source]) -> None:
     found = failures(sure, sources, looks=1)
+    outcome = found[0].outcomes[0]
     page = failure_page(sure, found, 1, "sheet.png", ("one (CC BY 4.0)", "two"))
     assert "\n\nBodies: one (CC BY 4.0); two.\n\nProbability" in page
+    labels = sure.manifest.labels
+    unjudged = replace(
+        sure, manifest=replace(sure.manifest, reliability={name: SURE for name in labels if name != "heart"})
+    )
+    told = failure_page(unjudged, failures(unjudged, sources, looks=1), 1, "sheet.png")
+    assert f"| heart | {outcome.dice:.2f} | - | - | not judged |" in told
     assert "Bodies" not in failure_page(sure, found, 1, "sheet.png")
-    outcome = found[0].outcomes[0]
     assert "](sheet.png)" in page
     assert f"| heart | {outcome.dice:.2f} | 0.85 | 0.99 | **unnoticed** |" in page
 

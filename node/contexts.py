@@ -2,7 +2,6 @@
 
 import re
 
-from pydicom._uid_dict import UID_dictionary
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
     UID,
@@ -87,5 +86,6 @@ def declined(association: Association) -> str:
 
 def _named(context: PresentationContext) -> str:
     uid = UID(context.abstract_syntax or "")
-    known = uid.name if uid in UID_dictionary else uid if _UID.fullmatch(uid) else "what is no UID"
+    is_known = uid.name != uid  # pydicom has a name for what is of the Standard, and knows nothing else
+    known = uid.name if is_known else uid if _UID.fullmatch(uid) else "what is no UID"
     return f"{known} (in no transfer syntax of ours)" if context.result == NO_SYNTAX else known

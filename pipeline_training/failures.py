@@ -98,7 +98,7 @@ def failures(bundle: Bundle, sources: Sequence[Source], looks: int, seed: int = 
         bundle: With curves of trust.
         sources: With known truth.
         looks: How many are looked at for each way.
-        seed: Draws sources and spoiling.
+        seed: Draws how they are spoilt; sources are taken in turn.
 
     Raises:
         EvaluationError: If the bundle has no curves, or no look shows one of SHOWN.

@@ -8,7 +8,7 @@ from pydicom import Dataset
 from node.jobs import StoredResult
 from node.pipeline import ResultObject
 from node.work import Model, Work
-from tests.node.test_work import PLAIN, SHIMMED, MakeDx, Node, Versioned, always
+from tests.node.worked_image import PLAIN, SHIMMED, MakeDx, Node, Versioned, always
 
 
 def test_results_of_a_profile_are_let_go_before_those_of_the_next_are_made(

@@ -1,7 +1,7 @@
 """What a worker makes of a job: one understanding, several forms; a later model supersedes an earlier one."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -28,10 +28,15 @@ from node.rule_facts import Titles
 from node.rules import Decision, Fate
 from node.states import State
 from node.work import Model, Work
-from tests.node.worked_image import AddressedObject, Node, Versioned, always
-
-MakeDx = Callable[..., Dataset]
-PLAIN, SHIMMED = OutputOptions(), OutputOptions(orientation_shim=True)
+from tests.node.worked_image import (
+    PLAIN,
+    SHIMMED,
+    AddressedObject,
+    MakeDx,
+    Node,
+    Versioned,
+    always,
+)
 
 
 @pytest.fixture

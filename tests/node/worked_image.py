@@ -1,6 +1,6 @@
 """A queue with one image, worked on by several models one after the other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +19,9 @@ from node.pipeline import ResultObject
 from node.rules import Decision
 from node.spool import Spool
 from node.work import Decide, Model, Work
+
+MakeDx = Callable[..., Dataset]
+PLAIN, SHIMMED = OutputOptions(), OutputOptions(orientation_shim=True)
 
 
 def always(outputs: Mapping[OutputOptions, tuple[str, ...]]) -> Decide:

@@ -22,9 +22,11 @@ from ai.radiograph import Radiograph
 from ai.stand_in import StandInSegmenter
 from pipeline_training.anatomy import Anatomy
 from pipeline_training.completeness import VERTEBRAE
+from pipeline_training.dataset import Source, from_radiograph
 from pipeline_training.derive import derive
 from pipeline_training.projections import write_projection
 from pipeline_training.projector import Pose, project
+from pipeline_training.radiograph_folders import read_set
 from pipeline_training.train_options import TrainOptions
 from pipeline_training.volumes import LabelMap
 
@@ -341,3 +343,11 @@ def write_nifti(
     now, then = stored.io_orientation(affine), stored.axcodes2ornt(tuple(axes))
     image = make(lps, affine)
     nibabel.loadsave.save(image.as_reoriented(stored.ornt_transform(now, then)), path)
+
+
+@pytest.fixture
+def sources(make_reader_set: Callable[..., Path]) -> list[Source]:
+    """Three drawn radiographs of which the heart alone is known."""
+    images = read_set(make_reader_set("jsrt", images=3))
+    found = [from_radiograph(images, path) for path in images.images]
+    return [source for source in found if source is not None]

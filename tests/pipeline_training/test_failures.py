@@ -11,7 +11,7 @@ from PIL import Image
 from ai.bundle import Bundle
 from ai.uncertainty import Reliability, Trust
 from pipeline_training.cli import main
-from pipeline_training.dataset import LATERAL, Source, from_radiograph, read_sources
+from pipeline_training.dataset import LATERAL, Source, read_sources
 from pipeline_training.errors import EvaluationError
 from pipeline_training.failures import (
     ACROSS,
@@ -24,17 +24,9 @@ from pipeline_training.failures import (
     failure_sheet,
     failures,
 )
-from pipeline_training.radiograph_folders import read_set
 from pipeline_training.spoil import SPOILERS
 
 SURE = Reliability(bar=0.85, intercept=5.0, expected=0.0, agreement=0.0)
-
-
-@pytest.fixture
-def sources(make_reader_set: Callable[..., Path]) -> list[Source]:
-    images = read_set(make_reader_set("jsrt", images=3))
-    found = [from_radiograph(images, path) for path in images.images]
-    return [source for source in found if source is not None]
 
 
 @pytest.fixture

@@ -12,23 +12,15 @@ from ai.bundle import Bundle
 from ai.onnx_segmenter import OnnxSegmenter
 from ai.uncertainty import Reliability
 from pipeline_training.cli import main
-from pipeline_training.dataset import Source, from_radiograph
+from pipeline_training.dataset import Source
 from pipeline_training.errors import EvaluationError
 from pipeline_training.model_card import model_card
 from pipeline_training.projections import NAMES
-from pipeline_training.radiograph_folders import read_set
 from pipeline_training.reliability import LEAST_LOOKS, Sign, answered, check, check_table, fit, fit_curve
 from pipeline_training.spoil import SPOILERS, spoilt
 
 HEART = NAMES.index("heart")
 CURVE = Reliability(bar=0.7, intercept=0.0, expected=1.0, agreement=1.0)
-
-
-@pytest.fixture
-def sources(make_reader_set: Callable[..., Path]) -> list[Source]:
-    images = read_set(make_reader_set("jsrt", images=3))
-    found = [from_radiograph(images, path) for path in images.images]
-    return [source for source in found if source is not None]
 
 
 def drawn_signs(count: int, telling: bool) -> list[Sign]:

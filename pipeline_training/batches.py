@@ -15,6 +15,7 @@ import torch
 
 from pipeline_training.dataset import UNASKED, Sample, Source, make_sample
 from pipeline_training.errors import DatasetError
+from pipeline_training.mirror import can_be_mirrored, mirrored
 from pipeline_training.ranks import Ranks
 from pipeline_training.style import histogram_of
 
@@ -80,6 +81,7 @@ class Drawing:
         told_share: Of a projection's structures that a look tells of, others in each: targets and loss go
             through what is told only, and what one look does not tell another one does.
         always: Indices into NAMES of structures that each look tells of.
+        mirror_share: Of the frontal projections that are shown mirrored, with nothing but bones known.
         fresh_share: Of a batch that are looks at projections made meanwhile, its last places; where any are.
         workers: Processes that prepare batches.
     """
@@ -90,6 +92,7 @@ class Drawing:
     style_share: float = 0.0
     told_share: float = 1.0
     always: tuple[int, ...] = ()
+    mirror_share: float = 0.0
     fresh_share: float = 0.0
     workers: int = 1
 
@@ -140,7 +143,15 @@ class Batches(torch.utils.data.Dataset[Batch]):
         pool = self._real if k < self._real_count else self._projections
         source = pool[int(generator.integers(len(pool)))]
         histogram = self._drawn_histogram(generator)
+        return self._look(source, generator, histogram)
+
+    def _look(
+        self, source: Source, generator: np.random.Generator, histogram: npt.NDArray[np.float32] | None = None
+    ) -> Sample:
         labels = self._drawn_structures(source, generator)
+        share = self._drawing.mirror_share
+        if share and can_be_mirrored(source) and generator.random() < share:
+            source = mirrored(source)
         return make_sample(source, labels, self.size, generator, histogram=histogram)
 
     def _drawn_structures(self, source: Source, generator: np.random.Generator) -> Sequence[int]:
@@ -178,8 +189,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
         for row, k in enumerate(self._share):
             if k >= first:
                 generator = np.random.default_rng([self._drawing.seed, step, k])
-                labels = self._drawn_structures(sources[k - first], generator)
-                sample = make_sample(sources[k - first], labels, self.size, generator)
+                sample = self._look(sources[k - first], generator)
                 view = torch.tensor(sample.view)
                 parts = sample.image, sample.target, sample.known, view, sample.told, sample.place
                 for stacked, part in zip(batch.tensors(), parts, strict=True):

@@ -123,6 +123,7 @@ def _drawing_of(options: TrainOptions) -> Drawing:
         real_share=options.real_share,
         style_share=options.style_share,
         told_share=options.told_share,
+        mirror_share=options.mirror_share,
         always=tuple(NAMES.index(name) for name in options.emphasised),
         fresh_share=options.online_share,
         workers=options.workers,

@@ -31,6 +31,8 @@ class TrainOptions:
             `batches.Batches.tell`.
         style_share: Share of the projections (not of those made online) that are brought to the grey values
             of the radiographs before other changes of the grey scale.
+        mirror_share: Share of the frontal projections that are shown mirrored; of these nothing but bones is
+            known, see `mirror.mirrored`.
         learning_rate: Peak; AdamW with a warm-up and half a cosine.
         widths: Channels at the five strides.
         seed: Draws weights and data.
@@ -59,6 +61,7 @@ class TrainOptions:
     real_share: float = 0.375
     told_share: float = 1.0
     style_share: float = 0.0
+    mirror_share: float = 0.0
     learning_rate: float = 2e-3
     widths: tuple[int, ...] = (24, 48, 80, 128, 160)
     seed: int = 1
@@ -111,6 +114,8 @@ def _check_shares(options: TrainOptions) -> None:
         raise TrainingError(f"told_share lies above 0 and is 1 at most, found {options.told_share}")
     if not 0 <= options.style_share <= 1:
         raise TrainingError(f"style_share lies in [0, 1], found {options.style_share}")
+    if not 0 <= options.mirror_share <= 1:
+        raise TrainingError(f"mirror_share lies in [0, 1], found {options.mirror_share}")
 
 
 def _check_emphasis(emphasised: Sequence[str], emphasis: float) -> None:

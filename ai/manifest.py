@@ -8,6 +8,7 @@ from typing import Any
 
 from ai.errors import BundleError, LabelError
 from ai.labels import label, labels_digest
+from ai.mirroring import can_be_told_twice
 from ai.preprocess import HIGH_PERCENTILE, LOW_PERCENTILE
 from ai.uncertainty import Reliability
 
@@ -63,6 +64,7 @@ class Manifest:
         low_percentile: Of the input's normalisation, `ai.preprocess.LOW_PERCENTILE`.
         high_percentile: Of the input's normalisation, `ai.preprocess.HIGH_PERCENTILE`.
         judge: Of the network that looks at a picture first; None in a bundle without one.
+        mirrored: Structures that are told of the mirrored picture as well (`ai.mirroring`), of frontal views.
     """
 
     id: str
@@ -83,6 +85,7 @@ class Manifest:
     low_percentile: float = LOW_PERCENTILE
     high_percentile: float = HIGH_PERCENTILE
     judge: JudgeFile | None = None
+    mirrored: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _require(bool(self.id and self.version), "id and version", "not be empty", (self.id, self.version))
@@ -114,6 +117,10 @@ class Manifest:
             _require(valid, f"thresholds[{name!r}]", "be a number in (0, 1)", threshold)
         unknown = sorted(set(self.reliability) - set(self.labels))
         _require(not unknown, "reliability", "be of labels of the model", unknown)
+        alone = sorted(set(self.mirrored) - set(can_be_told_twice(self.mirrored, self.labels)))
+        _require(not alone, "mirrored", "be labels of the model, with their counterparts", alone)
+        frontal = not self.mirrored or tuple(self.views) == ("frontal",)
+        _require(frontal, "mirrored", "be of a model for frontal views alone", self.views)
 
     @classmethod
     def from_json(cls, text: str) -> "Manifest":
@@ -133,12 +140,15 @@ class Manifest:
             raise BundleError(f"manifest: not readable: {exc}") from exc
 
     def rules(self) -> str:
-        """Return the SHA-256 of labels, thresholds and curves of trust; "" where there are no curves."""
-        if not self.reliability:
+        """Return the SHA-256 of labels, thresholds, curves of trust and what is told of mirrored pictures.
+
+        It is "" where there are neither curves nor mirrored pictures.
+        """
+        if not self.reliability and not self.mirrored:
             return ""
         curves = {name: asdict(curve) for name, curve in self.reliability.items()}
-        content = json.dumps([self.labels, dict(self.thresholds), curves], sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()
+        rules = [self.labels, dict(self.thresholds), curves] + [self.mirrored] * bool(self.mirrored)
+        return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> str:
         """Return the text of manifest.json."""
@@ -153,6 +163,8 @@ class Manifest:
         }
         if self.judge is not None:
             raw["judge"] = vars(self.judge)
+        if self.mirrored:
+            raw["mirrored"] = list(self.mirrored)
         return json.dumps(raw, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -176,6 +188,7 @@ def _nested_values(raw: dict[str, Any]) -> dict[str, Any]:
         "low_percentile": raw["normalisation"]["low_percentile"],
         "high_percentile": raw["normalisation"]["high_percentile"],
         "judge": None if raw.get("judge") is None else _judge_file(raw["judge"]),
+        "mirrored": tuple(raw.get("mirrored", ())),
     }
 
 

@@ -14,6 +14,7 @@ from ai.consistency import make_consistent
 from ai.judge import Judge
 from ai.labels import LABELS
 from ai.manifest import Manifest
+from ai.mirroring import channel_pairs, mirrored_inputs, tell_twice
 from ai.plausibility import check_lungs, check_seen_view, check_trust, frontal_probability
 from ai.postprocess import cutoff_of, put_sides_right, side_pairs, to_mask
 from ai.preprocess import Letterbox, network_input
@@ -105,6 +106,7 @@ class OnnxSegmenter:
         self._company = None if goes_at_once else Company(self._answers, together, NetworkOutput.equals, note)
         channels = {name: channel for channel, name in enumerate(self.manifest.labels)}
         self._channels = {item.name: channels[item.name] for item in LABELS if item.name in channels}
+        self._told_twice = channel_pairs(self.manifest.mirrored, self.manifest.labels)
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -156,13 +158,18 @@ class OnnxSegmenter:
         """Return the network's output for each of the inputs (N, 1, S, S).
 
         A model whose manifest says how far it may be trusted is asked twice (`ai.uncertainty`) where `films`
-        tell where the inputs hold picture.
+        tell where the inputs hold picture; and once more where it says that some structures are told of the
+        mirrored picture as well (`ai.mirroring`). Of these, the logits are the mean.
         """
         with self._timed("inference"):
             is_asked_twice = len(films) and self.manifest.reliability
             moved = second_look(inputs, films) if is_asked_twice else None
             is_one_run = self._together and 2 * len(inputs) <= MAX_BATCH
             logits, view, again = look(self._session, inputs, moved, together=is_one_run)
+            if self._told_twice:
+                of_mirrored, _, _ = look(self._session, mirrored_inputs(inputs))
+                tell_twice(logits, of_mirrored, self._told_twice)
+                del of_mirrored
             agreed: Sequence[npt.NDArray[np.float32] | None] = [None] * len(inputs)
             if again is not None:
                 agreed = [agreement(*pair, inputs.shape[-1]) for pair in zip(logits, again, strict=True)]

@@ -19,6 +19,7 @@ from ai.errors import BundleError
 from ai.manifest import Manifest, TrainingData
 from pipeline_training.checkpoint import read_checkpoint
 from pipeline_training.errors import ExportError, TrainingError
+from pipeline_training.mirror import bones_among
 from pipeline_training.model_card import save_with_card
 from pipeline_training.network import SIZE_MULTIPLE, AnatomyNet
 from pipeline_training.onnx_graph import OPSET, to_onnx
@@ -42,11 +43,14 @@ class Card:
         limits: What the model must not be trusted with.
         sources: What it was trained on.
         withheld: Structures that were trained and are not exported (`pipeline_training.screen`).
+        mirror_bones: Whether the node shall ask about bones of the mirrored picture as well (`ai.mirroring`),
+            as it should of a network that has learned mirrored bodies (`mirror_share`).
     """
 
     limits: str
     sources: tuple[TrainingData, ...]
     withheld: tuple[str, ...] = ()
+    mirror_bones: bool = False
 
 
 PER_IMAGE = frozenset({"images", "refusals"})
@@ -117,6 +121,7 @@ def _manifest(options: ExportOptions, labels: tuple[str, ...], card: Card, sha25
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         opset=OPSET,
         limits=card.limits,
+        mirrored=bones_among(labels) if card.mirror_bones else (),
     )
 
 
@@ -219,11 +224,14 @@ def read_card(path: Path) -> Card:
         limits = str(card["limits"]).strip()
         sources = tuple(TrainingData(**source) for source in card["training_data"])
         withheld = tuple(str(name) for name in card.get("withheld", ()))
+        mirror_bones = card.get("mirror_bones", False)
+        if not isinstance(mirror_bones, bool):
+            raise TypeError(f"mirror_bones is true or false, found {mirror_bones!r}")
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise ExportError(f"{path} is not a model card with limits and training_data: {exc}") from exc
     if not limits or not sources:
         raise ExportError(f"{path}: a model card states its limits and at least one source of training data")
-    return Card(limits, sources, withheld)
+    return Card(limits, sources, withheld, mirror_bones)
 
 
 def _summary_in(file: Path, sha256: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import torch
 
 from pipeline_training.dataset import FRONTAL, make_sample, read_sources
 from pipeline_training.export import THRESHOLD, load_network
+from pipeline_training.mirror import logits_of
 from pipeline_training.projections import NAMES
 
 SEED = 20_000_000
@@ -21,11 +22,14 @@ LEAST_CELLS = 30
 """Of the network's grid; of slivers at a picture's edge Dice says little."""
 
 
-def screen(checkpoint: Path, projections: Path, size: int = 320, looks: int = 80) -> dict[str, float | None]:
+def screen(
+    checkpoint: Path, projections: Path, size: int = 320, looks: int = 80, mirror_bones: bool = False
+) -> dict[str, float | None]:
     """Return the mean Dice of every structure of a checkpoint over `looks` frontal looks, worst first.
 
     Where a look does not tell what is true, nothing is counted; for a structure a look counts when its truth
-    covers LEAST_CELLS. What no look shows on so many has None, and comes first.
+    covers LEAST_CELLS. What no look shows on so many has None, and comes first. `mirror_bones`: asked about
+    bones of the mirrored picture as well (`ai.mirroring`), as a bundle can be.
 
     Raises:
         pipeline_training.errors.ExportError: If the checkpoint cannot be read.
@@ -38,8 +42,8 @@ def screen(checkpoint: Path, projections: Path, size: int = 320, looks: int = 80
     for look in range(looks):
         generator = np.random.default_rng([SEED, look])
         sample = make_sample(sources[look * len(sources) // looks], indices, size, generator)
-        with torch.no_grad():
-            found = torch.sigmoid(network(sample.image[None]).logits[0]) > THRESHOLD
+        logits = torch.from_numpy(logits_of(network, sample.image[None], labels, mirror_bones))
+        found = torch.sigmoid(logits[0]) > THRESHOLD
         found, truth = found & sample.truths, (sample.target > 0.5) & sample.truths
         overlap = (
             2 * (found & truth).sum(dim=(1, 2)) / (found.sum(dim=(1, 2)) + truth.sum(dim=(1, 2))).clamp_min(1)

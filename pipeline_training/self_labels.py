@@ -24,6 +24,7 @@ from ai.preprocess import Letterbox, network_input, separable_bilinear
 from ai.uncertainty import agreement, expected_dice, second_look
 from pipeline_training.errors import RadiographSetError
 from pipeline_training.export import load_network
+from pipeline_training.mirror import logits_of
 from pipeline_training.network import AnatomyNet
 from pipeline_training.radiograph_folders import PATIENTS_FILE, RadiographSet, read_radiograph, read_set
 
@@ -42,6 +43,7 @@ class SelfLabelOptions:
         surety: Least expected Dice, and least agreement of both looks, of a mask that is written.
         size: Rows and columns of the network's input.
         without: Structures whose name holds one of these words are not told.
+        mirror_bones: Whether it is asked about bones of the mirrored picture as well (`ai.mirroring`).
     """
 
     checkpoint: Path
@@ -50,6 +52,7 @@ class SelfLabelOptions:
     surety: float = 0.8
     size: int = 320
     without: tuple[str, ...] = ()
+    mirror_bones: bool = False
 
 
 def self_label(options: SelfLabelOptions) -> Mapping[str, int]:
@@ -70,10 +73,11 @@ def self_label(options: SelfLabelOptions) -> Mapping[str, int]:
     _check(sets, targets)
     for images, target in zip(sets, targets, strict=True):
         drawn = {name for structure in images.structures for name in structure.labels}
-        chosen = tuple(name if name in wanted - drawn else "" for name in names)
+        chosen = [name for name in names if name in wanted - drawn]
         _copy(images, target, chosen)
         for path in images.images:
-            for name, mask in told_of(network, chosen, path, options).items():
+            sure = told_of(network, names, path, options)
+            for name, mask in ((name, mask) for name, mask in sure.items() if name in chosen):
                 counts[name] = counts.get(name, 0) + 1
                 file = target / "masks" / _folder_of(name) / f"{path.stem}.png"
                 Image.fromarray(np.where(mask, np.uint8(255), np.uint8(0))).save(file)
@@ -82,26 +86,26 @@ def self_label(options: SelfLabelOptions) -> Mapping[str, int]:
 
 @torch.no_grad()
 def told_of(
-    network: AnatomyNet, names: Collection[str], path: Path, options: SelfLabelOptions
+    network: AnatomyNet, names: Sequence[str], path: Path, options: SelfLabelOptions
 ) -> dict[str, npt.NDArray[np.bool_]]:
     """Return the masks (rows, columns) of a radiograph that the network is sure of.
 
     Args:
         network: In evaluation mode.
-        names: Of its channels; "" of those that are not asked for.
+        names: Of its channels.
         path: Of the picture.
         options: See `SelfLabelOptions`.
     """
     inputs, box = network_input(read_radiograph(path).pixels, options.size)
     looks = np.concatenate([inputs[None, None], second_look(inputs[None, None], [box.film()])])
-    first, second = network(torch.from_numpy(looks)).logits.numpy()
+    first, second = logits_of(network, torch.from_numpy(looks), names, options.mirror_bones)
     cutoffs = np.zeros(len(first), np.float32)
     sure = (expected_dice(first, cutoffs) >= options.surety) & (
         agreement(first, second, options.size) >= options.surety
     )
     sure &= (first > 0).sum(axis=(1, 2)) >= LEAST_CELLS
     told = zip(names, first, sure.tolist(), strict=True)
-    return {name: _on_picture(logits, box) for name, logits, is_sure in told if name and is_sure}
+    return {name: _on_picture(logits, box) for name, logits, is_sure in told if is_sure}
 
 
 def _on_picture(logits: npt.NDArray[np.float32], box: Letterbox) -> npt.NDArray[np.bool_]:
@@ -143,7 +147,7 @@ def _copy(images: RadiographSet, target: Path, told: Collection[str]) -> None:
                 shutil.copyfile(mask, folder / mask.name)
     protocol = {each.folder: list(each.labels) for each in images.structures if not each.note}
     protocol |= {each.folder: [] for each in images.structures if each.note}
-    for name in filter(None, told):
+    for name in told:
         (target / "masks" / _folder_of(name)).mkdir(parents=True)
         protocol[_folder_of(name)] = [name]
     (target / "protocol.json").write_text(json.dumps(protocol, indent=1), encoding="utf-8")

@@ -20,11 +20,14 @@ def screen(
     held_out: Annotated[
         bool, typer.Option(help="These bodies were held out: what no look shows is not withheld for that.")
     ] = False,
+    mirror_bones: Annotated[
+        bool, typer.Option(help="Ask about bones of the mirrored picture as well, as `export` can have it.")
+    ] = False,
 ) -> None:
     """Tell each structure's Dice on looks that training did not draw, and what to withhold in the card."""
     from pipeline_training.screen import screen as screened
 
-    console, found = Console(soft_wrap=True), screened(checkpoint, projections, size, looks)
+    console, found = Console(soft_wrap=True), screened(checkpoint, projections, size, looks, mirror_bones)
     table = Table("structure", "Dice")
     for name, dice in found.items():
         table.add_row(name, "not shown" if dice is None else f"{dice:.2f}")

@@ -19,12 +19,20 @@ def self_label(
     without: Annotated[
         list[str] | None, typer.Option(help="Leave out structures whose name holds this; may be repeated.")
     ] = None,
+    mirror_bones: Annotated[
+        bool, typer.Option(help="Ask about bones of the mirrored picture as well, as `export` can have it.")
+    ] = False,
 ) -> None:
     """Write what a network is sure of on radiographs beside their readers' masks, as sets to learn from."""
     from pipeline_training.self_labels import SelfLabelOptions
     from pipeline_training.self_labels import self_label as tell
 
-    counts = tell(SelfLabelOptions(checkpoint, tuple(radiographs), out, surety, without=tuple(without or ())))
+    left_out = tuple(without or ())
+    counts = tell(
+        SelfLabelOptions(
+            checkpoint, tuple(radiographs), out, surety, without=left_out, mirror_bones=mirror_bones
+        )
+    )
     table = Table("structure", "radiographs")
     for name, count in counts.items():
         table.add_row(name, str(count))

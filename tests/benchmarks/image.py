@@ -25,6 +25,7 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 
 from ai.labels import LABELS
 from ai.measure import measure as measure_film
+from ai.mirroring import mirrored_inputs
 from ai.onnx_segmenter import NetworkOutput, OnnxSegmenter
 from ai.preprocess import Letterbox, separable_bilinear
 from ai.uncertainty import second_look
@@ -227,7 +228,8 @@ def limits(clock: Clock, plain: Dataset, content: bytes, packed: Dataset, segmen
     film = stored.reshape(plain.Rows, plain.Columns).astype(np.float32)
     clock("highest and lowest of the pixels", lambda: (film.max(), film.min()))
     inputs, (box,) = segmenter.prepare([read_radiograph(BytesIO(content), guess_polarity=False).radiograph])
-    looks = inputs, second_look(inputs, [box.film()])
+    looks = [inputs, second_look(inputs, [box.film()])]
+    looks += [mirrored_inputs(inputs)] if segmenter.manifest.mirrored else []
     clock("network alone", lambda: [segmenter._session.run(["logits"], {"image": look}) for look in looks])
     boxes = [mask.pixels for mask in many_structures((plain.Rows, plain.Columns)).masks.values()]
     clock("copy of the boxes", lambda: [pixels.copy() for pixels in boxes])

@@ -11,6 +11,7 @@ from ai.onnx_segmenter import OnnxSegmenter
 from ai.radiograph import Radiograph
 from pipeline_training.errors import ExportError
 from pipeline_training.export import ExportOptions, check_parity, export, load_network, read_card
+from pipeline_training.mirror import logits_of
 from pipeline_training.network import AnatomyNet
 from pipeline_training.onnx_graph import to_onnx
 from pipeline_training.run_file import read_run
@@ -86,6 +87,26 @@ def test_withheld_structure_is_not_in_the_bundle_and_the_others_answer_as_before
     assert np.array_equal(parted.infer(image)[0].logits, whole.infer(image)[0].logits[[0, 2]])
 
 
+def test_bones_are_told_twice_where_the_card_says_so_and_the_node_says_what_training_measures(
+    options: ExportOptions,
+) -> None:
+    labels = ("clavicle left", "heart", "clavicle right")
+    torch.save(
+        torch.load(options.checkpoint, weights_only=False) | {"labels": list(labels)}, options.checkpoint
+    )
+    export(options)
+    assert Bundle.load(options.out).manifest.mirrored == ()
+    options.card.write_text("mirror_bones = true\n" + CARD)
+    export(options)
+    bundle = Bundle.load(options.out)
+    assert bundle.manifest.mirrored == ("clavicle left", "clavicle right")
+    image = np.random.default_rng(0).random((1, 1, 64, 64), np.float32)
+    network, _ = load_network(options.checkpoint)
+    ours = logits_of(network, torch.from_numpy(image), labels, is_asked_twice=True)
+    theirs = OnnxSegmenter(bundle).infer(image)[0].logits
+    assert np.abs(ours[0] - theirs).max() < 0.02 * ours.std()
+
+
 @pytest.mark.parametrize(
     ("withheld", "told"),
     [('["liver"]', "does not know 'liver'"), ('["heart", "aorta", "trachea"]', "nothing is")],
@@ -117,6 +138,7 @@ def test_same_checkpoint_gives_the_same_weights(options: ExportOptions) -> None:
         'limits = ""\n[[training_data]]\nname = "a"\nlicence = "b"\nuse = "c"',
         'limits = "x"\ntraining_data = []',
         'limits = "x"\n[[training_data]]\nname = "a"\nlicense = "b"\nuse = "c"',
+        'mirror_bones = "no"\n' + CARD,
     ],
 )
 def test_incomplete_card_is_refused_before_anything_is_written(options: ExportOptions, card: str) -> None:

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from ai.labels import LABELS
 from pipeline_training.batches import Batches, Drawing
 from pipeline_training.channels import CHANNELS
 from pipeline_training.dataset import FRONTAL, GRID, LATERAL, STORED_SIZE, Look, Source, make_sample
 from pipeline_training.errors import TrainingError
-from pipeline_training.mirror import can_be_mirrored, counterpart, mirrored
+from pipeline_training.mirror import bones_among, can_be_mirrored, logits_of, mirrored
+from pipeline_training.network import AnatomyNet
 from pipeline_training.projections import NAMES
 from pipeline_training.told import PLANES
 from pipeline_training.train_options import TrainOptions
@@ -38,24 +39,6 @@ def source() -> Source:
     film = np.ones((STORED_SIZE, STORED_SIZE), np.bool_)
     film[:, :10] = False
     return Source("a", tissues, coverage, known, FRONTAL, told, film, place)
-
-
-@pytest.mark.parametrize("label", [each.name for each in LABELS])
-def test_counterparts_of_counterparts_are_the_structures_themselves(label: str) -> None:
-    assert counterpart(counterpart(label)) == label
-
-
-@pytest.mark.parametrize(
-    ("name", "other"),
-    [
-        ("posterior 4th rib left", "posterior 4th rib right"),
-        ("clavicle right", "clavicle left"),
-        ("vertebrae T4", "vertebrae T4"),
-        ("posterior 4th rib", "posterior 4th rib"),
-    ],
-)
-def test_counterpart_lies_on_the_other_side(name: str, other: str) -> None:
-    assert counterpart(name) == other
 
 
 def test_bones_change_sides_with_the_picture(source: Source) -> None:
@@ -128,3 +111,29 @@ def test_a_share_of_the_looks_is_mirrored(source: Source) -> None:
 def test_share_that_is_none_is_refused() -> None:
     with pytest.raises(TrainingError, match=r"mirror_share lies in \[0, 1\], found 1.5"):
         TrainOptions(projections="p", out="o", mirror_share=1.5)  # type: ignore[arg-type]
+
+
+def test_bones_that_are_told_twice_have_their_counterparts_among_the_labels() -> None:
+    labels = (
+        "heart",
+        "clavicle left",
+        "right lung",
+        "scapula left",
+        "left lung",
+        "clavicle right",
+        "sternum",
+    )
+    assert bones_among(labels) == ("clavicle left", "clavicle right", "sternum")
+
+
+def test_a_network_asked_twice_says_of_a_mirrored_picture_the_same_mirrored() -> None:
+    labels = ("heart", "clavicle left", "clavicle right")
+    torch.manual_seed(0)
+    network = AnatomyNet(len(labels), (4, 4, 4, 4, 4)).eval()
+    picture = torch.rand(2, 1, 64, 64)
+    once = logits_of(network, picture, labels, is_asked_twice=False)
+    twice = logits_of(network, picture, labels, is_asked_twice=True)
+    turned = logits_of(network, torch.flip(picture, (3,)), labels, is_asked_twice=True)
+    np.testing.assert_array_equal(once[:, 0], twice[:, 0])
+    np.testing.assert_allclose(twice[:, 1], turned[:, 2, :, ::-1], atol=1e-6)
+    assert np.abs(once[:, 1] - twice[:, 1]).max() > 1e-4

@@ -80,6 +80,11 @@ def test_what_is_left_out_is_not_told(options: SelfLabelOptions) -> None:
     assert self_label(replace(options, without=("left", "lung"))) == {}
 
 
+def test_what_the_mirrored_picture_does_not_show_is_not_told(options: SelfLabelOptions) -> None:
+    """The network says the same of every picture: mirrored, both clavicles lie on their wrong sides."""
+    assert self_label(replace(options, mirror_bones=True)) == {"right lung": 2}
+
+
 def test_nothing_is_written_over(options: SelfLabelOptions) -> None:
     self_label(options)
     with pytest.raises(RadiographSetError, match="is there already"):

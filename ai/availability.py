@@ -14,6 +14,8 @@ LUNG_PAIRS = (("visible lung right", "visible lung left"), ("right lung", "left 
 
 def not_frontal(radiograph: Radiograph, segmentation: Segmentation) -> str | None:
     """Return why a measurement defined on frontal views cannot be made here; None if it can."""
+    if radiograph.why_unmeasured:
+        return radiograph.why_unmeasured
     probability = segmentation.frontal_probability
     if radiograph.view.is_lateral:
         return f"the view is stated to be lateral ({radiograph.view}); this is defined on frontal views"

@@ -1,6 +1,8 @@
 """Projected areas of lungs and heart."""
 
-from ai.availability import length_remarks, lungs, missing, not_frontal, view_remarks
+from collections.abc import Iterable
+
+from ai.availability import length_remarks, lungs, missing, not_frontal, trusted_part, view_remarks
 from ai.mask_geometry import outlines
 from ai.measure_heart import heart_unchecked, unfit_for_lengths
 from ai.measure_plausibility import heart_implausible, lungs_implausible
@@ -53,24 +55,44 @@ def heart_area(radiograph: Radiograph, segmentation: Segmentation) -> Measuremen
     return _area("heart area", "heart", radiograph, segmentation)
 
 
+def areas(radiograph: Radiograph, segmentation: Segmentation, names: Iterable[str]) -> dict[str, float | str]:
+    """Return the projected area of each structure in cm2, or why there is none, in words.
+
+    Lungs and heart have one under the conditions of their measurements. Any other structure has one where
+    it is whole and trusted, in a frontal view whose lengths may be given.
+    """
+    trusted = trusted_part(segmentation)
+    unfit = unfit_for_lengths(radiograph, trusted)
+    return {name: _square_cm(name, radiograph, trusted, unfit) for name in names}
+
+
 def _area(
     name: str, structure: str, radiograph: Radiograph, segmentation: Segmentation
 ) -> Measurement | NotComputed:
-    reason = not_frontal(radiograph, segmentation) or missing(segmentation, [structure])
-    judge = heart_implausible if structure == "heart" else lungs_implausible
-    reason = reason or judge(segmentation) or unfit_for_lengths(radiograph, segmentation)
-    if structure == "heart":
-        reason = reason or heart_unchecked(radiograph, segmentation)
-    if reason is None and radiograph.spacing is None:
-        reason = radiograph.why_no_spacing
-    if reason or radiograph.spacing is None:
-        return NotComputed(name, reason or radiograph.why_no_spacing, (structure,))
-    pixel = radiograph.spacing.row_mm * radiograph.spacing.column_mm / SQUARE_MM_PER_SQUARE_CM
-    value = segmentation.masks[structure].area * pixel
+    unfit = unfit_for_lengths(radiograph, segmentation)
+    value = _square_cm(structure, radiograph, segmentation, unfit)
+    if isinstance(value, str):
+        return NotComputed(name, value, (structure,))
     remarks = length_remarks(radiograph) + (view_remarks(radiograph) if structure == "heart" else ())
     return Measurement(
         name, value, Unit.SQUARE_CENTIMETRE, _drawings(structure, segmentation), (structure,), remarks
     )
+
+
+def _square_cm(
+    structure: str, radiograph: Radiograph, segmentation: Segmentation, unfit: str | None
+) -> float | str:
+    """Return the area of a structure in cm2, or why there is none; `unfit`: why no length may be given."""
+    reason = not_frontal(radiograph, segmentation) or missing(segmentation, [structure])
+    if reason is None and structure in lungs(segmentation):
+        reason = lungs_implausible(segmentation)
+    if reason is None and structure == "heart":
+        reason = heart_implausible(segmentation) or heart_unchecked(radiograph, segmentation)
+    reason = reason or unfit
+    if reason or radiograph.spacing is None:
+        return reason or radiograph.why_no_spacing
+    pixel = radiograph.spacing.row_mm * radiograph.spacing.column_mm / SQUARE_MM_PER_SQUARE_CM
+    return segmentation.masks[structure].area * pixel
 
 
 def _drawings(structure: str, segmentation: Segmentation) -> tuple[Drawing, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from string import ascii_lowercase
 
 
 class Unit(StrEnum):
@@ -172,6 +173,31 @@ class Measurements:
         return tuple(r for r in self.results if isinstance(r, Measurement))
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What limits the values, each sentence once, in the order of the values."""
+        return tuple(dict.fromkeys(remark for result in self.computed for remark in result.remarks))
+
+    def marked(self, measurement: Measurement) -> str:
+        """Return a value as it stands in a picture, with letters for its remarks, as `legend` has them.
+
+        >>> outline = Drawing("outline", ((0, 0), (1, 1)))
+        >>> ratio = Measurement("ratio", 0.5, Unit.RATIO, (outline,), (), ("the heart is magnified",))
+        >>> Measurements((ratio,)).marked(ratio), Measurements((ratio,)).legend
+        ('0.50 [a]', ('[a] the heart is magnified',))
+        """
+        letters = [_letter(self.remarks.index(remark)) for remark in measurement.remarks]
+        return f"{measurement.text} [{', '.join(letters)}]" if letters else measurement.text
+
+    @property
+    def legend(self) -> tuple[str, ...]:
+        """The remarks, each after the letter that stands beside the values that it limits."""
+        return tuple(f"[{_letter(place)}] {remark}" for place, remark in enumerate(self.remarks))
+
+    @property
     def not_computed(self) -> tuple[NotComputed, ...]:
         """Those without, with their reasons."""
         return tuple(r for r in self.results if isinstance(r, NotComputed))
+
+
+def _letter(place: int) -> str:
+    return ascii_lowercase[place] if place < len(ascii_lowercase) else str(place + 1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +46,9 @@ _FAINT = (150, 156, 166)
 _LINE = (255, 226, 64)
 _SHADOW = (0, 0, 0)
 _LEGEND_PITCH = 19
+_LEGEND_CHARACTERS = 46
+"""Of a line below the legend: what the letters of Pillow's font take of its width."""
+
 _SHARED_WORDS = frozenset({"left", "right", "anterior", "posterior"})
 
 
@@ -63,7 +67,8 @@ class Canvas:
 def draw_overlay(radiograph: Radiograph, segmentation: Segmentation, measurements: Measurements) -> Rgb:
     """Return the picture, (rows, columns, 3) sRGB, its longest side at most MAX_SIDE.
 
-    Of the structures those of `readable_subset` are drawn; the legend counts the others.
+    Of the structures those of `readable_subset` are drawn; the legend counts the others, and tells what
+    limits the values.
     """
     shown = readable_subset(segmentation)
     scale = min(1.0, (MAX_SIDE - LEGEND_WIDTH) / radiograph.columns, MAX_SIDE / radiograph.rows)
@@ -75,8 +80,9 @@ def draw_overlay(radiograph: Radiograph, segmentation: Segmentation, measurement
     tinted = _tint(light, [(item, _shrink(segmentation.masks[item.name], scale, size)) for item in shown])
     canvas = Canvas(Image.fromarray(tinted), scale)
     lines = [m for m in measurements.computed if m.name in MEASURED]
-    _draw_lines(canvas, lines)
-    return np.asarray(_with_legend(canvas.picture, shown, len(segmentation.masks), measurements))
+    _draw_lines(canvas, lines, measurements)
+    texts = _legend_texts(segmentation, shown, measurements)
+    return np.asarray(_with_legend(canvas.picture, shown, measurements, texts))
 
 
 def readable_subset(segmentation: Segmentation) -> tuple[Label, ...]:
@@ -159,14 +165,14 @@ def _outline(coverage: Light) -> Light:
     return np.asarray(np.clip(1.6 * soft, 0, 0.95)[2:-2, 2:-2], np.float32)
 
 
-def _draw_lines(canvas: Canvas, measured: Sequence[Measurement]) -> None:
+def _draw_lines(canvas: Canvas, measured: Sequence[Measurement], measurements: Measurements) -> None:
     draw = ImageDraw.Draw(canvas.picture)
     taken: list[tuple[float, float, float, float]] = []
     for measurement in measured:
         for drawing in measurement.drawings:
             _draw_line(draw, canvas, drawing)
         first = measurement.drawings[-1 if measurement.name == "cardiothoracic ratio" else 0]
-        _draw_value(draw, canvas, first, f"{measurement.name} {_drawable(measurement)}", taken)
+        _draw_value(draw, canvas, first, f"{measurement.name} {_drawable(measurements, measurement)}", taken)
 
 
 def _draw_line(draw: ImageDraw.ImageDraw, canvas: Canvas, drawing: Drawing) -> None:
@@ -198,12 +204,21 @@ def _draw_value(
     draw.text((x, y), text, fill=_LINE, font=font, stroke_width=3, stroke_fill=_SHADOW)
 
 
+def _legend_texts(
+    segmentation: Segmentation, shown: Sequence[Label], measurements: Measurements
+) -> list[str]:
+    """Return the lines below the legend: how many structures are not drawn, and what limits the values."""
+    others = len(segmentation.masks) - len(shown)
+    lines = [line for each in measurements.legend for line in wrap(each, _LEGEND_CHARACTERS)]
+    return ([f"{others} more found, not drawn"] if others else []) + lines
+
+
 def _with_legend(
-    picture: Image.Image, shown: Sequence[Label], found: int, measurements: Measurements
+    picture: Image.Image, shown: Sequence[Label], measurements: Measurements, texts: Sequence[str]
 ) -> Image.Image:
-    """Return the picture with the values and the names of the structures at its right side."""
+    """Return the picture with values, names of structures and texts at its right side."""
     rows = _value_rows(measurements)
-    height = 21 * len(rows) + _LEGEND_PITCH * len(legend(shown)) + 70
+    height = 21 * len(rows) + _LEGEND_PITCH * (len(legend(shown)) + len(texts)) + 70
     page = Image.new("RGB", (picture.width + LEGEND_WIDTH, max(picture.height, height)), _BACKGROUND)
     page.paste(picture, (0, 0))
     draw = ImageDraw.Draw(page)
@@ -212,18 +227,17 @@ def _with_legend(
         draw.text((left, y), name, fill=_FAINT, font=_font(15))
         draw.text((page.width - 16, y), value, fill=colour, font=_font(15), anchor="ra")
         y += 21
-    others = found - len(shown)
-    _draw_names(draw, legend(shown), (left, y + 14), f"{others} more found, not drawn" if others else "")
+    _draw_names(draw, legend(shown), (left, y + 14), texts)
     return page
 
 
 def _value_rows(measurements: Measurements) -> list[tuple[str, str, tuple[int, int, int]]]:
-    done = [(m.name, _drawable(m), _TEXT) for m in measurements.computed]
+    done = [(m.name, _drawable(measurements, m), _TEXT) for m in measurements.computed]
     return done + [(m.name, "not computed", _FAINT) for m in measurements.not_computed]
 
 
-def _drawable(measurement: Measurement) -> str:
-    return measurement.text.replace("²", "2")  # Pillow's font has no superscript
+def _drawable(measurements: Measurements, measurement: Measurement) -> str:
+    return measurements.marked(measurement).replace("²", "2")  # Pillow's font has no superscript
 
 
 def legend(shown: Sequence[Label]) -> tuple[tuple[str, tuple[tuple[int, int, int], ...]], ...]:
@@ -243,7 +257,7 @@ def _draw_names(
     draw: ImageDraw.ImageDraw,
     rows: Sequence[tuple[str, tuple[tuple[int, int, int], ...]]],
     at: tuple[int, int],
-    remark: str,
+    texts: Sequence[str],
 ) -> None:
     left, y = at
     for text, colours in rows:
@@ -251,7 +265,8 @@ def _draw_names(
             draw.rounded_rectangle((left + 15 * place, y + 3, left + 15 * place + 11, y + 14), 3, fill=colour)
         draw.text((left + 68, y), text, fill=_TEXT, font=_font(14))
         y += _LEGEND_PITCH
-    draw.text((left, y + 4), remark, fill=_FAINT, font=_font(14))
+    for number, line in enumerate(texts):
+        draw.text((left, y + 4 + _LEGEND_PITCH * number), line, fill=_FAINT, font=_font(14))
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -58,6 +58,7 @@ class Radiograph:
         view: What the source states; UNKNOWN where it states nothing.
         notes: What the reader found odd about the source, one sentence each; they go into the report.
         why_no_spacing: Where `spacing` is None, whether none was stated or which one was not believed.
+        why_unmeasured: Why nothing is measured on it, though it is segmented, in words; empty where it may.
     """
 
     pixels: npt.NDArray[np.float32]
@@ -65,6 +66,7 @@ class Radiograph:
     view: View = View.UNKNOWN
     notes: tuple[str, ...] = ()
     why_no_spacing: str = "no pixel spacing"
+    why_unmeasured: str = ""
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.dtype != np.float32:

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from ai.appearance import SURE, Appearance, Kind, Presentation
+from ai.appearance import DOUBTFUL, SURE, Appearance, Kind, Presentation
 from ai.errors import NotAChestError
 from ai.film import Film
 from ai.orientation import seen_orientation
@@ -94,7 +94,19 @@ def put_right(film: Film, appearance: Appearance, rules: Rules, views: Collectio
             notes = (*notes, f"{finding.words}: {finding.corrected}")
         if action == "note":
             notes = (*notes, f"{finding.words}: nothing was changed")
-    return corrected(film, correction, notes)
+    doubt = _doubt_about_sides(appearance, rules)
+    if doubt:
+        notes = (*notes, f"{doubt}: nothing was measured")
+    return corrected(film, correction, notes, doubt)
+
+
+def _doubt_about_sides(appearance: Appearance, rules: Rules) -> str:
+    """Return why nothing may be measured where left and right may be exchanged and stay so; "" if it may."""
+    exchanged = appearance.mirrored if appearance.kind is Kind.FRONTAL else 0.0
+    is_put_right = rules.mirrored == "correct" and exchanged >= SURE
+    if exchanged < DOUBTFUL or is_put_right or rules.mirrored == "ignore":
+        return ""
+    return f"left and right may be exchanged (probability {exchanged:.2f})"
 
 
 def findings(appearance: Appearance) -> Iterator[Finding]:
@@ -121,8 +133,8 @@ def both(first: Presentation, second: Presentation) -> Presentation:
     )
 
 
-def corrected(film: Film, correction: Presentation, notes: tuple[str, ...]) -> Film:
-    """Return the film with its radiograph brought to the usual presentation, and with these notes."""
+def corrected(film: Film, correction: Presentation, notes: tuple[str, ...], doubt: str) -> Film:
+    """Return the film with its radiograph brought to the usual presentation, notes, and `why_unmeasured`."""
     before, lies = film.radiograph, seen_orientation(correction)
     pixels = lies.to_usual(before.pixels)
     radiograph = replace(
@@ -130,6 +142,7 @@ def corrected(film: Film, correction: Presentation, notes: tuple[str, ...]) -> F
         pixels=np.asarray(1 - pixels, np.float32) if correction.inverted else pixels,
         spacing=lies.spacing_to_usual(before.spacing) if before.spacing else None,
         notes=notes,
+        why_unmeasured=doubt,
     )
     return Film(radiograph, film.orientation.then(lies))
 

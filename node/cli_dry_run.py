@@ -10,7 +10,7 @@ from config.settings import environment, load_settings
 from config.source import Source
 from node.cli_jobs import print_rows
 from node.clock import clock_for
-from node.database import existing_engine, is_current, shown_url
+from node.database import check_current, existing_engine, shown_url
 from node.dry_run import Candidates, Comparison, dry_run, in_words
 from node.errors import StorageError
 from node.job_store import JobStore
@@ -34,8 +34,7 @@ def dry_run_of(
     if engine is None:
         raise StorageError(f"there is no queue in {shown_url(url, data_dir)}")
     try:
-        if not is_current(engine):
-            raise StorageError("the tables are those of an older version; the node brings them to this one")
+        check_current(engine)
         if not (data_dir / "objects").is_dir():
             raise StorageError(f"the data folder {data_dir} holds no images: is it mounted?")
         store = JobStore(engine, clock=clock_for(engine))

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy import Engine
 
 from config.settings import load_settings
 from node.auditor import audit_trail
 from node.clock import clock_for
-from node.database import existing_engine, is_current, shown_url, upgrade
+from node.database import check_current, existing_engine, shown_url, upgrade
 from node.errors import StorageError
 from node.housekeeping import Housekeeper
 from node.housekeeping_report import report, tidied_words
@@ -36,7 +35,7 @@ def housekeeping(
     if engine is None:
         raise StorageError(f"there is no queue in {shown_url(url, data_dir)}")
     if dry_run or report_:
-        _refuse_old_tables(engine)
+        check_current(engine)
     else:
         upgrade(engine)
     spool, clock = Spool(data_dir), clock_for(engine)
@@ -54,16 +53,6 @@ def housekeeping(
     finally:
         audit.close()
         engine.dispose()
-
-
-def _refuse_old_tables(engine: Engine) -> None:
-    """Raise StorageError for tables of an older version: who only looks does not change them."""
-    if not is_current(engine):
-        engine.dispose()
-        raise StorageError(
-            "the tables are those of an older version; the node, or this command without --dry-run and "
-            "--report, brings them to this one"
-        )
 
 
 def _tidy(keeper: Housekeeper, *, dry_run: bool, as_json: bool) -> None:

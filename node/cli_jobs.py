@@ -12,7 +12,7 @@ from rich.text import Text
 
 from config.settings import Settings, load_settings
 from node.clock import clock_for
-from node.database import existing_engine, shown_url, upgrade
+from node.database import check_current, existing_engine, shown_url
 from node.errors import TransitionError
 from node.identities import JobSearch
 from node.job_store import JobStore
@@ -137,11 +137,15 @@ def print_rows(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def store_of(settings: Settings) -> JobStore | None:
-    """Return the queue that settings name; None where there is none: looking makes none."""
+    """Return the queue that settings name; None where there is none: looking makes none.
+
+    Raises:
+        StorageError: Its tables are those of an older version: a node that runs on them is left alone.
+    """
     engine = existing_engine(settings.database.url.get_secret_value(), settings.node.data_dir)
     if engine is None:
         return None
-    upgrade(engine)
+    check_current(engine)
     return JobStore(engine, settings.worker.max_attempts, clock_for(engine))
 
 

@@ -53,6 +53,7 @@ DOME_DIFFERENCE = Code(
     "DOME-DIFFERENCE", PRIVATE_SCHEME, "Difference in height of the domes of the diaphragm"
 )
 DOME_SHARE = Code("DOME-DIFF-SHARE", PRIVATE_SCHEME, "Difference of the domes over the thoracic width")
+THORACIC_WIDTH = Code("THORAX-WIDTH", PRIVATE_SCHEME, "Inner width of the thorax")
 MEDIASTINAL_WIDTH = Code("MEDIAST-WIDTH", PRIVATE_SCHEME, "Mediastinal width at the aortic arch")
 MEDIASTINAL_RATIO = Code("MEDIAST-RATIO", PRIVATE_SCHEME, "Mediastinal over thoracic width")
 TRACHEAL_DEVIATION = Code("TRACHEAL-DEV", PRIVATE_SCHEME, "Tracheal deviation from the midline")
@@ -88,7 +89,7 @@ FINDINGS = {
 CONCEPTS = {
     "cardiothoracic ratio": CARDIOTHORACIC_RATIO,
     "heart width": WIDTH,
-    "thoracic width": WIDTH,
+    "thoracic width": THORACIC_WIDTH,
     "spine-centre distance": DISTANCE,
     "spine angle": ANGLE,
     "right lung area": AREA,
@@ -120,6 +121,12 @@ BY_UNIT = {
     Unit.COUNT: Code("COUNT", PRIVATE_SCHEME, "Count"),
 }
 """For a measurement that has no concept of its own yet."""
+
+OF_THE_THORAX = frozenset(
+    {"cardiothoracic ratio", "thoracic width", "mediastinal width", "mediastinal ratio"}
+    | {"lung area ratio", "lung height ratio", "dome height difference", "relative dome height difference"}
+)
+"""Measurements that say something of the chest as a whole; a group that holds one has it as its finding."""
 
 DERIVATIONS = {
     "heart width": MAXIMUM,

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, and_, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from node.claiming import CLOCK_TOLERANCE_S
 from node.database import commitments, jobs, reading, writing
 from node.job_rows import NO_LEASE, clean, utc_now
 
@@ -107,8 +108,14 @@ class CommitmentStore:
     def claim(self, worker_id: str, lease_s: float) -> AskedCommitment | None:
         """Give the oldest request whose answer is due to be told to somebody; None: there is none."""
         now = self.clock()
-        free = or_(commitments.c.lease_until.is_(None), commitments.c.lease_until <= now)
-        due = and_(commitments.c.state == CommitmentState.WAITING, commitments.c.due_at <= now, free)
+        ahead = now + timedelta(seconds=CLOCK_TOLERANCE_S)  # beyond it: from before the clock was put back
+        free = or_(
+            commitments.c.lease_until.is_(None),
+            commitments.c.lease_until <= now,
+            commitments.c.lease_until > ahead + timedelta(seconds=lease_s),
+        )
+        may_begin = or_(commitments.c.due_at <= now, commitments.c.created_at > ahead)
+        due = and_(commitments.c.state == CommitmentState.WAITING, may_begin, free)
         query = select(commitments.c.id).where(due).order_by(commitments.c.due_at).limit(1)
         lease = {"lease_owner": worker_id, "lease_until": now + timedelta(seconds=lease_s)}
         with writing(self.engine) as connection:
@@ -131,7 +138,10 @@ class CommitmentStore:
         """Record that the answer could not be told; it is told again at a time, UTC, or parked (None)."""
         state = CommitmentState.PARKED if retry_at is None else CommitmentState.WAITING
         changes = {"state": state, "reason": clean(reason), "due_at": retry_at or self.clock()}
-        self._change(number, changes, counted=True)
+        values: dict[str, Any] = changes | NO_LEASE | {"attempts": commitments.c.attempts + 1}
+        still_waits = and_(commitments.c.id == number, commitments.c.state == CommitmentState.WAITING)
+        with writing(self.engine) as connection:  # who asked may have heard it from somebody else meanwhile
+            connection.execute(update(commitments).where(still_waits).values(values))
 
     def due_now(self, number: int) -> None:
         """Let the answer be told on an association of its own, now."""
@@ -160,11 +170,10 @@ class CommitmentStore:
         with reading(self.engine) as connection:
             return [KeptObject(*row) for row in connection.execute(select(*columns).where(there))]
 
-    def _change(self, number: int, changes: dict[str, Any], *, counted: bool = False) -> None:
-        values: dict[str, Any] = changes | NO_LEASE
-        values |= {"attempts": commitments.c.attempts + 1} if counted else {}
+    def _change(self, number: int, changes: dict[str, Any]) -> None:
         with writing(self.engine) as connection:
-            connection.execute(update(commitments).where(commitments.c.id == number).values(values))
+            this = commitments.c.id == number
+            connection.execute(update(commitments).where(this).values(changes | NO_LEASE))
 
 
 def _read(connection: Connection, number: int) -> AskedCommitment:

@@ -32,7 +32,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModu
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from node.engines import postgresql_engine, sqlite_engine, turn
-from node.errors import DatabaseUnavailableError
+from node.errors import DatabaseUnavailableError, StorageError
+from node.postgresql import check_encoding
 
 FILE_NAME = "paxnode.sqlite"
 """The SQLite file in the data folder."""
@@ -352,6 +353,17 @@ def is_current(engine: Engine) -> bool:
         return _revision(connection) == REVISIONS[-1]
 
 
+def check_current(engine: Engine) -> None:
+    """Raise StorageError for tables of an older version: no command changes them under a running node.
+
+    Raises:
+        DatabaseUnavailableError: The database does not work, or was made by a newer version.
+    """
+    if not is_current(engine):
+        engine.dispose()
+        raise StorageError("the tables are those of an older version; the node brings them to this one")
+
+
 def _revision(connection: Connection) -> str | None:
     """Return which revision the tables are of; None where there are none, or nothing says it.
 
@@ -374,6 +386,7 @@ def upgrade(engine: Engine) -> None:
     """
     with writing(engine) as connection:
         if engine.dialect.name == "postgresql":
+            check_encoding(connection)
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
         from node.making_tables import make_tables, migrate
 

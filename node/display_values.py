@@ -181,7 +181,8 @@ def _attenuation(
         shown = 1 - shown if more_is_brighter_beam else shown
         return shown, Grayscale(window, inverted=more_is_brighter_beam)
     notes.append("an image for processing, linear in X-ray intensity: its logarithm was taken")
-    intensity = values - values.min() if more_is_brighter_beam else values.max() - values
-    attenuation = -np.log1p(intensity)
+    exposed = values if padded is None else values[~padded]
+    intensity = values - exposed.min() if more_is_brighter_beam else exposed.max() - values
+    attenuation = -np.log1p(np.maximum(intensity, 0))  # padding may lie beyond what was exposed
     shown, _ = _stretched(attenuation, _sample(attenuation, padded))
     return shown, Grayscale(inverted=more_is_brighter_beam)

@@ -47,14 +47,16 @@ class Figure:
 def figures(measurements: Iterable[Measurement]) -> list[Figure]:
     """Return every line once; each measurement stands at that of its lines which most measurements share.
 
-    So values that belong together stand in one label. Among equals the least used line is taken.
+    So values that belong together stand in one label. Among equals the least used line is taken, but of the
+    pieces of one outline the first, which is the largest.
     """
     computed = list(measurements)
     found: dict[Points, Figure] = {}
     own = [[found.setdefault(line.points, line) for line in _lines(each.drawings)] for each in computed]
     users = Counter(id(figure) for lines in own for figure in lines)
     for index in sorted(range(len(computed)), key=lambda index: len(own[index])):
-        best = min(own[index], key=lambda figure: (-users[id(figure)], len(figure.measurements)))
+        firsts = {tuple(figure.names): figure for figure in reversed(own[index])}.values()
+        best = min(reversed(firsts), key=lambda figure: (-users[id(figure)], len(figure.measurements)))
         best.measurements.append(computed[index])
     return list(found.values())
 

@@ -42,6 +42,9 @@ PIXEL, DISPLAY = AnnotationUnitsValues.PIXEL, AnnotationUnitsValues.DISPLAY
 MARK_TOP = 0.96
 """Where the mark begins, over the height of the displayed area; it reaches to the bottom."""
 
+REMARK_HEIGHT = 0.022
+"""Of a line of what limits the values, likewise."""
+
 LINE_THICKNESS = 0.001
 """Over the longer side of the image, and a pixel at least: thin and visible whether a viewer counts Line
 Thickness (0070,0253) in pixels of the image, as it does the points, or of the screen."""
@@ -99,16 +102,26 @@ class Annotations:
             drawn: Names of structures whose outlines are drawn already: areas get no second one.
         """
         rows, columns = self._source.shape
-        layout = TextLayout(rows, columns, reserved=1 - MARK_TOP)
+        below = 1 - MARK_TOP + REMARK_HEIGHT * len(measurements.legend)
+        layout = TextLayout(rows, columns, reserved=below)
         for figure in figures(measurements.computed):
             graphics, texts = self._on(MEASUREMENTS)
             if not _is_outline_of(figure, drawn):
                 graphics.append(self._line(figure))
-            texts += self._values(figure, layout)
+            texts += self._values(figure, layout, measurements)
 
-    def add_mark(self, words: str) -> None:
-        """Add words that stand at the bottom of the displayed area, whatever part of the image it shows."""
+    def add_mark(self, words: str, remarks: Sequence[str] = ()) -> None:
+        """Add words that stand at the bottom of the displayed area, whatever part of the image it shows.
+
+        Args:
+            words: What made the drawings.
+            remarks: Stand above them, a line each.
+        """
         _, texts = self._on(MARK)
+        tops = [MARK_TOP - REMARK_HEIGHT * number for number in range(len(remarks), 0, -1)]
+        for top, remark in zip(tops, remarks, strict=True):
+            box = (0.0, max(top, 0.0), 1.0, max(top, 0.0) + REMARK_HEIGHT)
+            texts.append(TextObject(_plain(remark), DISPLAY, box, text_justification=LEFT))
         box = (0.0, MARK_TOP, 1.0, 1.0)
         texts.append(TextObject(words, DISPLAY, box, text_justification=CENTER))
 
@@ -158,9 +171,9 @@ class Annotations:
         stored = np.array([self._source.stored_point(point) for point in points], np.float64)
         return np.clip(stored, 0, (self._source.shape[1], self._source.shape[0]))
 
-    def _values(self, figure: Figure, layout: TextLayout) -> list[TextObject]:
+    def _values(self, figure: Figure, layout: TextLayout, measurements: Measurements) -> list[TextObject]:
         """Return the values of a line, one below the other, where `layout` has room for them."""
-        words = [f"{measurement.name} {_plain(measurement.text)}" for measurement in figure.measurements]
+        words = [f"{each.name} {_plain(measurements.marked(each))}" for each in figure.measurements]
         if not words:
             return []
         anchor = self._anchor(figure.points)

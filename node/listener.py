@@ -52,6 +52,7 @@ within a few milliseconds for an abort (its `_negotiate_as_requestor` finds its 
 REJECTED_PERMANENT = 0x01
 """Result of an A-ASSOCIATE-RJ (PS3.8 Table 9-21): here, an AE title that may not call or be called."""
 
+MAX_UID_LENGTH = 64
 _UID = re.compile(r"[0-9.]{1,64}")  # what a UID may consist of, PS3.5 9.1
 
 log = get_logger()
@@ -276,9 +277,9 @@ class Listener:
         admission = self._store.add_received(
             ReceivedObject(
                 sop_class_uid=request.sop_class_uid,
-                sop_instance_uid=head.sop_instance_uid or request.sop_instance_uid,
-                study_instance_uid=head.study_instance_uid,
-                series_instance_uid=head.series_instance_uid,
+                sop_instance_uid=(head.sop_instance_uid or request.sop_instance_uid)[:MAX_UID_LENGTH],
+                study_instance_uid=head.study_instance_uid[:MAX_UID_LENGTH],
+                series_instance_uid=head.series_instance_uid[:MAX_UID_LENGTH],
                 transfer_syntax_uid=str(syntax),
                 digest=kept.digest,
                 path=kept.path,

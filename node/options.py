@@ -9,8 +9,9 @@ from ai.errors import LabelError
 from config.profiles import Profile
 from config.settings import ResultSettings, Settings
 
-WRITER_REVISION = 10
-"""Raised whenever the writers would make another object of the same input, so that its UID changes too."""
+WRITER_REVISION = 11
+"""Raised whenever another object would be made of the same input, so that its UID changes too: by the
+writers, by what reads a source, or by what measures (tests/node/test_writer_revision.py)."""
 
 RULES = {
     "seg": ("binary", "labelmap", "fractional", "none"),

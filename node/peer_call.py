@@ -101,7 +101,7 @@ class Caller:
                 evt_handlers=[(evt.EVT_CONN_OPEN, connected.append), *handlers],
                 tls_args=None if context is None else (context, peer.host),
             )
-        except OSError as error:  # the host's name is unknown
+        except (OSError, UnicodeError) as error:  # the host's name is unknown, or none
             raise ProofError(f"no connection to {_shown(peer)} ({error})", unanswered=True) from error
         if not association.is_established:
             raise _why_not(association, peer, sop_class, timeout_s, was_connected=bool(connected))

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import URL
+from sqlalchemy import URL, Connection
+
+from node.errors import DatabaseUnavailableError
 
 CONNECT_TIMEOUT_S = 5
 """How long to wait for a PostgreSQL server to answer; senders wait for this, so it is short."""
@@ -28,8 +30,25 @@ def postgresql_options(url: URL) -> dict[str, Any]:
     >>> postgresql_options(make_url("postgresql://server/queue?options=-csearch_path=x"))["options"]
     '-cidle_in_transaction_session_timeout=30s -csearch_path=x'
     """
-    own: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S} | KEEPALIVE_OPTIONS
+    own: dict[str, Any] = {
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "client_encoding": "utf8",
+    } | KEEPALIVE_OPTIONS
     stated = " ".join(url.normalized_query.get("options", ()))
     limit = f"-cidle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_S}s"
     kept = {name: value for name, value in own.items() if name not in url.query}
     return kept | {"options": f"{limit} {stated}".strip()}
+
+
+def check_encoding(connection: Connection) -> None:
+    """Raise unless the database holds every character: a patient's name may have any.
+
+    Raises:
+        DatabaseUnavailableError: With what to do.
+    """
+    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+    if encoding != "UTF8":
+        raise DatabaseUnavailableError(
+            f"the database's encoding is {encoding}: it must be UTF8 (CREATE DATABASE ... ENCODING 'UTF8' "
+            "TEMPLATE template0)"
+        )

@@ -127,7 +127,7 @@ def _write_annotations(
     annotations.add_structures(segmentation)
     drawn = {item.name for item in readable_subset(segmentation)}
     annotations.add_measurements(measurements, drawn)
-    annotations.add_mark(mark(segmentation.model, options))
+    annotations.add_mark(mark(segmentation.model, options), measurements.legend)
     for group in _overlay_groups(source.dataset):
         annotations.add_overlays()
         result.add_new((group, OVERLAY_ACTIVATION_LAYER), "CS", OVERLAYS.name)

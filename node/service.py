@@ -12,9 +12,10 @@ from config.settings import Settings
 from node.auditor import AuditTrail, channel_of
 from node.bound import in_effect
 from node.crew import Crew, Looped, Outward
+from node.errors import LeaseLostError, StorageError
 from node.housekeeping import Housekeeper
 from node.listener import Listener
-from node.logs import configure_logs, get_logger
+from node.logs import configure_logs, get_logger, place_of
 
 if TYPE_CHECKING:
     from node.committer import Committer
@@ -182,7 +183,7 @@ class Node:
         _ask_to_stop(self.workers)
         for worker in self.workers:
             if not worker.loop.join(GRACE_S):
-                worker.give_back()
+                _give_back(worker)
         outward = (*self._crew.outward, *self._retiring)
         _ask_to_stop(outward)
         for part in outward:
@@ -235,6 +236,14 @@ def _audited_by(settings: Settings) -> tuple[object, ...]:
 def _start(parts: Sequence[Looped]) -> None:
     for part in parts:
         part.loop.start()
+
+
+def _give_back(worker: "Worker") -> None:
+    """Let another worker have the job in hand; where that cannot be recorded its lease ends by itself."""
+    try:
+        worker.give_back()
+    except (StorageError, LeaseLostError) as error:
+        log.error("a step failed", error=type(error).__name__, place=place_of(error))
 
 
 def _ask_to_stop(parts: Sequence[Looped]) -> None:

@@ -14,12 +14,12 @@ A spacing kept from before the picture was scaled down gives a field far below, 
 rows of 0.168 mm of the RSNA pictures.
 """
 
-MIN_MAGNIFICATION = 1.0
 MAX_MAGNIFICATION = 2.0
 """The body lies between source and detector, so its shadow is larger than itself (PS3.3 C.8.7.15)."""
 
 LEAST_CORRECTION = 1.01
-"""Spacings at the detector and in the body that differ by less are the same, rounded."""
+"""Spacings at the detector and in the body that differ by less are the same, rounded: no body lies in the
+detector, and a factor of 1 is one that nobody has set."""
 
 SQUARE_TOLERANCE = 0.02
 """Rows and columns may be spaced differently by this part before the report says so."""
@@ -66,14 +66,14 @@ def _candidates(dataset: Dataset, notes: list[str]) -> list[PixelSpacing]:
     stated = numbers(dataset, "PixelSpacing")
     imager = numbers(dataset, "ImagerPixelSpacing")
     calibrated = bool(text(dataset, "PixelSpacingCalibrationType")) or _is_corrected(stated, imager)
-    found = [
-        _spacing(stated, "Pixel Spacing", calibrated, notes),
-        _imager_spacing(dataset, imager, notes),
-        _spacing(
-            numbers(dataset, "NominalScannedPixelSpacing"), "Nominal Scanned Pixel Spacing", False, notes
-        ),
-    ]
-    return [spacing for spacing in found if spacing is not None]
+    plain = _spacing(stated, "Pixel Spacing", calibrated, notes)
+    at_detector = _imager_spacing(dataset, imager, notes)
+    nominal = numbers(dataset, "NominalScannedPixelSpacing")
+    scanned = _spacing(nominal, "Nominal Scanned Pixel Spacing", False, notes)
+    first = [plain, at_detector]
+    if plain and at_detector and at_detector.calibrated and not plain.calibrated:
+        first.reverse()  # Pixel Spacing is that at the detector once more, and the factor tells of the body
+    return [spacing for spacing in (*first, scanned) if spacing is not None]
 
 
 def _is_corrected(stated: tuple[float, ...], imager: tuple[float, ...]) -> bool:
@@ -86,11 +86,11 @@ def _is_corrected(stated: tuple[float, ...], imager: tuple[float, ...]) -> bool:
 
 def _imager_spacing(dataset: Dataset, imager: tuple[float, ...], notes: list[str]) -> PixelSpacing | None:
     factor = number(dataset, "EstimatedRadiographicMagnificationFactor", 0.0)
-    if MIN_MAGNIFICATION <= factor <= MAX_MAGNIFICATION:
+    if LEAST_CORRECTION <= factor <= MAX_MAGNIFICATION:
         corrected = tuple(value / factor for value in imager)
         name = "Imager Pixel Spacing, divided by the Estimated Radiographic Magnification Factor"
         return _spacing(corrected, name, True, notes)
-    if factor:
+    if factor and not 1 <= factor < LEAST_CORRECTION:
         notes.append(f"Estimated Radiographic Magnification Factor {factor:g} is not believed")
     return _spacing(imager, "Imager Pixel Spacing (at the detector)", False, notes)
 

@@ -184,16 +184,15 @@ class Spool:
 
         Raises:
             FileNotFoundError: It is not there, though the data folder is.
+            OSError: This file cannot be read.
             StorageError: The data folder is away, or does not work; the file is not to blame.
         """
         try:
             with self.path(relative).open("rb") as file:
                 return file.read(limit)
-        except FileNotFoundError:
+        except OSError:
             self.check_there()
             raise
-        except OSError as error:
-            raise StorageError(f"the spool cannot be read: {error.strerror}") from error
 
     def with_reserve(self, disk_reserve_mb: int) -> "Spool":
         """Return the same folder with another reserve."""
@@ -273,11 +272,7 @@ class Spool:
         target = self.path(relative)
         self._make_folder(target.parent)
         with self._removals(fcntl.LOCK_SH):  # none between a look and what follows from it
-            if target.exists():  # the same content: what is there may be in use
-                os.utime(target)  # it counts as new: nobody removes it before its row is committed
-                path.unlink()
-            else:
-                path.rename(target)
+            path.rename(target)  # also over the same content, for that may be damaged
         sync_folder(target.parent)
         return Kept(relative, digest)
 

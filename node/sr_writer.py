@@ -42,7 +42,8 @@ def write_report(frame: ReportFrame, measurements: Measurements) -> Dataset:
 def _group(frame: ReportFrame, figure: Figure) -> Group:
     names = [measurement.name for measurement in figure.measurements] or figure.names
     structures = figure.measurements[0].structures if figure.measurements else ()
-    finding = label(structures[0]).type if structures else codes.THORAX
+    is_of_one = bool(structures) and not codes.OF_THE_THORAX.intersection(names)
+    finding = label(structures[0]).type if is_of_one else codes.THORAX
     return PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
             uid=frame.uids(f"line {', '.join((*figure.names, *names))}"), identifier=", ".join(names)

@@ -201,7 +201,7 @@ class _Call:
         try:
             with MultipartBody(parts) as body:
                 return self._answered(body)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:  # of the transport, or an answer that cannot be decoded
             return self._broken(error)
         except FileNotFoundError:
             return _Reply(Verdict.PERMANENT, "the result's file is gone", apart=True, ours=True)
@@ -246,7 +246,7 @@ class _Call:
         wait_s = retry_after_s(response.headers.get("Retry-After", ""), datetime.now(UTC))
         return _Reply(rule.verdict, reason, None, rule.apart, True, wait_s, status)
 
-    def _broken(self, error: httpx.TransportError) -> _Reply:
+    def _broken(self, error: httpx.RequestError) -> _Reply:
         never_there = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol)
         if never_there or self._context is not None:
             patience_s = min(self._destination.timeout_s, DIAGNOSIS_S)

@@ -4,7 +4,7 @@ The profiles of viewers that cannot show a measurement group without a line of i
 viewport) leave it out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from highdicom.sr import Measurement as MeasurementItem
 from highdicom.sr import (
@@ -17,9 +17,8 @@ from pydicom import Dataset
 
 from ai.availability import length_remarks
 from ai.labels import Code, label
-from ai.measure_area import SQUARE_MM_PER_SQUARE_CM
+from ai.measure_area import areas
 from ai.measurement import DIGITS, Unit
-from ai.radiograph import Radiograph
 from node import codes
 from node.codes import concept
 from node.report_frame import Group, Remark, ReportFrame, finding_sites, text_item
@@ -36,30 +35,37 @@ def write_structure_report(frame: ReportFrame) -> Dataset:
     Args:
         frame: What the report is about; at least one Segmentation is sent with it.
     """
-    groups = [group for name in frame.segmentation.masks for group in _group(frame, name)]
-    return frame.document(STRUCTURE_REPORT, TITLE, groups, list(_remarks(frame.source.radiograph)))
+    sent = {name: where for name in frame.segmentation.masks if (where := frame.segment(name))}
+    found = areas(frame.source.radiograph, frame.segmentation, sent)
+    groups = [_group(frame, name, where, found[name]) for name, where in sent.items()]
+    return frame.document(STRUCTURE_REPORT, TITLE, groups, list(_remarks(frame, found)))
 
 
-def _remarks(radiograph: Radiograph) -> Iterator[Remark]:
-    if radiograph.spacing is None:
-        yield text_item(codes.NOT_COMPUTED, f"area: {radiograph.why_no_spacing}")
-    for remark in length_remarks(radiograph):
-        yield text_item(codes.MEASUREMENT_NOTE, f"area: {remark}")
+def _remarks(frame: ReportFrame, found: Mapping[str, float | str]) -> Iterator[Remark]:
+    """Yield each reason for which there is no area once, with the structures that it holds for."""
+    without: dict[str, list[str]] = {}
+    for name, area in found.items():
+        if isinstance(area, str):
+            without.setdefault(area, []).append(name)
+    for reason, names in without.items():
+        of_whom = "" if len(names) == len(found) else f" of {', '.join(names)}"
+        yield text_item(codes.NOT_COMPUTED, f"area{of_whom}: {reason}")
+    if any(not isinstance(area, str) for area in found.values()):
+        for remark in length_remarks(frame.source.radiograph):
+            yield text_item(codes.MEASUREMENT_NOTE, f"area: {remark}")
 
 
-def _group(frame: ReportFrame, name: str) -> Iterator[Group]:
-    """Yield the group of a structure; nothing for one that is not sent."""
-    found, item = frame.segment(name), label(name)
-    if found is None:
-        return
-    yield PlanarROIMeasurementsAndQualitativeEvaluations(
+def _group(frame: ReportFrame, name: str, where: tuple[Dataset, int], area: float | str) -> Group:
+    """Return the group of a structure: its Segmentation and segment, and what is known of it."""
+    item = label(name)
+    return PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(uid=frame.uids(f"structure {name}"), identifier=name),
-        referenced_segment=_segment(frame, *found),
+        referenced_segment=_segment(frame, *where),
         finding_type=concept(item.type),
         finding_category=concept(item.category),
         finding_sites=finding_sites([name]),
         algorithm_id=frame.algorithm,
-        measurements=list(_numbers(frame, name)),
+        measurements=list(_numbers(frame, name, area)),
     )
 
 
@@ -72,10 +78,8 @@ def _segment(frame: ReportFrame, seg: Dataset, number: int) -> ReferencedSegment
     return reference
 
 
-def _numbers(frame: ReportFrame, name: str) -> Iterator[MeasurementItem]:
-    pixels, spacing = frame.segmentation.masks[name].area, frame.source.radiograph.spacing
-    if spacing is not None:
-        area = pixels * spacing.row_mm * spacing.column_mm / SQUARE_MM_PER_SQUARE_CM
+def _numbers(frame: ReportFrame, name: str, area: float | str) -> Iterator[MeasurementItem]:
+    if not isinstance(area, str):
         unit = Unit.SQUARE_CENTIMETRE
         yield _number(codes.AREA, round(area, DIGITS[unit]), codes.UNITS[unit])
     if trust := frame.segmentation.trust.get(name):

@@ -134,7 +134,7 @@ class DimseTransport:
         except TlsError as error:
             yield from (unsent(item, f"[tls] {error}", Verdict.BARRED) for item in read)
             return
-        except OSError as error:  # the host's name is unknown
+        except (OSError, UnicodeError) as error:  # the host's name is unknown, or none
             reason = f"no connection to {destination.ae_title} at {destination.host} ({error})"
             yield from (unsent(item, reason) for item in read)
             return

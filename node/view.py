@@ -1,12 +1,13 @@
 """Which projection the source states, and how the picture lies."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from pydicom import Dataset
 
 from ai.orientation import USUAL, Orientation
 from ai.radiograph import View
-from node.attributes import codes, text, texts
+from node.attributes import codes, items, shown, text, texts
 from node.errors import RefusedImageError
 from node.orientation import frontal_orientation
 
@@ -26,8 +27,15 @@ NOT_SERVED = {
     "RLD": "right lateral decubitus",
     "LLO": "left lateral oblique",
     "RLO": "right lateral oblique",
+    "LAO": "left anterior oblique",
+    "RAO": "right anterior oblique",
+    "LPO": "left posterior oblique",
+    "RPO": "right posterior oblique",
+    "OBLIQUE": "oblique",
+    "OBL": "oblique",
 }
-"""Defined terms of View Position in which heart and lungs do not lie as in a frontal view."""
+"""Views in which heart and lungs do not lie as in a frontal one: defined terms of View Position, and words
+that are met in their place."""
 
 BY_CODE = {
     "272479007": View.PA,
@@ -38,8 +46,63 @@ BY_CODE = {
     "R-10206": View.AP,
     "R-10236": View.LEFT_LATERAL,
     "R-10232": View.RIGHT_LATERAL,
+    "R-40888": View.PA,
+    "399067008": View.LEFT_LATERAL,
+    "30730003": View.LEFT_LATERAL,
+    "399352003": View.LEFT_LATERAL,
+    "399260004": View.LEFT_LATERAL,
+    "R-102CD": View.LEFT_LATERAL,
+    "G-A145": View.LEFT_LATERAL,
+    "399033003": View.UNKNOWN,
+    "R-10202": View.UNKNOWN,
 }
-"""View Code Sequence (PS3.16 CID 4010), SNOMED CT and the SNOMED RT codes that stand in older objects."""
+"""View Code Sequence (PS3.16 CID 4010), SNOMED CT and the SNOMED RT codes that stand in older objects.
+
+Lateral without a side counts as left, as in View Position; frontal says neither PA nor AP.
+"""
+
+NOT_SERVED_CODES = {
+    "399135007": "left anterior oblique",
+    "399356000": "right anterior oblique",
+    "399006002": "left posterior oblique",
+    "399038007": "right posterior oblique",
+    "399184004": "left oblique",
+    "399236003": "right oblique",
+    "399182000": "oblique",
+    "399312000": "antero-posterior oblique",
+    "399059000": "postero-anterior oblique",
+    "399160007": "frontal oblique",
+    "399004004": "oblique axial",
+    "399061009": "axial",
+    "399110001": "tangential",
+    "260427002": "lateral oblique",
+    "260426006": "medial oblique",
+    "119376003": "tissue specimen",
+    "R-10220": "left anterior oblique",
+    "R-40985": "right anterior oblique",
+    "R-10212": "left posterior oblique",
+    "R-10210": "right posterior oblique",
+    "R-10238": "left oblique",
+    "R-10234": "right oblique",
+    "R-102C1": "oblique",
+    "R-10208": "antero-posterior oblique",
+    "R-10216": "postero-anterior oblique",
+    "R-10204": "frontal oblique",
+}
+"""Codes of the same table for views that a chest may be shown in, and that are not served."""
+
+DECUBITUS_CODES = {
+    "32185000": "lateral decubitus",
+    "102536004": "left lateral decubitus",
+    "102535000": "right lateral decubitus",
+    "F-10318": "lateral decubitus",
+    "F-10319": "left lateral decubitus",
+    "F-10317": "right lateral decubitus",
+}
+"""Patient Orientation Modifier Code Sequence (PS3.16 CID 20): the patient lies on a side."""
+
+DECUBITUS_POSITIONS = frozenset({"HFDL", "HFDR", "FFDL", "FFDR"})
+"""Defined terms of Patient Position (PS3.3 C.7.3.1.1.2) that say so."""
 
 
 NOT_STATED = (
@@ -67,9 +130,16 @@ def stated_view(dataset: Dataset) -> StatedView:
     """Return the projection and how the picture lies.
 
     Raises:
-        RefusedImageError: If View Position states a view that is neither frontal nor lateral.
+        RefusedImageError: If the source states a view that is neither frontal nor lateral, or a patient who
+            lies on a side.
     """
-    view = _from_tags(dataset)
+    _check_served(dataset)
+    view, notes = _from_tags(dataset)
+    stated = _lying(dataset, view)
+    return replace(stated, notes=(*notes, *stated.notes))
+
+
+def _lying(dataset: Dataset, view: View) -> StatedView:
     lies = (*texts(dataset, "PatientOrientation"), "", "")[:2]
     if view is View.UNKNOWN and _is_lateral_orientation(lies):
         return StatedView(
@@ -97,19 +167,40 @@ def _frontal(view: View, lies: tuple[str, ...]) -> StatedView:
     return StatedView(view, orientation, (note,))
 
 
-def _from_tags(dataset: Dataset) -> View:
-    position = text(dataset, "ViewPosition")
+def _check_served(dataset: Dataset) -> None:
+    """Raise if the source states a view, or a way of lying, in which nothing lies as in a frontal view."""
+    stated = next(_not_served(dataset), None)
+    if stated:
+        raise RefusedImageError(f"{stated} is not served: only frontal chest views are")
+
+
+def _not_served(dataset: Dataset) -> Iterator[str]:
+    position, lying = text(dataset, "ViewPosition"), text(dataset, "PatientPosition")
     if position in NOT_SERVED:
-        raise RefusedImageError(
-            f"View Position {position!r} ({NOT_SERVED[position]}) is not served: only frontal chest views are"
-        )
+        yield f"View Position {position!r} ({NOT_SERVED[position]})"
+    for code in codes(dataset, "ViewCodeSequence"):
+        if code in NOT_SERVED_CODES:
+            yield f"View Code {code!r} ({NOT_SERVED_CODES[code]})"
+    for item in items(dataset, "PatientOrientationCodeSequence"):
+        for code in codes(item, "PatientOrientationModifierCodeSequence"):
+            if code in DECUBITUS_CODES:
+                yield f"Patient Orientation Modifier {DECUBITUS_CODES[code]}"
+    if lying in DECUBITUS_POSITIONS:
+        yield f"Patient Position {lying!r} (lateral decubitus)"
+
+
+def _from_tags(dataset: Dataset) -> tuple[View, tuple[str, ...]]:
+    """Return the view that is stated, and a note where a code of it is not known."""
+    position = text(dataset, "ViewPosition")
     if position in BY_POSITION:
-        return BY_POSITION[position]
-    code = next((code for code in codes(dataset, "ViewCodeSequence") if code in BY_CODE), None)
-    if code is not None:
-        return BY_CODE[code]
+        return BY_POSITION[position], ()
+    stated = [code for code in codes(dataset, "ViewCodeSequence") if code]
+    for code in stated:
+        if code in BY_CODE:
+            return BY_CODE[code], ()
+    notes = (f"View Code {shown(stated[0])} is not known and was ignored",) if stated else ()
     hidden = text(dataset, "PatientPosition")  # PA and AP stand here in the NIH pictures
-    return {"PA": View.PA, "AP": View.AP}.get(hidden, View.UNKNOWN)
+    return {"PA": View.PA, "AP": View.AP}.get(hidden, View.UNKNOWN), notes
 
 
 def _is_lateral_orientation(lies: tuple[str, ...]) -> bool:

@@ -28,6 +28,10 @@ from node.spool import Spool
 from node.states import State
 from node.work import Keep, Made
 
+FAILED_PAUSE_S = 1.0
+"""After a job that failed by itself: others are not kept waiting for it, and where each fails not all of them
+fail at once."""
+
 IDLE_S = 2.0
 """Work that another process put into the database is seen after so many seconds at the latest."""
 
@@ -99,9 +103,10 @@ class Worker:
         if job is None:
             return IDLE_S
         self._in_hand = job
+        pause_s = 0.0
         try:
             with Heartbeat(lambda stage: self._beat(job, stage), self._lease_s) as heartbeat:
-                self._end(job, heartbeat.tell)
+                pause_s = self._end(job, heartbeat.tell)
         except LeaseLostError:
             log.warning("lease lost", job_id=job.id, worker_id=self._name)
         except StorageError:
@@ -109,7 +114,7 @@ class Worker:
             raise
         finally:
             self._in_hand = None
-        return 0.0
+        return pause_s
 
     def take_up(self, terms: Terms) -> None:
         """Go by other terms from the next job on."""
@@ -132,7 +137,8 @@ class Worker:
                 self._store.give_back(self._owed.id, self._name, "the database was away", counted=False)
             self._owed = None
 
-    def _end(self, job: Job, tell: Callable[[str], None]) -> None:
+    def _end(self, job: Job, tell: Callable[[str], None]) -> float:
+        """Bring a job to its end, or give it back; return how long to pause before the next one."""
         try:
             self._finish(job, tell)
         except (RefusedImageError, NotAChestError, IgnoredImageError, UnmatchedImageError) as error:
@@ -145,11 +151,13 @@ class Worker:
         except StorageError as error:
             self._store.give_back(job.id, self._name, str(error), retry_in_s=STORAGE_RETRY_S, counted=False)
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - of one image; it is recorded and tried again
             wait_s = RETRY_BACKOFF.delay_s(job.attempts)
             reason, trace = f"{type(error).__name__} in {place_of(error)}", frames_of(error)
             self._store.give_back(job.id, self._name, reason, retry_in_s=wait_s, trace=trace)
-            raise
+            log.error("a step failed", error=type(error).__name__, place=place_of(error), job_id=job.id)
+            return FAILED_PAUSE_S
+        return 0.0
 
     def _put_aside(self, job: Job, error: Exception) -> None:
         """Record that nothing is made of an image, because of what it is or of what the admin wants."""

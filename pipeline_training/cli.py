@@ -16,6 +16,7 @@ from rich.progress import Progress
 from ai.bundle import DEFAULT_BUNDLE
 from ai.errors import AiError
 from pipeline_training.commands.accuracy import accuracy
+from pipeline_training.commands.average import average
 from pipeline_training.commands.build import build
 from pipeline_training.commands.compare import calibrate, compare
 from pipeline_training.commands.cross_validation import cross_validate, fold
@@ -58,6 +59,7 @@ COMMANDS = (
         quickstart,
         self_label,
         reopen,
+        average,
         screen,
         compare,
         calibrate,

@@ -379,3 +379,11 @@ def test_nothing_is_measured_on_a_mask_that_is_not_trusted(
     assert any("cannot be told with certainty" in each.reason for each in found.not_computed) or (
         doubtful == "right hemidiaphragm"  # the lung's lower edge stands in for it
     )
+
+
+def test_nothing_is_measured_on_a_picture_that_says_why_not() -> None:
+    doubted = replace(radiograph(), why_unmeasured="left and right may be exchanged (probability 0.85)")
+    results = measure(doubted, segmentation(chest()))
+    assert tuple(result.name for result in results.not_computed) == NAMES
+    assert {result.reason for result in results.not_computed} == {doubted.why_unmeasured}
+    assert {finding.reason for finding in results.findings} == {doubted.why_unmeasured}

@@ -1,5 +1,6 @@
 """Every presentation is put right, and every rule is kept; the node's settings are tried in tests/node."""
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -83,3 +84,31 @@ def test_rule_of_no_known_value_is_an_error(rule: str, value: str) -> None:
 def test_mirror_is_corrected_only_where_turns_are(turned: Any) -> None:
     with pytest.raises(ValueError, match="only where turns are"):
         Rules(turned=turned, mirrored="correct")
+
+
+@pytest.mark.parametrize(
+    ("exchanged", "action", "is_measured"),
+    [
+        (0.59, "refuse", True),
+        (0.6, "refuse", False),
+        (0.89, "correct", False),
+        (0.95, "correct", True),
+        (0.95, "note", False),
+        (0.95, "ignore", True),
+    ],
+)
+def test_nothing_is_measured_where_left_and_right_may_be_exchanged(
+    exchanged: float, action: Any, is_measured: bool
+) -> None:
+    """The network looks for the heart on the usual side; in a mirrored picture it finds another one."""
+    appearance = replace(seen(), mirrored=exchanged)
+    film = put_right(Film(Radiograph(PIXELS)), appearance, Rules(mirrored=action), ("frontal",))
+    told = f"left and right may be exchanged (probability {exchanged:.2f})"
+    assert film.radiograph.why_unmeasured == ("" if is_measured else told)
+    assert (f"{told}: nothing was measured" in film.radiograph.notes) is not is_measured
+
+
+def test_sides_of_what_is_no_frontal_view_are_not_doubted() -> None:
+    appearance = replace(seen(kinds=(0.1, 0.8, 0.1)), mirrored=0.8)
+    film = put_right(Film(Radiograph(PIXELS)), appearance, Rules(), ("frontal", "lateral"))
+    assert film.radiograph.why_unmeasured == ""

@@ -133,6 +133,22 @@ def test_linear_images_for_processing_become_attenuation(make_dx: MakeDx, sign: 
     assert shown[0, 2048] < 0.2
 
 
+@pytest.mark.parametrize(("sign", "padding"), [(1, 0), (-1, 65535)])
+def test_padding_does_not_bend_the_logarithm(make_dx: MakeDx, sign: int, padding: int) -> None:
+    dataset = make_dx(
+        SOPClassUID=DigitalXRayImageStorageForProcessing,
+        PresentationIntentType="FOR PROCESSING",
+        PixelIntensityRelationship="LIN",
+        PixelIntensityRelationshipSign=sign,
+        BitsStored=16,
+        HighBit=15,
+    )
+    plain = display_values(RAMP + 500, dataset).pixels
+    dataset.PixelPaddingValue = padding
+    framed = np.pad(RAMP + 500, ((0, 20), (0, 0)), constant_values=padding)
+    np.testing.assert_allclose(display_values(framed, dataset).pixels[: len(RAMP)], plain, atol=0.01)
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_logarithmic_images_for_processing_keep_their_scale(make_dx: MakeDx, sign: int) -> None:
     dataset = make_dx(SOPClassUID=DigitalXRayImageStorageForProcessing, PixelIntensityRelationshipSign=sign)

@@ -70,3 +70,12 @@ def test_a_long_outline_is_thinned_and_keeps_its_ends() -> None:
     short = thinned(points)
     assert len(short) == MAX_POINTS
     assert (short[0], short[-1]) == (points[0], points[-1])
+
+
+def test_values_of_an_outline_in_pieces_stand_at_the_largest_piece() -> None:
+    large = Drawing("outline of lung", ((0.0, 0.0), (50.0, 0.0), (50.0, 90.0)), closed=True)
+    sliver = Drawing("outline of lung", ((0.0, 95.0), (9.0, 95.0), (9.0, 99.0)), closed=True)
+    other = Drawing("outline of other", ((60.0, 0.0), (90.0, 0.0), (90.0, 90.0)), closed=True)
+    area, ratio = _measurement("area", large, sliver), _measurement("ratio", large, sliver, other)
+    found = {each.names[0]: each for each in figures([area, ratio]) if each.measurements}
+    assert not [each for each in found.values() if max(row for _, row in each.points) > 90]

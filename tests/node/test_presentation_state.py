@@ -285,10 +285,8 @@ def test_lines_have_the_identities_of_the_report_and_areas_no_second_outline(wri
 def test_every_value_is_written_inside_the_image_and_none_over_another(written: Written) -> None:
     rows, columns = written.source.shape
     texts = written.texts()
-    wanted = {
-        f"{each.name} {each.text.replace('²', '2').replace('°', ' deg')}"
-        for each in written.measurements.computed
-    }
+    values = ((each.name, written.measurements.marked(each)) for each in written.measurements.computed)
+    wanted = {f"{name} {value.replace('²', '2').replace('°', ' deg')}" for name, value in values}
     assert {text.UnformattedTextValue for text in texts} == wanted
     assert any(word.startswith("cardiothoracic ratio 0.") for word in wanted)
     boxes = [(*text.BoundingBoxTopLeftHandCorner, *text.BoundingBoxBottomRightHandCorner) for text in texts]
@@ -314,7 +312,8 @@ def test_a_value_is_anchored_at_its_line(written: Written) -> None:
 def test_the_mark_says_what_made_it(written: Written, qualification: str) -> None:
     state = written.write(OutputOptions(content_qualification=qualification))
     (mark,) = [item for item in state.GraphicAnnotationSequence if item.GraphicLayer == "MARK"]
-    (text,) = mark.TextObjectSequence
+    *remarks, text = mark.TextObjectSequence
+    assert tuple(remark.UnformattedTextValue for remark in remarks) == written.measurements.legend != ()
     model = written.segmentation.model
     assert text.UnformattedTextValue == f"AI, {qualification}: stand-in 1 ({model.sha256[:12]})"
     assert text.BoundingBoxAnnotationUnits == "DISPLAY"
@@ -373,7 +372,7 @@ def test_overlay_planes_of_the_image_stay_visible(make_dx: MakeDx, tmp_path: Pat
 
 def test_a_picture_that_was_put_right_is_shown_as_its_tags_have_it(make_dx: MakeDx, written: Written) -> None:
     film = Film(written.source.radiograph, written.source.orientation)
-    film = corrected(film, Presentation(turn=180, inverted=True), ())
+    film = corrected(film, Presentation(turn=180, inverted=True), (), "")
     put_right = replace(written.source, radiograph=film.radiograph, orientation=film.orientation)
     state = write_presentation_state(put_right, written.segmentation, written.measurements, OPTIONS)
     assert state.PresentationLUTShape == written.state.PresentationLUTShape == "IDENTITY"

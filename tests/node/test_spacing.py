@@ -58,6 +58,29 @@ def test_imager_pixel_spacing_is_divided_by_the_magnification() -> None:
     assert spacing.calibrated
 
 
+@pytest.mark.parametrize("factor", ["1", "1.005"])
+def test_a_magnification_of_1_calibrates_nothing_for_no_body_lies_in_the_detector(factor: str) -> None:
+    dataset = _dataset(ImagerPixelSpacing=[0.15, 0.15], EstimatedRadiographicMagnificationFactor=factor)
+    spacing, notes = pixel_spacing(dataset, SHAPE, False)
+    assert spacing is not None
+    assert (spacing.calibrated, spacing.column_mm, notes) == (False, 0.15, ())
+
+
+def test_the_magnification_counts_where_pixel_spacing_repeats_that_at_the_detector() -> None:
+    dataset = _dataset(
+        PixelSpacing=[0.15, 0.15],
+        ImagerPixelSpacing=[0.15, 0.15],
+        EstimatedRadiographicMagnificationFactor="1.2",
+    )
+    spacing, _ = pixel_spacing(dataset, SHAPE, False)
+    assert spacing is not None
+    assert spacing.column_mm == pytest.approx(0.125)
+    dataset.PixelSpacingCalibrationType = "FIDUCIAL"
+    spacing, _ = pixel_spacing(dataset, SHAPE, False)
+    assert spacing is not None
+    assert (spacing.source, spacing.column_mm) == ("Pixel Spacing", 0.15)
+
+
 def test_a_magnification_below_1_is_not_believed() -> None:
     dataset = _dataset(ImagerPixelSpacing=[0.15, 0.15], EstimatedRadiographicMagnificationFactor="0.994")
     spacing, notes = pixel_spacing(dataset, SHAPE, False)

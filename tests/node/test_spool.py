@@ -110,11 +110,24 @@ def test_same_content_is_kept_once_and_its_file_counts_as_new(spool: Spool) -> N
     second = spool.begin()
     second.write(CONTENT)
 
-    second.keep()
+    with path.open("rb") as reader:
+        second.keep()
+        assert reader.read() == CONTENT, "whoever reads it goes on"
 
-    assert path.stat().st_ino == before.st_ino  # whoever reads it goes on
     assert path.stat().st_mtime > before.st_mtime  # and nobody removes it before the row is written
     assert len(files(spool.root)) == 1
+
+
+def test_a_file_that_was_damaged_is_whole_again_when_its_content_comes_again(spool: Spool) -> None:
+    first = spool.begin()
+    first.write(CONTENT)
+    kept = first.keep()
+    os.truncate(spool.path(kept.path), 100)
+    second = spool.begin()
+    second.write(CONTENT)
+
+    assert second.keep() == kept
+    assert spool.content(kept.path, len(CONTENT) + 1) == CONTENT
 
 
 def test_disk_below_its_reserve_takes_no_object_but_results(tmp_path: Path) -> None:
@@ -227,10 +240,16 @@ def test_another_folder_in_the_place_of_ours_is_told(spool: Spool) -> None:
         spool.check_there()
 
 
-def test_file_that_the_disk_does_not_give_is_no_fault_of_the_file(spool: Spool) -> None:
+def test_file_that_the_disk_does_not_give_is_its_own_trouble_while_the_folder_is_there(spool: Spool) -> None:
+    spool.set_owner("ours", 1)
+    spool.expect("ours")
     (spool.root / "objects" / "folder.dcm").mkdir()
 
-    with pytest.raises(StorageError, match="the spool cannot be read"):
+    with pytest.raises(IsADirectoryError):
+        spool.content("objects/folder.dcm", 10)
+
+    spool.expect("another")
+    with pytest.raises(StorageError):
         spool.content("objects/folder.dcm", 10)
 
 

@@ -1,4 +1,4 @@
-"""Whoever changes what the writers write raises WRITER_REVISION, or a result would change under its UID."""
+"""Whoever changes what is read, measured or written raises WRITER_REVISION: results get other UIDs."""
 
 import hashlib
 import re
@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from pydicom import DataElement, Dataset
 
+from ai.measure import measure
 from ai.measurement import Drawing, Finding, Measurement, Measurements, NotComputed, Unit
 from ai.segmentation import Mask, ModelIdentity, Segmentation
+from ai.stand_in import StandInSegmenter
 from node.options import WRITER_REVISION, OutputOptions
 from node.presentation_state import write_presentation_state
 from node.reader import read_radiograph
@@ -92,6 +94,30 @@ def _written(make_dx: MakeDx) -> dict[str, Dataset]:
     }
 
 
+def _read_and_measured(make_dx: MakeDx) -> dict[str, str]:
+    """Return digests of what is read of a source, and of what is measured on masks that no model made.
+
+    Numbers are compared as they are told to people: the last bits are the processor's.
+    """
+    content = BytesIO()
+    make_dx(ViewPosition="AP", ImagerPixelSpacing=[1.4, 1.4]).save_as(content, enforce_file_format=True)
+    content.seek(0)
+    film = read_radiograph(content).radiograph
+    values = np.round(film.pixels[::16, ::16], 2).tolist()
+    found = StandInSegmenter().segment([film])[0]
+    told = measure(film, found)
+    results = [(each.name, each.text, each.remarks if isinstance(each, Measurement) else ()) for each in told]
+    answers = [(each.name, each.text) for each in told.findings]
+    return {
+        "read": _short(f"{values} {film.spacing} {film.view} {film.notes} {film.why_no_spacing}"),
+        "measured": _short(f"{results} {answers}"),
+    }
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def _lines(dataset: Dataset, depth: int = 0) -> Iterator[str]:
     for element in dataset:
         if element.VR == "SQ":
@@ -116,13 +142,15 @@ def _lasting(element: DataElement) -> str:
 
 
 def _digest(dataset: Dataset) -> str:
-    return hashlib.sha256("\n".join(_lines(dataset)).encode()).hexdigest()[:16]
+    return _short("\n".join(_lines(dataset)))
 
 
 def test_writers_write_what_their_revision_wrote(make_dx: MakeDx) -> None:
     found = {kind: _digest(dataset) for kind, dataset in _written(make_dx).items()}
+    found |= _read_and_measured(make_dx)
     assert found == GOLDEN.get(WRITER_REVISION), (
-        "what is written has changed: raise WRITER_REVISION in node/options.py and add its digests to GOLDEN"
+        "what is read, measured or written has changed: raise WRITER_REVISION in node/options.py and add "
+        "its digests to GOLDEN"
     )
 
 

@@ -54,6 +54,10 @@ class Terms:
     lease_s: float
 
 
+class _JobFailedError(Exception):
+    """The work of one image failed; the job has been given back, and the loop is not to blame."""
+
+
 class Worker:
     """Runs jobs one after the other in a thread.
 
@@ -106,7 +110,9 @@ class Worker:
         pause_s = 0.0
         try:
             with Heartbeat(lambda stage: self._beat(job, stage), self._lease_s) as heartbeat:
-                pause_s = self._end(job, heartbeat.tell)
+                self._end(job, heartbeat.tell)
+        except _JobFailedError:
+            pause_s = FAILED_PAUSE_S
         except LeaseLostError:
             log.warning("lease lost", job_id=job.id, worker_id=self._name)
         except StorageError:
@@ -137,8 +143,7 @@ class Worker:
                 self._store.give_back(self._owed.id, self._name, "the database was away", counted=False)
             self._owed = None
 
-    def _end(self, job: Job, tell: Callable[[str], None]) -> float:
-        """Bring a job to its end, or give it back; return how long to pause before the next one."""
+    def _end(self, job: Job, tell: Callable[[str], None]) -> None:
         try:
             self._finish(job, tell)
         except (RefusedImageError, NotAChestError, IgnoredImageError, UnmatchedImageError) as error:
@@ -151,13 +156,12 @@ class Worker:
         except StorageError as error:
             self._store.give_back(job.id, self._name, str(error), retry_in_s=STORAGE_RETRY_S, counted=False)
             raise
-        except Exception as error:  # noqa: BLE001 - of one image; it is recorded and tried again
+        except Exception as error:
             wait_s = RETRY_BACKOFF.delay_s(job.attempts)
             reason, trace = f"{type(error).__name__} in {place_of(error)}", frames_of(error)
             self._store.give_back(job.id, self._name, reason, retry_in_s=wait_s, trace=trace)
             log.error("a step failed", error=type(error).__name__, place=place_of(error), job_id=job.id)
-            return FAILED_PAUSE_S
-        return 0.0
+            raise _JobFailedError from error
 
     def _put_aside(self, job: Job, error: Exception) -> None:
         """Record that nothing is made of an image, because of what it is or of what the admin wants."""

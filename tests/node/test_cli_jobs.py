@@ -6,7 +6,7 @@ from typer.testing import CliRunner, Result
 
 from config.settings import load_settings
 from node.cli_jobs import jobs
-from node.database import engine_for, shown_url, upgrade
+from node.database import engine_for, is_current, shown_url, upgrade, writing
 from node.errors import TransitionError
 from node.job_store import JobStore
 from node.jobs import AddressedResult, Identifiers, ReceivedObject, StoredResult
@@ -227,3 +227,15 @@ def test_results_are_sent_again_to_whom_it_says(settings_file: Path, store: JobS
 
     assert f"the results of job {job} are sent again; it is delivering now" in output
     assert len(store.claim_deliveries("pacs", "s", 60, 1)) == 1
+
+
+@pytest.mark.parametrize("words", [("list",), ("show", "1"), ("retry", "1")])
+def test_no_command_changes_old_tables_under_a_node_that_runs(
+    settings_file: Path, store: JobStore, words: tuple[str, ...]
+) -> None:
+    receive(store, "1.2.3.1")
+    with writing(store.engine) as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+    result = run(settings_file, *words)
+    assert "the tables are those of an older version" in str(result.exception)
+    assert not is_current(store.engine)

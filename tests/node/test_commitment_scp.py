@@ -230,6 +230,24 @@ def test_peer_that_does_not_accept_the_event_is_told_again(node: Node, modality:
     assert stand(node) == (CommitmentState.WAITING, "MODALITY answered the event with 0x0110")
 
 
+def test_an_answer_that_was_heard_is_not_told_again_by_who_failed_meanwhile(node: Node) -> None:
+    number = node.store.take_on("MODALITY", "2.25.99", [KEPT])
+    assert number is not None
+    node.store.answered(number)
+    node.store.not_told(number, "0x0110", node.clock())
+    assert stand(node) == (CommitmentState.ANSWERED, "")
+
+
+def test_a_clock_that_was_put_back_does_not_hold_up_an_answer(node: Node) -> None:
+    number = node.store.take_on("MODALITY", "2.25.99", [KEPT])
+    node.clock.advance(HOLD_BACK_S)
+    assert node.store.claim("committer", 60.0) is not None
+    node.clock.advance(-86400.0)
+    found = node.store.claim("committer", 60.0)
+    assert found is not None
+    assert found.id == number
+
+
 def failing(node: Node, *pairs: Pair) -> dict[Pair, int]:
     number = node.store.take_on("MODALITY", f"2.25.{len(pairs)}9", pairs)
     assert number is not None

@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -49,6 +50,20 @@ def test_new_tables_are_those_that_all_migrations_make(engine: Engine) -> None:
 
     assert _shape(engine) == made
     assert is_current(engine)
+
+
+def test_a_postgresql_database_that_does_not_hold_every_character_is_refused(
+    postgresql_url: str, tmp_path: Path
+) -> None:
+    base = make_url(postgresql_url).set(drivername="postgresql+psycopg")
+    with psycopg.connect(postgresql_url, autocommit=True) as admin:
+        admin.execute("CREATE DATABASE narrow ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    engine = engine_for(base.set(database="narrow").render_as_string(hide_password=False), tmp_path)
+    with pytest.raises(
+        DatabaseUnavailableError, match="the database's encoding is SQL_ASCII: it must be UTF8"
+    ):
+        upgrade(engine)
+    engine.dispose()
 
 
 def test_revisions_are_those_of_the_migrations() -> None:

@@ -78,6 +78,23 @@ def test_data_set_sent_under_another_uid_is_what_it_says_it_is(run: Any, make_dx
 
 
 @pytest.mark.usefixtures("_files_are_sent_as_they_are")
+@pytest.mark.parametrize("keyword", ["SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"])
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI", "ignore:The value length")
+def test_uid_that_is_too_long_for_an_index_is_cut_there_and_its_object_kept(
+    keyword: str, run: Any, make_dx: Any
+) -> None:
+    node, dataset = run(), make_dx()
+    setattr(dataset, keyword, f"1.2.{'3' * 5000}")
+    with node.association() as association:
+        assert association.send_c_store(node.raw_file(node.explicit(dataset))).Status == 0x0000
+
+    found = node.job()
+    lengths = {len(found.sop_instance_uid), len(found.study_instance_uid), len(found.series_instance_uid)}
+    assert max(lengths) == 64
+    assert node.files() == [found.path]
+
+
+@pytest.mark.usefixtures("_files_are_sent_as_they_are")
 @pytest.mark.parametrize(
     ("uid", "words"), [(None, "has no SOP Instance UID"), ("no uid", "SOP Instance UID is no UID")]
 )

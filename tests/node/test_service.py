@@ -20,10 +20,11 @@ from ai.radiograph import Radiograph
 from ai.segmentation import Segmentation
 from ai.stand_in import StandInSegmenter
 from config.settings import Settings, load_settings
+from node import service
 from node.archive import Archive
 from node.assembly import build_node
 from node.database import FILE_NAME, engine_for
-from node.errors import StorageError
+from node.errors import DatabaseUnavailableError, StorageError
 from node.housekeeping import Housekeeper
 from node.implementation import Entity
 from node.job_store import JobStore
@@ -217,6 +218,28 @@ def test_job_in_hand_ends_before_the_node_has_stopped(
     stopping.join(30)
     assert not stopping.is_alive()
     assert _states(settings)[0] in {State.STORED, State.DELIVERING, State.DONE}
+
+
+def test_node_stops_whole_though_a_job_cannot_be_given_back(
+    tmp_path: Path, archive: Archive, make_dx: MakeDx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database may be shut down together with the node; the lease of the job ends by itself."""
+    gate = Gate()
+    node = build_node(_settings(tmp_path, archive), gate)
+    node.start()
+    assert _send(node.port, make_dx()) == 0x0000
+    assert gate.inside.wait(20)
+    monkeypatch.setattr(service, "GRACE_S", 0.2)
+    (worker,) = node.workers
+
+    def give_back() -> None:
+        raise DatabaseUnavailableError("the database was shut down")
+
+    monkeypatch.setattr(worker, "give_back", give_back)
+    node.stop()
+    assert all(sender.loop.stopping for sender in node.senders)
+    gate.go_on.set()
+    assert worker.loop.join(20)
 
 
 def test_what_a_stopped_node_left_is_done_by_the_next(

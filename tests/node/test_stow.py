@@ -194,6 +194,14 @@ def test_broken_connection_leaves_one_object_transient_and_the_rest_unsent(
     assert outcomes[0].unanswered
 
 
+def test_an_answer_that_cannot_be_unpacked_counts_as_a_broken_connection(made: Made) -> None:
+    """A proxy may compress what was asked for as it is, and do it badly."""
+    with BadWeb(WebOrder(WebManner.GOOD, headers={"Content-Encoding": "gzip"})) as peer:
+        outcomes = _send(peer, made(2))
+    assert [o.verdict for o in outcomes] == [Verdict.TRANSIENT, Verdict.UNSENT]
+    assert outcomes[0].unanswered
+
+
 def test_redirection_is_not_followed_and_takes_no_credentials_along(made: Made) -> None:
     with BadWeb() as other:
         order = WebOrder(WebManner.HTTP, 307, headers={"Location": f"{other.url}/studies"})

@@ -219,8 +219,9 @@ def test_peer_that_is_down_leaves_every_object_unsent(tmp_path: Path) -> None:
     assert outcomes[0].unanswered
 
 
-def test_unknown_host_leaves_every_object_unsent(tmp_path: Path) -> None:
-    nowhere = _at(104).model_copy(update={"host": "archive.invalid"})
+@pytest.mark.parametrize("host", ["archive.invalid", "archive..local", f"{'a' * 70}.local"])
+def test_unknown_host_leaves_every_object_unsent(tmp_path: Path, host: str) -> None:
+    nowhere = _at(104).model_copy(update={"host": host})
     (outcome,) = DimseTransport("PAXNODE").send(nowhere, [_write(tmp_path)])
     assert outcome.verdict is Verdict.UNSENT
 

@@ -223,6 +223,23 @@ def test_job_that_fails_again_and_again_ends_as_failed_and_tells_where(bench: Be
     assert "patient" not in bench.job(job).trace
 
 
+def test_images_that_cannot_be_read_do_not_hold_up_the_one_behind_them(bench: Bench) -> None:
+    bad = [bench.receive() for _ in range(8)]
+    good = bench.receive()
+    unreadable = {bench.spool.path(job.path) for job in bad}
+
+    def process(path: Path) -> Sequence[ResultObject]:
+        if path in unreadable:
+            raise OSError(5, "Input/output error")
+        return _results(path)
+
+    worker = bench.worker(process)
+    for _ in range(2 * len(bad) + 1):  # the first of them may come again before it
+        bench.ahead += timedelta(seconds=worker.step())
+    assert bench.job(good).state is State.DONE
+    assert min(bench.job(job).attempts for job in bad) >= 1, "it is held against them, not against the disk"
+
+
 def test_job_that_failed_lets_others_go_first_and_waits_longer_each_time(bench: Bench) -> None:
     bad, good = bench.receive(), bench.receive()
     bench.fail(bench.worker(_raising(ZeroDivisionError())), times=1, pass_s=RETRY_BACKOFF.first_s / 2 - 1)

@@ -48,6 +48,15 @@ GOLDEN = {
         "PR": "cc9feb2460341e24",
         "SC": "ae1b9853c5777e6a",
     },
+    11: {
+        "SEG": "bab974ef0a0c9163",
+        "SR": "8c5afbcf989fda7b",
+        "SR structures": "c2e5d6d1edbb317f",
+        "PR": "259ab6a817adbadd",
+        "SC": "ae1b9853c5777e6a",
+        "read": "f3306bfc69743ef2",
+        "measured": "6c65b5189333399e",
+    },
 }
 """By revision, the digests of what is written for the input below. A new revision gets a new line here."""
 

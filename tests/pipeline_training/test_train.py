@@ -236,7 +236,10 @@ def test_bfloat16_on_a_processor_without_it_is_told(
     assert is_emulated(replace(options, precision=precision, device=device), capabilities) is told
 
 
-@pytest.mark.parametrize("name", ["run", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "folds", "gpu"])
+@pytest.mark.parametrize(
+    "name",
+    ["run", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "folds", "gpu"],
+)
 def test_shipped_run_files_make_two_steps(name: str, options: TrainOptions) -> None:
     """On a CPU, of small pictures: everything else as the file says, precision and widths too."""
     stated = read_run(DEFAULT_RUNS / f"{name}.toml", TrainOptions)

@@ -207,9 +207,13 @@ def _draw_value(
 def _legend_texts(
     segmentation: Segmentation, shown: Sequence[Label], measurements: Measurements
 ) -> list[str]:
-    """Return the lines below the legend: how many structures are not drawn, and what limits the values."""
+    """Return the lines below the legend: how many structures are not drawn, and what limits the values.
+
+    Of what was not computed the ratio's reason stands for all: the others are many, and in the report.
+    """
     others = len(segmentation.masks) - len(shown)
-    lines = [line for each in measurements.legend for line in wrap(each, _LEGEND_CHARACTERS)]
+    why = [f"no {each.name}: {each.reason}" for each in measurements.not_computed if each.name == MEASURED[0]]
+    lines = [line for each in (*why, *measurements.legend) for line in wrap(each, _LEGEND_CHARACTERS)]
     return ([f"{others} more found, not drawn"] if others else []) + lines
 
 

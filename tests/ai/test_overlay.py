@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -5,8 +7,8 @@ import pytest
 from ai.labels import LABELS, label
 from ai.measure import measure
 from ai.measurement import Measurement, Unit
-from ai.overlay import LEGEND_WIDTH, MAX_SIDE, draw_overlay, legend, readable_subset
-from ai.radiograph import PixelSpacing, Radiograph
+from ai.overlay import LEGEND_WIDTH, MAX_SIDE, _legend_texts, draw_overlay, legend, readable_subset
+from ai.radiograph import PixelSpacing, Radiograph, View
 from ai.segmentation import Mask, ModelIdentity, Segmentation
 from ai.stand_in import StandInSegmenter
 
@@ -113,3 +115,14 @@ def test_values_are_written_with_their_unit() -> None:
     assert texts[Unit.MILLIMETRE].endswith(" mm")
     assert texts[Unit.SQUARE_CENTIMETRE].endswith(" cm²")
     assert texts[Unit.DEGREE].endswith("°")
+
+
+def test_what_limits_a_value_and_why_there_is_no_ratio_stand_below_the_legend() -> None:
+    image = replace(radiograph(), view=View.AP)
+    [found] = StandInSegmenter().segment([image])
+    told = _legend_texts(found, readable_subset(found), measure(image, found))
+    assert "[a] view AP: the heart is magnified" in " ".join(told)
+    assert max(map(len, told)) <= 46
+    doubted = replace(image, why_unmeasured="left and right may be exchanged (probability 0.85)")
+    told = _legend_texts(found, readable_subset(found), measure(doubted, found))
+    assert "no cardiothoracic ratio: left and right may be exchanged" in " ".join(told)

@@ -47,8 +47,8 @@ DERIVED = {
 }
 """What is no attribute; docs/rules.md says where each comes from."""
 
-VIEWS = ("PA", "AP", "LL", "RL", "LLD", "RLD", "LLO", "RLO")
-"""What `view` can be, in the defined terms of View Position (PS3.3 C.8.7.2)."""
+VIEWS = ("PA", "AP", "LL", "RL", "LLD", "RLD", "LLO", "RLO", "LAO", "RAO", "LPO", "RPO", "OBLIQUE", "OBL")
+"""What `view` can be: defined terms of View Position (PS3.3 C.8.7.2), and what is met in their place."""
 
 _DATE = re.compile(r"(\d{4})-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])")
 

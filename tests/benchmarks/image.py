@@ -25,7 +25,7 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 
 from ai.labels import LABELS
 from ai.measure import measure as measure_film
-from ai.mirroring import mirrored_inputs
+from ai.mirroring import can_be_told_twice, mirrored_inputs
 from ai.onnx_segmenter import NetworkOutput, OnnxSegmenter
 from ai.preprocess import Letterbox, separable_bilinear
 from ai.uncertainty import second_look
@@ -115,6 +115,7 @@ def of_all_structures(segmenter: OnnxSegmenter, shape: tuple[int, int], count: i
         thresholds=dict.fromkeys(names, 0.5),
         reliability=dict.fromkeys(names, curve),
         labels_digest=known.labels_digest,
+        mirrored=can_be_told_twice(known.mirrored, names),
     )
     segmenter._channels = {name: channel for channel, name in enumerate(names)}
     masks = many_structures(shape).masks

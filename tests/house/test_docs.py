@@ -90,7 +90,7 @@ def error_classes() -> Iterator[tuple[str, str]]:
         for path in sorted((ROOT / package).glob("*.py")):
             tree = ast.parse(path.read_text(encoding="utf-8"))
             names = (n.name for n in tree.body if isinstance(n, ast.ClassDef) and n.name.endswith("Error"))
-            yield from ((package, name) for name in names)
+            yield from ((package, name) for name in names if not name.startswith("_"))
 
 
 def python_blocks() -> Iterator[tuple[str, str]]:

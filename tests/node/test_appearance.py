@@ -167,8 +167,9 @@ def test_settings_say_what_is_done(
     with pytest.raises(RefusedImageError, match=f"{words}.*{setting} refuses it"):
         notes("refuse")
     assert notes("ignore") == ()
-    [note] = notes("note")
-    assert note.endswith("nothing was changed")
+    first, *more = notes("note")
+    assert first.endswith("nothing was changed")
+    assert [each.split(": ")[-1] for each in more] == ["nothing was measured"] * (setting == "mirrored")
 
 
 @pytest.mark.parametrize(

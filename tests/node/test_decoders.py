@@ -1,5 +1,6 @@
 """Decoders that crash, hang, devour memory or lie cost one image, and nothing is left of them."""
 
+import gc
 import os
 import signal
 import socket
@@ -31,11 +32,12 @@ def _no_process_is_left() -> Iterator[None]:
 
 @pytest.fixture
 def broken() -> Iterator[Decoders]:
-    before = set(os.listdir("/proc/self/fd"))
+    gc.collect()  # what earlier tests left open may close meanwhile, and is not counted here
+    before = len(os.listdir("/proc/self/fd"))
     decoders = Decoders(BROKEN, time_s=20.0, memory_bytes=MEMORY)
     yield decoders
     decoders.close()
-    assert len(os.listdir("/proc/self/fd")) == len(before), "a descriptor leaked"
+    assert len(os.listdir("/proc/self/fd")) <= before, "a descriptor leaked"
 
 
 def _children() -> set[int]:

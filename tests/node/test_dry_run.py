@@ -165,7 +165,7 @@ class ForEveryView(StandInSegmenter):
 def every_view(tmp_path: Path) -> Settings:
     """Settings with a model for both views."""
     (tmp_path / MANIFEST_FILE).write_text(
-        replace(manifest_of(DEFAULT_BUNDLE), views=("frontal", "lateral")).to_json()
+        replace(manifest_of(DEFAULT_BUNDLE), views=("frontal", "lateral"), mirrored=()).to_json()
     )
     return settings({"name": "pacs"}, model={"bundle": str(tmp_path)})
 

@@ -224,15 +224,19 @@ def test_only_a_job_that_is_done_is_run_once_more(node: Node) -> None:
         node.store.rerun(99)
 
 
-def test_image_that_the_disk_does_not_give_now_is_not_to_blame(node: Node) -> None:
+def test_image_that_alone_cannot_be_read_is_to_blame_and_the_data_folder_where_it_is_away(node: Node) -> None:
     job = node.store.claim("worker", 60)
     assert job is not None
     path = node.spool.path(job.path)
     path.unlink()
     path.mkdir()
+    work = Work({"": Model(Versioned("1"))}, always({PLAIN: ()}), node.store, node.spool)
 
-    with pytest.raises(StorageError, match="the spool cannot be read"):
-        Work({"": Model(Versioned("1"))}, always({PLAIN: ()}), node.store, node.spool)(job, node.keep)
+    with pytest.raises(IsADirectoryError):
+        work(job, node.keep)
+    node.spool.expect("another")
+    with pytest.raises(StorageError, match="the data folder is away"):
+        work(job, node.keep)
 
 
 def test_rules_decide_by_the_image_and_both_titles_and_are_remembered(node: Node) -> None:

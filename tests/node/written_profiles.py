@@ -131,7 +131,8 @@ class Drawn(StandInSegmenter):
         masks = {name: mask for name in shapes if (mask := Mask.from_dense(shapes[name])) is not None}
         in_order = {name: masks[name] for name in sorted(masks, key=lambda name: label(name).id)}
         trust = {"heart": Trust(0.834, 0.9), "breast left": Trust(0.126, 0.8)}
-        return [replace(found, masks=in_order, trust=trust)]
+        unsupported = tuple(name for name in found.unsupported if name not in masks)
+        return [replace(found, masks=in_order, trust=trust, unsupported=unsupported)]
 
 
 def _shapes(shape: tuple[int, int]) -> dict[str, Bools]:

@@ -72,6 +72,9 @@ TRAINING_PAGES = (
     Walk("training.md", "torchrun", before="rm -r run", then="test -s run/checkpoint.pt"),
     Walk("training.md", "paxnode-train reopen", then="test -s run3/checkpoint.pt"),
     Walk(
+        "training.md", "paxnode-train average", before="cp -r run run2", then="test -s mean.pt && rm -r run2"
+    ),
+    Walk(
         "training.md",
         "paxnode-train self-label",
         replaced=(

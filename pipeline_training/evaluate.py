@@ -14,7 +14,8 @@ from ai.radiograph import Radiograph
 from ai.runtime import Way
 from ai.segmentation import Mask, Segmentation
 from ai.segmenter import Segmenter
-from pipeline_training.answers import Answer, answers, found_mask, union_of
+from pipeline_training.answers import Answer, answers
+from pipeline_training.compared import Compared, compared_of
 from pipeline_training.errors import EvaluationError
 from pipeline_training.evaluation_report import (
     Evaluation,
@@ -36,12 +37,7 @@ from pipeline_training.metrics import (
     hausdorff95,
     iou,
 )
-from pipeline_training.radiograph_folders import (
-    RadiographSet,
-    Structure,
-    read_mask,
-    read_sets,
-)
+from pipeline_training.radiograph_folders import RadiographSet, read_sets
 from pipeline_training.readings import READERS
 from pipeline_training.spine_comparison import SpineScore, compare_spine, spine_result
 
@@ -135,19 +131,20 @@ def _evaluate_set(
     refusals: list[Refusal] = []
     ratios: list[RatioScore] = []
     spines: list[SpineScore] = []
-    scores: dict[str, list[Score]] = {structure.folder: [] for structure in found.structures}
-    empty: dict[str, list[str]] = {structure.folder: [] for structure in found.structures}
+    compared = compared_of(found.structures)
+    scores: dict[str, list[Score]] = {each.name: [] for each in compared}
+    empty: dict[str, list[str]] = {each.name: [] for each in compared}
     unsupported: frozenset[str] = frozenset()
     for answer in answers(segmenter, found.images):
         if answer.segmentation is None:
             refusals.append(Refusal(answer.image.name, answer.reason))
         else:
             unsupported = frozenset(answer.segmentation.unsupported)
-        for structure in found.structures:
-            scored = _score(found, structure, answer)
-            scores[structure.folder] += scored
-            if not scored and found.mask_path(structure, answer.image) is not None:
-                empty[structure.folder].append(answer.image.name)
+        for each in compared:
+            scored = _score(found, each, answer)
+            scores[each.name] += scored
+            if not scored and each.is_annotated(found, answer.image):
+                empty[each.name].append(answer.image.name)
         ratios += _ratio(found, answer)
         spines += compare_spine(found, answer)
         on_image()
@@ -156,8 +153,8 @@ def _evaluate_set(
         images=len(found.images),
         refusals=tuple(refusals),
         structures=tuple(
-            _structure_result(s, unsupported, scores[s.folder], empty[s.folder], options)
-            for s in found.structures
+            _structure_result(each, unsupported, scores[each.name], empty[each.name], options)
+            for each in compared
         ),
         cardiothoracic_ratio=ratio_result(ratios, options),
         patients=_patients(found),
@@ -173,49 +170,47 @@ def _patients(found: RadiographSet) -> dict[str, int]:
     return {image.name: numbers[found.patient_of(image)] for image in found.images}
 
 
-def _score(found: RadiographSet, structure: Structure, answer: Answer) -> list[Score]:
+def _score(found: RadiographSet, compared: Compared, answer: Answer) -> list[Score]:
     """Return the score of one structure in one image, or nothing if there is nothing to compare."""
     if answer.segmentation is None:
-        return _miss(found, structure, answer.image)
-    truth = found.truth(structure, answer.image, answer.segmentation.shape)
+        return _miss(found, compared, answer.image)
+    truth = compared.truth(found, answer.image, answer.segmentation.shape)
     if truth is None:
         return []
-    mask = found_mask(answer.segmentation, structure)
+    mask = compared.ours(answer.segmentation)
     overlap, union, distance = dice(truth, mask), iou(truth, mask), hausdorff95(truth, mask)
     if overlap is None or union is None or distance is None:
         return []
-    is_cut = bool(structure.reading.cutters)
-    whole = dice(truth, union_of(answer.segmentation, structure.labels)) if is_cut else None
-    return [Score(answer.image.name, overlap, union, distance, uncut_dice=whole)]
+    uncut = dice(truth, compared.uncut(answer.segmentation)) if compared.cutters else None
+    return [Score(answer.image.name, overlap, union, distance, uncut_dice=uncut)]
 
 
-def _miss(found: RadiographSet, structure: Structure, image: Path) -> list[Score]:
+def _miss(found: RadiographSet, compared: Compared, image: Path) -> list[Score]:
     """Return the score of a refused image: that of an empty mask."""
-    path = found.mask_path(structure, image)
-    truth = None if path is None else read_mask(path)
+    truth = compared.truth(found, image)
     if truth is None or not truth.any():
         return []
     return [Score(image.name, 0.0, 0.0, diagonal((truth.shape[0], truth.shape[1])), refused=True)]
 
 
 def _structure_result(
-    structure: Structure,
+    compared: Compared,
     unsupported: frozenset[str],
     scores: Sequence[Score],
     empty: Sequence[str],
     options: EvaluateOptions,
 ) -> StructureResult:
-    missing = tuple(name for name in structure.labels if name in unsupported)
-    uncut = [name for name in structure.reading.cutters if name in unsupported]
-    known = len(missing) < len(structure.labels)
+    missing = tuple(name for name in compared.labels if name in unsupported)
+    uncut = [name for name in compared.cutters if name in unsupported]
+    known = len(missing) < len(compared.labels)
     counted = tuple(scores) if known else ()
     return StructureResult(
-        structure=structure.folder,
-        labels=structure.labels,
+        structure=compared.name,
+        labels=compared.labels,
         unsupported=missing,
-        note=f"{structure.note}; not cut by what the model does not support: {', '.join(uncut)}"
+        note=f"{compared.note}; not cut by what the model does not support: {', '.join(uncut)}"
         if uncut
-        else structure.note,
+        else compared.note,
         answered=summary([score for score in counted if not score.refused], options),
         with_refusals=summary(counted, options),
         images=counted,

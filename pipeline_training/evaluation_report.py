@@ -59,10 +59,10 @@ class Summary:
 
 @dataclass(frozen=True)
 class StructureResult:
-    """One mask folder of one set.
+    """One mask folder of one set, or both of a pair as one.
 
     Attributes:
-        structure: Name of the mask folder.
+        structure: Name of the mask folder, or what `compared.Compared` calls the pair.
         labels: Ours whose union was compared.
         unsupported: Those of them that the model was not trained for. If it is all, nothing was scored.
         note: Where the reader's drawing differs by intention.

@@ -136,9 +136,11 @@ class RadiographSet:
         return next((path for path in candidates if path.is_file()), None)
 
     def truth(
-        self, structure: Structure, image: Path, shape: tuple[int, int]
+        self, structure: Structure, image: Path, shape: tuple[int, int] | None
     ) -> npt.NDArray[np.bool_] | None:
         """Return the reader's mask as bool (rows, columns), or None if the image was not annotated.
+
+        `shape` is the picture's rows and columns; None, of a picture that could not be read, takes any.
 
         Raises:
             RadiographSetError: If it cannot be read or is not of the image's shape.
@@ -147,7 +149,7 @@ class RadiographSet:
         if path is None:
             return None
         mask = read_mask(path)
-        if mask.shape != shape:
+        if shape is not None and mask.shape != shape:
             raise RadiographSetError(f"{path} has {mask.shape} rows and columns, its image {shape}")
         return mask
 

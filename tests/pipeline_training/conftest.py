@@ -38,6 +38,7 @@ READER_LABELS = {
     "left_lung": ("visible lung left",),
     "lungs": ("visible lung right", "visible lung left"),
     "left_clavicle": ("clavicle left",),
+    "right_clavicle": ("clavicle right",),
 }
 
 

@@ -8,9 +8,10 @@ from ai.bundle import Bundle
 from ai.stand_in import StandInSegmenter
 from pipeline_training.accuracy_page import ANCHORS, accuracy_page
 from pipeline_training.cli import main
+from pipeline_training.compared import compared_of
 from pipeline_training.evaluate import EvaluateOptions, chosen_sets, evaluate_sets
 from pipeline_training.evaluation_report import Evaluation
-from pipeline_training.radiograph_folders import PROTOCOLS
+from pipeline_training.radiograph_folders import PROTOCOLS, Structure
 
 
 @pytest.fixture
@@ -37,11 +38,12 @@ def test_sets_that_the_model_was_trained_on_are_named(evaluation: Evaluation) ->
 
 
 def test_dice_without_the_cut_stands_beside(make_reader_set: Callable[..., Path]) -> None:
-    options = EvaluateOptions(make_reader_set("jsrt", structures=("left_clavicle",)), resamples=50)
+    drawn = ("left_clavicle", "right_clavicle")
+    options = EvaluateOptions(make_reader_set("jsrt", structures=drawn), resamples=50)
     page = accuracy_page(evaluate_sets(StandInSegmenter(), chosen_sets(options), options))
-    row = next(line for line in page.splitlines() if line.startswith("| jsrt | left_clavicle"))
+    row = next(line for line in page.splitlines() if line.startswith("| jsrt | both clavicles"))
     assert "; not cut 1.000 |" in row
-    assert "(their masks not cut)" in row
+    assert "second reader .945 (their masks not cut)" in row
 
 
 def test_views_of_the_sets_are_told(evaluation: Evaluation) -> None:
@@ -51,7 +53,9 @@ def test_views_of_the_sets_are_told(evaluation: Evaluation) -> None:
 
 
 def test_anchors_are_of_structures_that_are_compared() -> None:
-    assert all(structure in PROTOCOLS[name] for name, structure in ANCHORS)
+    for name, structure in ANCHORS:
+        drawn = [Structure(folder, labels) for folder, labels in PROTOCOLS[name].items()]
+        assert structure in {each.name for each in compared_of(drawn)}
 
 
 def test_command_writes_the_page(

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ai.errors import AiError
@@ -27,7 +28,7 @@ from node.model import load_segmenter
 from node.options import options_of
 from node.probe import reached_at
 from node.rule_trial import kinds_of
-from node.spool import others_may
+from node.spool import OWNER_FILE, others_may
 from node.tls import client_context, server_context
 from node.transcode import SYNTAXES
 from node.unmatched import unmatched_warning
@@ -141,13 +142,28 @@ def check_database(settings: Settings) -> CheckResult:
     place = settings.database.url.get_secret_value(), settings.node.data_dir
     try:
         engine = existing_engine(*place)
-        words = "no queue yet: it is made when the node starts"
-        if engine is not None:
-            words = "tables are up to date" if is_current(engine) else "the node will change its tables"
-            engine.dispose()
-        return CheckResult("database", True, f"{shown_url(*place)}, {words}")
+        passed, words = _no_queue(settings.node.data_dir) if engine is None else _queue(engine)
+        return CheckResult("database", passed, f"{shown_url(*place)}, {words}")
     except (NodeError, SQLAlchemyError, OSError) as error:
         return CheckResult("database", False, str(error).splitlines()[0])
+
+
+def _no_queue(data_dir: Path) -> tuple[bool, str]:
+    if (data_dir / OWNER_FILE).exists():
+        return False, (
+            f"no queue, and {data_dir} holds the files of one: is this the node's database "
+            "(database.url, PAXNODE_DATABASE__URL)?"
+        )
+    return True, "no queue yet: it is made when the node starts"
+
+
+def _queue(engine: Engine) -> tuple[bool, str]:
+    words = "tables are up to date" if is_current(engine) else "the node will change its tables"
+    file = engine.url.database if engine.url.get_backend_name() == "sqlite" else None
+    engine.dispose()
+    if file is not None and not os.access(file, os.W_OK):
+        return False, f"{words}, but this user cannot write to it"
+    return True, words
 
 
 def check_port(settings: NodeSettings) -> CheckResult:

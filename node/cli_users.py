@@ -14,6 +14,7 @@ from config.settings import Settings, load_settings
 from node.cli_jobs import MOMENT, print_rows
 from node.clock import clock_for
 from node.database import engine_for, upgrade
+from node.engines import give_to_owner
 from node.web.accounts import AccountStore
 from node.web.errors import AccountError
 from node.web.roles import Role
@@ -127,6 +128,7 @@ def _database(settings: Settings) -> tuple[Engine, Callable[[], datetime]]:
     """Return the database, made if it is not there: the first account may come before the first image."""
     engine = engine_for(settings.database.url.get_secret_value(), settings.node.data_dir)
     upgrade(engine)
+    give_to_owner(engine, settings.node.data_dir)
     return engine, clock_for(engine)
 
 

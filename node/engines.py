@@ -1,8 +1,10 @@
 """Engines for SQLite and PostgreSQL, and how their transactions begin."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -68,3 +70,14 @@ def turn(engine: Engine) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def give_to_owner(engine: Engine, data_dir: Path) -> None:
+    """Give a SQLite file that root has made to the owner of the data folder, who is to write it."""
+    if os.geteuid() != 0 or engine.url.get_backend_name() != "sqlite":
+        return
+    owner = data_dir.stat()
+    for suffix in ("", "-wal", "-shm"):
+        path = Path(f"{engine.url.database}{suffix}")
+        if path.exists() and path.stat().st_uid == 0 != owner.st_uid:
+            os.chown(path, owner.st_uid, owner.st_gid)

@@ -22,7 +22,7 @@ from ai.radiograph import PixelSpacing, Radiograph
 from ai.stand_in import StandInSegmenter
 from config.attributes import DERIVED
 from config.conditions import Operator
-from config.profiles import Profile, shipped_profiles
+from config.profiles import FIRST, Profile, shipped_profiles
 from config.rules import Rule
 from config.settings import Destination, Peer, Settings, WebDestination
 from config.terms import MEASUREMENTS
@@ -69,14 +69,19 @@ def settings_of_the_packaged_file() -> Iterator[tuple[str, str]]:
 
 
 def settings_with_defaults() -> Iterator[tuple[str, str, str]]:
-    """Yield section, key and default, the latter as the documentation writes it."""
+    """Yield section, key and default, the latter as the documentation writes it.
+
+    What a profile leaves out is that of the one that it is like, and of its own class only the name.
+    """
+    begun = shipped_profiles()[FIRST]
     sections: dict[str, type[BaseModel]] = {
         name: TABLES[name] if name in TABLES else type(field.default)
         for name, field in Settings.model_fields.items()
     }
     for section, model in sections.items():
         for key, field in model.model_fields.items():
-            yield section, key, "required" if field.is_required() else f"`{_as_toml(field.default)}`"
+            default = field.default if model is not Profile else getattr(begun, key)
+            yield section, key, "required" if field.is_required() else f"`{_as_toml(default)}`"
 
 
 def _as_toml(value: object) -> str:

@@ -1,3 +1,4 @@
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,24 @@ def test_queue_that_is_there_is_looked_at(tmp_path: Path) -> None:
         connection.exec_driver_sql("DELETE FROM alembic_version")
     engine.dispose()
     assert "the node will change its tables" in check_database(settings).words
+
+
+def test_folder_of_a_queue_without_the_queue_is_told(tmp_path: Path) -> None:
+    """Somebody checks without the URL that the service has."""
+    (tmp_path / "queue-id").write_text("of another database")
+    database = check_database(Settings(node=NodeSettings(data_dir=tmp_path)))
+    assert not database.passed
+    assert "holds the files of one: is this the node's database (database.url, " in database.words
+
+
+def test_queue_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = engine_for("", tmp_path)
+    upgrade(engine)
+    engine.dispose()
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)  # root may write everything
+    database = check_database(Settings(node=NodeSettings(data_dir=tmp_path)))
+    assert not database.passed
+    assert "tables are up to date, but this user cannot write to it" in database.words
 
 
 def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

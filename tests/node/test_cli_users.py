@@ -1,3 +1,4 @@
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from node.web.roles import Role
 from node.web.sessions import Lifetimes, SessionStore
 
 PASSWORD = "correct horse battery"
+NOBODY = 65534
 
 
 def run(settings_file: Path, *words: str, typed: str = "") -> Result:
@@ -38,6 +40,20 @@ def test_account_is_made_before_the_first_start_and_the_password_is_not_shown(
     assert found is not None
     assert found.role is Role.OPERATOR
     assert run(settings_file, "list").output.startswith("ada\toperator\t")
+
+
+def test_queue_that_root_makes_belongs_to_the_owner_of_the_data_folder(settings_file: Path) -> None:
+    """Whoever is not root keeps what it makes."""
+    data = load_settings(settings_file).node.data_dir
+    data.mkdir(parents=True, exist_ok=True)
+    if os.geteuid() == 0:
+        os.chown(data, NOBODY, NOBODY)
+    owner = data.stat().st_uid
+
+    assert run(settings_file, "add", "ada", "--password-stdin", typed=f"{PASSWORD}\n").exit_code == 0
+
+    assert {path.stat().st_uid for path in data.glob("paxnode.sqlite*")} == {owner}
+    assert owner == (NOBODY if os.geteuid() == 0 else os.getuid())
 
 
 def test_password_comes_from_standard_input_where_that_is_asked_for(

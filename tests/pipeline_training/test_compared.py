@@ -106,7 +106,8 @@ class Refusing(StandInSegmenter):
 def test_a_refused_image_misses_both(make_reader_set: Callable[..., Path]) -> None:
     found = results(make_reader_set("jsrt", images=1, structures=LUNGS), Refusing())
     (both,) = found[BOTH].images
-    assert (both.dice, both.refused, both.hausdorff95_px) == (0, True, pytest.approx(np.hypot(160, 128)))
+    assert (both.dice, both.refused) == (0, True)
+    assert both.hausdorff95_px == pytest.approx(np.hypot(160, 128))
 
 
 def test_clavicles_are_cut_as_each_alone_is(make_reader_set: Callable[..., Path]) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ from ai.uncertainty import Reliability
 
 VIEWS = frozenset({"frontal", "lateral"})
 INPUT_SIZES = range(32, 4097)
+NAME = re.compile(r"(?! )[ -\[\]-~]{1,64}(?<! )")
+"""Characters of ISO_IR 6 without backslash, as a value of VR LO has them in every character set."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,8 @@ class Manifest:
     """The manifest of a model bundle.
 
     Attributes:
-        id: Name of the model, without its version.
-        version: Of the weights.
+        id: Name of the model, without its version; it stands in results, as `NAME` allows.
+        version: Of the weights, likewise.
         labels: Supported structures in the order of the network's output channels.
         views: Projections that the model was trained for, of "frontal" and "lateral".
         input_size: Rows and columns of the network's input.
@@ -88,7 +91,9 @@ class Manifest:
     mirrored: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _require(bool(self.id and self.version), "id and version", "not be empty", (self.id, self.version))
+        names = (self.id, self.version)
+        rule = "have 1 to 64 plain characters (ASCII without backslash, no space around)"
+        _require(all(map(_is_name, names)), "id and version", rule, names)
         _require(
             self.labels_digest == labels_digest(),
             "labels_digest",
@@ -198,6 +203,10 @@ def _judge_file(raw: dict[str, Any]) -> JudgeFile:
 
 def _curve(raw: dict[str, float]) -> Reliability:
     return Reliability(raw["bar"], raw["intercept"], raw["expected"], raw["agreement"])
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and NAME.fullmatch(value) is not None
 
 
 def _is_size(value: object) -> bool:

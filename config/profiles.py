@@ -49,9 +49,12 @@ class Profile(Section):
     @classmethod
     def _has_segments_to_refer_to(cls, value: bool, info: ValidationInfo) -> bool:
         if value and info.data.get("seg") == "none":
-            raise ValueError('refers to segments, and seg = "none" writes none')
+            raise ValueError('refers to segments, and seg = "none" writes none: say structure_report = false')
         if value and info.data.get("seg") == "labelmap":
-            raise ValueError("refers to segments, and readers of today know none of a label map")
+            raise ValueError(
+                "refers to segments, and readers of today know none of a label map: "
+                "say structure_report = false"
+            )
         return value
 
     @field_validator("secondary_capture")

@@ -45,6 +45,9 @@ MARK_TOP = 0.96
 REMARK_HEIGHT = 0.022
 """Of a line of what limits the values, likewise."""
 
+MAX_TEXT = 1024
+"""Characters of Unformatted Text Value (VR ST, PS3.5 Table 6.2-1)."""
+
 LINE_THICKNESS = 0.001
 """Over the longer side of the image, and a pixel at least: thin and visible whether a viewer counts Line
 Thickness (0070,0253) in pixels of the image, as it does the points, or of the screen."""
@@ -123,7 +126,7 @@ class Annotations:
             box = (0.0, max(top, 0.0), 1.0, max(top, 0.0) + REMARK_HEIGHT)
             texts.append(TextObject(_plain(remark), DISPLAY, box, text_justification=LEFT))
         box = (0.0, MARK_TOP, 1.0, 1.0)
-        texts.append(TextObject(words, DISPLAY, box, text_justification=CENTER))
+        texts.append(TextObject(_plain(words), DISPLAY, box, text_justification=CENTER))
 
     def add_overlays(self) -> None:
         """Add the layer on which the overlay planes of the image itself are shown; it holds nothing here."""
@@ -200,12 +203,13 @@ def _is_outline_of(figure: Figure, drawn: Collection[str]) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Return a value and its unit in characters that every character set has.
+    r"""Return a text as Unformatted Text Value can hold it: short, in characters that every set has.
 
-    >>> _plain("98.8 cm²"), _plain("12.0°")
-    ('98.8 cm2', '12.0 deg')
+    >>> _plain("98.8 cm²"), _plain("12.0°"), _plain(r"Pixel Spacing 0\0 is no spacing")
+    ('98.8 cm2', '12.0 deg', 'Pixel Spacing 0/0 is no spacing')
     """
-    return text.replace("²", "2").replace("°", " deg")
+    known = text.replace("²", "2").replace("°", " deg").replace("\\", "/")  # ISO_IR 13 has a yen for it
+    return known.encode("ascii", "replace").decode("ascii")[:MAX_TEXT]
 
 
 def _annotation(layer: Layer, graphics: Sequence[Dataset], texts: Sequence[Dataset]) -> Dataset:

@@ -266,7 +266,7 @@ BESIDE = {
     "read a compressed one": ("decoder alone", "JPEG 2000, OpenJPEG by pydicom"),
     "judge": ("", "a network of its own"),
     "preprocess": ("highest and lowest of the pixels", "two passes over the pixels"),
-    "network": ("network alone", "two looks, ONNX Runtime"),
+    "network": ("network alone", "every look, ONNX Runtime"),
     "masks": ("copy of the boxes", "the masks' own bytes"),
     "measure": ("", ""),
     "SEG": ("copy of as many bytes", "Pixel Data, one bit a pixel and structure"),

@@ -86,6 +86,7 @@ SOURCES: dict[str, Callable[[], Dataset]] = {
     "mirrored": lambda: _dx(PatientOrientation=["R", "F"]),
     "no type 2 attributes": lambda: _without(_dx(), TYPE_2),
     "no spacing": lambda: _without(_dx(), ["ImagerPixelSpacing"]),
+    "impossible spacing": lambda: _dx(PixelSpacing=[0, 0], ImagerPixelSpacing=[0, 0]),
     "Japanese": lambda: _named(["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
     "Korean": lambda: _named(["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
     "Greek": lambda: _named("ISO_IR 126", "Διονυσιος"),

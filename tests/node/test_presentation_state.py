@@ -108,6 +108,7 @@ SOURCES: dict[str, Callable[[MakeDx], Dataset]] = {
     ),
     "no type 2": lambda make: _without(make(), TYPE_2),
     "no spacing": lambda make: _without(make(), ["ImagerPixelSpacing"]),
+    "impossible spacing": lambda make: make(PixelSpacing=[0, 0], ImagerPixelSpacing=[0, 0]),
     "odd size": lambda make: make(rows=251, columns=223),
     "mirrored": lambda make: make(PatientOrientation=["R", "F"]),
     "turned": lambda make: make(PatientOrientation=["F", "L"]),

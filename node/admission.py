@@ -15,7 +15,7 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from node.attributes import codes, items, number, shown, text
+from node.attributes import codes, items, number, shown, text, values
 from node.errors import RefusedImageError, UndecodableError
 
 RADIOGRAPHY = frozenset(
@@ -131,5 +131,6 @@ def _check_identifiers(dataset: Dataset) -> None:
         "StudyInstanceUID": "Study Instance UID (0020,000D)",
     }
     for keyword, name in names.items():
-        if not UID_CHARACTERS.fullmatch(text(dataset, keyword)):
+        found = values(dataset, keyword)
+        if len(found) != 1 or not isinstance(found[0], str) or not UID_CHARACTERS.fullmatch(found[0].strip()):
             raise UndecodableError(f"{name} is missing or malformed: no result could point to the image")

@@ -52,6 +52,9 @@ from tests.faults.watch import Watch
 
 SENDERS = 3
 OBJECTS_PER_ASSOCIATION = 50
+UNMADE = "a result cannot be made"
+"""How the reason begins where a library could not express a result (`node.pipeline.write`)."""
+
 MAX_NODE_MB = 2_500
 """A mutant may have as many pixels as Pixel Data has bytes for, in 32-bit values several times over."""
 
@@ -82,7 +85,6 @@ bundle = "stand-in"
 count = 2
 [[profile]]
 name = "everything"
-structures = ["heart"]
 structure_report = true
 presentation_state = true
 secondary_capture = true
@@ -310,8 +312,8 @@ def _tell_failures(log: Path, database: Path, senders: Sequence[Sender], console
         console.print(f"no answer to {words}", markup=False, highlight=False)
     done = {digest: what for sender in senders for digest, what in sender.acknowledged.items()}
     for _, state, digest, reason in _jobs(database):
-        if state == State.FAILED:
-            console.print(f"failed: {done.get(digest, '?')}: {reason}", markup=False, highlight=False)
+        if state == State.FAILED or str(reason).startswith(UNMADE):
+            console.print(f"{state}: {done.get(digest, '?')}: {reason}", markup=False, highlight=False)
     reasons = Counter(f"{job[1]}: {str(job[3])[:70]}" for job in _jobs(database) if job[3])
     for words, count in reasons.most_common(40):
         console.print(f"{count:6} {words}", markup=False, highlight=False)
@@ -341,6 +343,8 @@ def _of_jobs(jobs: Sequence[tuple[Any, ...]], unfinished: int, database: Path) -
         "jobs refused or quarantined without a reason",
         sum(not job[3] for job in jobs if job[1] in {State.REFUSED, State.QUARANTINED}),
     )
+    unmade = sum(str(job[3]).startswith(UNMADE) for job in jobs)
+    yield Count.none("jobs whose image was read, but not its results made", unmade)
     query = """SELECT MAX((julianday(b.at) - julianday(a.at)) * 86400) FROM job_events a JOIN job_events b
         ON b.job_id = a.job_id AND b.id > a.id AND a.to_state = 'segmenting' AND b.from_state = 'segmenting'
         """

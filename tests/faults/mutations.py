@@ -303,7 +303,7 @@ def lengthen(whole: Specimen, draw: random.Random) -> Specimen:
 def break_fragments(whole: Specimen, draw: random.Random) -> Specimen:
     """Put Pixel Data of undefined length in pieces that do not fit."""
     each = next((each for each in whole.elements() if each.tag == PIXEL_DATA), None)
-    if each is None or whole.syntax.is_implicit_VR:
+    if each is None or each.value == each.end or whole.syntax.is_implicit_VR:
         return cut_off(whole, draw)
     code = whole.content[each.value : each.end]
     piece = code[: draw.randrange(1, min(len(code), 5_000) + 1)]

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
 import pytest
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 from pydicom.uid import CTImageStorage, SecondaryCaptureImageStorage
 
 from node.admission import check_admission
@@ -74,6 +74,19 @@ def test_images_that_no_result_can_point_to_are_undecodable(make_dx: MakeDx, key
     dataset = make_dx()
     delattr(dataset, keyword)
     with pytest.raises(UndecodableError, match="missing or malformed"):
+        check_admission(dataset)
+
+
+@pytest.mark.parametrize("found", [["1.2.3", "1.2.4"], "1.2.a", "1.2.3\\4"])
+def test_uids_that_are_none_or_several_are_undecodable(make_dx: MakeDx, found: object) -> None:
+    with pytest.raises(UndecodableError, match=r"Series Instance UID .* is missing or malformed"):
+        check_admission(make_dx(SeriesInstanceUID=found))
+
+
+def test_uid_with_the_value_representation_of_a_number_is_undecodable(make_dx: MakeDx) -> None:
+    dataset = make_dx()
+    dataset["SeriesInstanceUID"] = DataElement("SeriesInstanceUID", "US", [24158, 15710])
+    with pytest.raises(UndecodableError, match=r"Series Instance UID .* is missing or malformed"):
         check_admission(dataset)
 
 
